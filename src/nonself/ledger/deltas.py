@@ -1,0 +1,73 @@
+"""Deltas in the ledger: blobs of the Arrow IPC stream format, one a detector, batch and day.
+
+Measured on frames of 700 rows, 4 columns, in CPU-ms to write and to read one: IPC stream 0.4 and 0.2, IPC file 1.4 and 1.3,
+Parquet 1.2 and 0.9; a batch over 30 days makes hundreds of them.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from datetime import date
+
+import polars as pl
+
+from nonself.core.scores import Delta
+from nonself.ledger.blobs import Blobs
+from nonself.ledger.days import day_of
+from nonself.ledger.db import Database
+
+MANY_DAYS = 64
+"""A delta of more days than this stays one blob, listed under each of its days: times are attacker-written, and each could cost a blob."""
+
+_KEY = "\0day"  # a column name that no detector uses
+_DAY = pl.col("day")
+
+
+class Deltas:
+    """The deltas of a ledger."""
+
+    def __init__(self, db: Database, blobs: Blobs) -> None:
+        self._db = db
+        self._blobs = blobs
+
+    def write(self, batch: int | None, deltas: dict[str, Delta]) -> int:
+        """Store deltas by detector name, inside a transaction; `batch` is None for those of a conclusion. How many blobs that made."""
+        count = 0
+        for name in sorted(deltas):
+            for days, part in _by_day(name, deltas[name]):
+                blob = self._blobs.put(_encode(part))
+                row = self._db.run("INSERT INTO delta (name, batch, blob) VALUES (?, ?, ?)", (name, batch, blob))
+                self._db.run_many("INSERT INTO delta_day VALUES (?, ?)", [(row, day.isoformat()) for day in days])
+                count += 1
+        return count
+
+    def read(self, name: str, *, pending: bool, since: date | None) -> list[Delta]:
+        """The deltas of one detector, by first day and then as committed; `since` leaves out the rows of earlier days, and undated ones."""
+        rows = self._db.rows(
+            """SELECT blob FROM delta JOIN delta_day ON delta = delta.id LEFT JOIN batch ON batch = batch.id
+               WHERE name = ? AND (? OR concluded = 0) AND day >= ? GROUP BY delta.id ORDER BY min(day), delta.id""",
+            (name, not pending, (since or date.min).isoformat()),
+        )
+        frames = [pl.read_ipc_stream(io.BytesIO(self._blobs.get(blob))) for (blob,) in rows]
+        return frames if since is None else [frame.filter(day_of(_DAY) >= since) for frame in frames]
+
+
+def _by_day(name: str, delta: Delta) -> Iterator[tuple[list[date], Delta]]:
+    """`delta` cut by day, in order of day; empty days make nothing."""
+    if delta.schema.get("day") != pl.Date:
+        raise ValueError(f"expected a `day` column of type Date in the delta of {name!r}, got {delta.schema.get('day')}")
+    keyed = delta.with_columns(day_of(_DAY).alias(_KEY))
+    days = keyed[_KEY].unique().sort().to_list()
+    if len(days) > MANY_DAYS:
+        yield days, delta
+        return
+    parts = keyed.partition_by(_KEY, include_key=False, as_dict=True, maintain_order=True)
+    for day in days:
+        yield [day], parts[(day,)]
+
+
+def _encode(delta: Delta) -> bytes:
+    out = io.BytesIO()
+    delta.rechunk().write_ipc_stream(out, compression="zstd")
+    return out.getvalue()
