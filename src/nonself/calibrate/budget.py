@@ -1,0 +1,26 @@
+"""The budget: at most N incidents a day are shown, the most significant ones. The rest is kept and stays queryable.
+
+What is promised: a hard cap of N shown a day, and on average no more than N false ones a day while behaviour stays like the
+calibration period. No precision is promised.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import date
+
+import msgspec
+
+from nonself.core.incident import Incident
+
+
+def apply(incidents: Sequence[Incident], per_day: int) -> list[Incident]:
+    """The same incidents, most significant first, `shown` set for the `per_day` first of each day (the day an incident began)."""
+    used: Counter[date] = Counter()
+    out = []
+    for incident in sorted(incidents, key=lambda i: (-i.bits, i.start, i.id)):
+        day = incident.start.date()
+        used[day] += 1
+        out.append(msgspec.structs.replace(incident, shown=used[day] <= per_day))
+    return out

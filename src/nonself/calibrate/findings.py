@@ -1,0 +1,97 @@
+"""Scores become findings: a rank p-value, its bits, and reasons that add up to them."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from nonself.calibrate import window
+from nonself.core import attack
+from nonself.core.finding import Finding, Reason
+from nonself.core.scores import SCORES, Delta, Scores
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What a finding says of its detector."""
+
+    name: str
+    title: str
+    attack: tuple[str, ...]
+
+
+def significant(scores: Scores, calibration: Delta, *, min_bits: float, per_day: int) -> Scores:
+    """The rows worth a finding, with columns p, n and bits added; the `per_day` oddest of each day at most.
+
+    p is the larger of the rank p-value and 2^-score: detectors score in bits under their own model, and being the oddest of many
+    ordinary things is no surprise. Both must agree before anything is claimed.
+    """
+    if not scores.height:
+        return scores.with_columns(pl.lit(None, pl.Float64).alias(name) for name in ("p", "n", "bits"))
+    own = pl.lit(2.0).pow(-pl.col("score").clip(lower_bound=0.0))
+    rows = pl.concat([scores, window.rank(scores, calibration)], how="horizontal").with_columns(pl.max_horizontal("p", own).alias("p"))
+    rows = rows.with_columns((-pl.col("p").log(2)).alias("bits")).filter(pl.col("bits") >= min_bits)
+    return (
+        rows.sort(["bits", "score", "entity", "start"], descending=[True, True, False, False])
+        .filter(pl.int_range(pl.len()).over(pl.col("end").dt.date()) < per_day)
+    )  # fmt: skip
+
+
+def findings(about: About, rows: Scores, explain: Callable[[Scores], list[tuple[Reason, ...]]]) -> list[Finding]:
+    """Findings of the rows that `significant` gave, in its order. `explain` is the detector's own; its reasons are scaled to bits."""
+    if not rows.height:
+        return []
+    reasons = explain(rows)
+    phrases = rows["_what"].to_list() if "_what" in rows.columns else [""] * rows.height
+    columns = rows.select(*SCORES, "p", "n", "bits").iter_rows(named=True)
+    return [_finding(about, row, parts, phrase) for row, parts, phrase in zip(columns, reasons, phrases, strict=True)]
+
+
+def _finding(about: About, row: dict[str, Any], parts: tuple[Reason, ...], phrase: str | None) -> Finding:
+    title = f"{about.title}: {phrase}" if phrase else about.title
+    return Finding(
+        id=finding_id(about.name, row["entity"], str(row["start"]), row["events"]),
+        detector=about.name,
+        title=title,
+        entity=row["entity"],
+        entities=tuple(row["entities"]),
+        start=row["start"],
+        end=row["end"],
+        score=row["score"],
+        p=row["p"],
+        n=row["n"],
+        bits=row["bits"],
+        reasons=scaled(parts, row["bits"]),
+        events=tuple(row["events"]),
+        n_events=row["n_events"],
+        attack=about.attack,
+        tactics=tactics(about.attack),
+        reference=f"docs/detectors.md#{about.name}",
+    )
+
+
+def scaled(parts: Sequence[Reason], bits: float) -> tuple[Reason, ...]:
+    """The detector's reasons, whose bits add up to its raw score, scaled to add up to the calibrated `bits`.
+
+    Ranking is monotone but not linear, so a reason keeps its share of the score, not its size.
+    """
+    total = math.fsum(part.bits for part in parts)
+    if not parts or abs(total) < 1e-9:
+        return (*parts, Reason(feature="rank", seen="", normal="among this environment's own scores", bits=bits))
+    return tuple(Reason(feature=r.feature, seen=r.seen, normal=r.normal, bits=r.bits * bits / total) for r in parts)
+
+
+def tactics(techniques: Sequence[str]) -> tuple[str, ...]:
+    """The one tactic a learnt detector stands for: the earliest of its first technique's. A rule's author names his own."""
+    return attack.tactics(techniques[0])[:1] if techniques else ()
+
+
+def finding_id(detector: str, entity: str, start: str, events: Sequence[str]) -> str:
+    """Stable id: the same detector, entity, start and first evidence give the same finding on every run."""
+    text = "\x00".join((detector, entity, start, events[0] if events else ""))
+    return hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=8).hexdigest()

@@ -1,0 +1,5 @@
+"""Findings -> graph -> incidents."""
+
+from nonself.correlate.incidents import incidents
+
+__all__ = ["incidents"]

@@ -1,0 +1,168 @@
+"""Scores become p-values, bits and findings whose reasons add up; the budget is a hard cap."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nonself.calibrate import budget, rules, window
+from nonself.calibrate.findings import About, finding_id, findings, scaled, significant
+from nonself.core.finding import Reason
+from nonself.core.incident import Incident
+from nonself.core.schema import TIME
+from nonself.core.scores import SCORES, no_scores
+
+T0 = datetime(2026, 3, 2, 9, tzinfo=UTC)
+
+
+def scores(values: list[float], entity: str = "host:a") -> pl.DataFrame:
+    n = len(values)
+    return pl.DataFrame(
+        {
+            "entity": [entity] * n,
+            "entities": [[entity]] * n,
+            "start": [T0 + timedelta(minutes=i) for i in range(n)],
+            "end": [T0 + timedelta(minutes=i) for i in range(n)],
+            "score": values,
+            "events": [[f"{i:024x}"] for i in range(n)],
+            "n_events": [1] * n,
+        },
+        schema=SCORES,
+    )
+
+
+@given(st.lists(st.floats(0, 60), min_size=1, max_size=60))
+def test_rank_is_the_conformal_p_value(values: list[float]) -> None:
+    ranked = window.rank(scores(values), window.learn(scores(values)))
+    level = [math.floor(v * window.LEVELS_PER_BIT) for v in values]
+    for i, (p, n) in enumerate(ranked.iter_rows()):
+        others = [v for j, v in enumerate(level) if j != i]
+        assert p == pytest.approx((1 + sum(v >= level[i] for v in others)) / (1 + len(others)))
+        assert n == len(others)
+        assert p >= 1 / (n + 1)
+
+
+def test_p_values_of_exchangeable_scores_are_uniform_or_conservative() -> None:
+    values = np.random.default_rng(5).exponential(3, 4000).tolist()
+    p = window.rank(scores(values), window.learn(scores(values)))["p"].to_numpy()
+    for alpha in (0.001, 0.01, 0.1, 0.5):
+        assert (p <= alpha).mean() <= alpha
+
+
+def test_strata_do_not_share_ranks() -> None:
+    both = pl.concat([scores([1.0] * 99 + [5.0], "host:a"), scores([2.0], "user:b")])
+    ranked = window.rank(both, window.learn(both))
+    assert ranked["p"][99] == pytest.approx(0.01)
+    assert ranked["p"][100] == 1.0, "a user alone in its stratum can claim nothing"
+
+
+@given(st.lists(st.lists(st.floats(0, 40), max_size=8), max_size=5), st.randoms())
+def test_window_is_a_commutative_monoid(parts: list[list[float]], shuffle: object) -> None:
+    deltas = [window.learn(scores(part)) for part in parts]
+    whole = window.learn(scores([v for part in parts for v in part]))
+    merged = window.merge(deltas)
+    assert merged.select(pl.col("n").sum()).item() == whole.select(pl.col("n").sum()).item()
+    shuffle.shuffle(deltas)  # type: ignore[attr-defined]
+    assert window.merge(deltas).equals(merged)
+    assert window.merge([merged, window.merge([])]).equals(merged)
+    assert window.merge([window.merge(deltas[:2]), window.merge(deltas[2:])]).equals(merged)
+
+
+def test_found_scores_stay_in_the_window() -> None:
+    values = [1.0] * 500 + [30.0] * 20
+    learnt = window.learn(scores(values))
+    assert learnt["n"].sum() == 520, "leaving the alerted scores out would shift every later p-value"
+    assert window.rank(scores(values), learnt)["p"][-1] == pytest.approx(20 / 520)
+
+
+def test_the_oddest_of_ordinary_things_is_no_finding() -> None:
+    ordinary = scores([i / 10_000 for i in range(1000)])
+    kept = significant(ordinary, window.learn(ordinary), min_bits=7, per_day=100)
+    assert not kept.height, "rank alone would give the top score ten bits; its own model gives it none"
+
+
+def test_findings_carry_reasons_that_add_up() -> None:
+    rows = scores([0.5] * 5000 + [25.0])
+    kept = significant(rows, window.learn(rows), min_bits=7, per_day=100)
+    parts = (Reason(feature="a", seen="x", normal="y", bits=30.0), Reason(feature="b", seen="x", normal="y", bits=-5.0))
+    (finding,) = findings(About("d", "Odd", ("T1059.001",)), kept, lambda s: [parts] * s.height)
+    assert finding.bits == pytest.approx(-math.log2(finding.p))
+    assert finding.bits == pytest.approx(math.log2(5001), abs=1e-6)
+    assert math.fsum(r.bits for r in finding.reasons) == pytest.approx(finding.bits)
+    assert finding.tactics == ("execution",)
+
+
+def test_reasons_that_add_up_to_nothing_still_add_up() -> None:
+    assert math.fsum(r.bits for r in scaled([], 9.0)) == pytest.approx(9.0)
+
+
+def test_per_day_keeps_the_oddest() -> None:
+    rows = scores([0.1] * 3000 + [10 + i / 100 for i in range(50)])
+    kept = significant(rows, window.learn(rows), min_bits=3, per_day=10)
+    assert kept.height == 10
+    assert kept["score"].min() == pytest.approx(10.40)
+
+
+def test_no_scores_no_findings() -> None:
+    assert findings(About("d", "t", ()), significant(no_scores(), window.merge([]), min_bits=7, per_day=9), lambda _: []) == []
+
+
+class _Rule:
+    def __init__(self, name: str, level: str) -> None:
+        self.id, self.title, self.level, self.author = name, f"Rule {name}", level, "someone"
+        self.techniques, self.tactics, self.path = ("T1003.001",), ("credential-access",), "rules/x.yml"
+
+
+def hits(rule: str, n: int) -> pl.DataFrame:
+    item = pl.List(pl.Struct({"field": pl.String(), "value": pl.String()}))
+    schema = {
+        "rule": pl.String(), "entity": pl.String(), "class_uid": pl.Int32(), "start": TIME, "end": TIME, "n_events": pl.Int64(),
+        "events": pl.List(pl.String()), "entities": pl.List(pl.String()), "matched": item,
+    }  # fmt: skip
+    rows = [
+        (rule, f"host:h{i}", 1007, T0 + timedelta(hours=i), T0 + timedelta(hours=i), 3, [f"u{i}"], [f"host:h{i}"], [("Image", "x.exe")])
+        for i in range(n)
+    ]
+    return pl.DataFrame(rows, schema=schema, orient="row")
+
+
+def test_a_noisy_rule_has_few_bits_and_a_silent_one_many() -> None:
+    both = pl.concat([hits("noisy", 500), hits("silent", 1)])
+    known = {"noisy": _Rule("noisy", "high"), "silent": _Rule("silent", "high")}
+    made = rules.findings(both, both, known, 100_000, min_bits=0)
+    by_rule = {f.detector: f.bits for f in made}
+    assert by_rule["sigma:silent"] - by_rule["sigma:noisy"] == pytest.approx(math.log2(500))
+    for finding in made:
+        assert math.fsum(r.bits for r in finding.reasons) == pytest.approx(finding.bits)
+        assert finding.author == "someone", "the rules' licence asks for the author"
+
+
+def test_level_is_a_prior_that_pays_for_itself() -> None:
+    share = {level: n / sum(rules._SHARE.values()) for level, n in rules._SHARE.items()}
+    assert math.fsum(share[level] * 2 ** rules.PRIOR[level] for level in share) == pytest.approx(1.0)
+    assert rules.PRIOR["critical"] > rules.PRIOR["high"] > rules.PRIOR["medium"] > rules.PRIOR["low"]
+
+
+def test_finding_id_is_stable_and_specific() -> None:
+    assert finding_id("d", "e", "s", ["u"]) == finding_id("d", "e", "s", ["u", "v"])
+    assert finding_id("d", "e", "s", ["u"]) != finding_id("d", "f", "s", ["u"])
+
+
+def incident(name: str, bits: float, day: int) -> Incident:
+    when = T0 + timedelta(days=day)
+    return Incident(id=name, title=name, bits=bits, start=when, end=when, entities=(), stages=(), findings=(), edges=(), n_events=1)
+
+
+def test_budget_is_a_hard_cap_per_day_and_drops_nothing() -> None:
+    given_incidents = [incident(f"i{d}{i}", i, d) for d in range(3) for i in range(9)]
+    kept = budget.apply(given_incidents, 4)
+    assert len(kept) == len(given_incidents)
+    for day in range(3):
+        shown = [i.bits for i in kept if i.shown and i.start == T0 + timedelta(days=day)]
+        assert sorted(shown) == [5, 6, 7, 8]
