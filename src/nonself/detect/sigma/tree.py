@@ -1,0 +1,115 @@
+"""What a rule is after compilation: metadata, predicates (one field, some tests, OR), and a boolean tree over predicate numbers.
+
+The structs are what the cache holds, so they are plain data: no pySigma object, no compiled pattern.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+Kind = Literal["eq", "prefix", "suffix", "contains", "glob", "re", "cidr", "lt", "lte", "gt", "gte", "ref", "null", "any", "exists"]
+
+
+class Test(msgspec.Struct, frozen=True, array_like=True):
+    """One test of one value.
+
+    kind   eq, prefix, suffix, contains: `value` is a literal, folded (`values.fold`) unless `cased`
+           glob: `value` is an RE2 pattern over the folded text (the text itself if `cased`), made from Sigma wildcards
+           re: `value` is an RE2 pattern, searched in the text as it is
+           cidr: a network; lt, lte, gt, gte: a number; ref: the name of the field compared with
+           null: no value; any: some value; exists: the field is there, whatever its value
+    need   folded literal without which the test can't be true; "" where there is none
+    part   for ref: what `value`'s field must be of this one: "eq", "prefix", "suffix" or "contains"
+    """
+
+    kind: Kind
+    value: str = ""
+    cased: bool = False
+    need: str = ""
+    part: str = ""
+
+
+class Predicate(msgspec.Struct, frozen=True, array_like=True):
+    """True where any of `tests` holds for the value of `field`. The field "" is the event's full text (Sigma keywords)."""
+
+    field: str
+    tests: tuple[Test, ...]
+
+
+class And(msgspec.Struct, frozen=True, array_like=True, tag="and"):
+    args: tuple[Node, ...]
+
+
+class Or(msgspec.Struct, frozen=True, array_like=True, tag="or"):
+    args: tuple[Node, ...]
+
+
+class Not(msgspec.Struct, frozen=True, array_like=True, tag="not"):
+    arg: Node
+
+
+Node = int | And | Or | Not
+"""A condition; an int is the number of a predicate in `Compiled.predicates`."""
+
+
+class LogSource(msgspec.Struct, frozen=True, array_like=True, order=True):
+    """A rule's log source, lower-cased; "" where the rule names none."""
+
+    product: str = ""
+    category: str = ""
+    service: str = ""
+
+    def __str__(self) -> str:
+        return ", ".join(f"{name} {text}" for name in ("product", "category", "service") if (text := getattr(self, name))) or "none"
+
+
+class Rule(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+    """A rule as people see it. `techniques` are ATT&CK ids, `tactics` ATT&CK tactic names; `level` and `status` as the author set them."""
+
+    id: str
+    title: str
+    level: str
+    status: str
+    description: str
+    author: str
+    techniques: tuple[str, ...]
+    tactics: tuple[str, ...]
+    path: str
+    logsource: LogSource
+    false_positives: tuple[str, ...]
+
+
+class Rejected(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+    """A rule, or a whole file, that is not evaluated, and why. `line` is where its document starts, from 1; `rule` its id or title."""
+
+    path: str
+    line: int
+    rule: str
+    reason: str
+
+
+class Program(msgspec.Struct, frozen=True, array_like=True):
+    """A rule as the engine sees it. `shown` are the fields it asks for (not those it only excludes), in the order it names them."""
+
+    node: Node
+    shown: tuple[str, ...]
+
+
+class Compiled(msgspec.Struct, frozen=True, array_like=True):
+    """A compiled rule set. `rules[i]` and `programs[i]` belong together."""
+
+    rules: tuple[Rule, ...] = ()
+    programs: tuple[Program, ...] = ()
+    predicates: tuple[Predicate, ...] = ()
+    rejected: tuple[Rejected, ...] = ()
+
+
+def atoms(node: Node) -> list[int]:
+    """The numbers of all predicates of a condition, in order, with repeats."""
+    if isinstance(node, int):
+        return [node]
+    if isinstance(node, Not):
+        return atoms(node.arg)
+    return [number for arg in node.args for number in atoms(arg)]
