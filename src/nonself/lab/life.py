@@ -1,0 +1,147 @@
+"""A person's day: when they come and go, and what they start between, by role."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nonself.lab import activities as do
+from nonself.lab import emit_windows as win
+from nonself.lab import technical as tech
+from nonself.lab.background import background, computer_logon
+from nonself.lab.clock import DAY, HOUR, MINUTE, SECOND, poisson, regularly, sometimes, stream
+from nonself.lab.company import Company, Person, Role
+from nonself.lab.emit import Scene
+from nonself.lab.emit_windows import Proc, Session
+from nonself.lab.write import Journal
+
+ABSENT = 0.04
+"""Share of working days a person is not there."""
+
+_WEIGHTS: dict[Role, tuple[tuple[do.Activity, float], ...]] = {
+    "office": ((do.browse, 9), (do.mail, 5), (do.document, 5), (do.share, 3), (do.meet, 1), (do.read_pdf, 1), (do.pack, 0.2)),
+    "developer": ((do.browse, 8), (do.mail, 2), (tech.develop, 6), (tech.cloud, 2), (tech.remote_shell, 1), (do.meet, 1), (do.share, 1),
+                  (do.document, 1), (do.pack, 0.4)),
+    "admin": ((do.browse, 5), (do.mail, 3), (tech.administer, 4), (tech.remote_desktop, 2), (tech.remote_shell, 2), (tech.troubleshoot, 2),
+              (do.document, 1), (do.share, 1), (do.meet, 1)),
+}  # fmt: skip
+_BURSTS = 18.0
+"""Activities a person begins in a working day, on average."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shift:
+    """One person's presence on one day, in microseconds since 1970."""
+
+    start: int
+    end: int
+    lunch: int
+    back: int
+
+    def busy(self, at: int) -> bool:
+        return self.start <= at < self.end and not self.lunch <= at < self.back
+
+
+def shift(company: Company, person: Person, day: int) -> Shift | None:
+    """When the person works on a day (counted from the first); None on weekends and when absent."""
+    rng = stream(company.seed, "shift", person.login, day)
+    if not company.workday(day) or rng.random() < ABSENT:
+        return None
+    base = company.first + day * DAY
+    start = base + person.start + int(rng.gauss(0, 11) * MINUTE)
+    lunch = base + 12 * HOUR + int(rng.uniform(0, 55) * MINUTE)
+    end = base + person.end + int(rng.gauss(10, 18) * MINUTE)
+    return Shift(start, end, lunch, lunch + int(rng.uniform(35, 65) * MINUTE))
+
+
+def resident_session(company: Company, person: Person) -> tuple[Session, Proc]:
+    """The session of somebody who locks the screen and never logs off: it began the working day before the first day."""
+    begun = company.first - DAY + person.start
+    machine, rng = person.machine, stream(company.seed, "resident session", person.login)
+    where = win.session(machine, person.account, max(begun, machine.boot + MINUTE))
+    return where, win.process(where, "explorer", where.start + 4 * SECOND, rng)
+
+
+def live(company: Company, journal: Journal, person: Person, day: int, away: str = "", fashions: tuple[do.Activity, ...] = ()) -> None:
+    """All that a person and their laptop do on one day.
+
+    away      the laptop's address on a foreign network, "" in the office
+    fashions  activities that every second person takes up once that day
+    """
+    scene = Scene(company, journal, stream(company.seed, "person", person.login, day), away)
+    rng, machine, base = scene.rng, person.machine, company.first + day * DAY
+    present = shift(company, person, day)
+    if machine.docked and not away:
+        background(scene, machine, base, base + DAY)
+    elif present:
+        wake = present.start - int(rng.uniform(1, 4) * MINUTE)
+        computer_logon(scene, machine, wake)
+        background(scene, machine, wake, present.end + 2 * MINUTE)
+    if machine.docked and not away:
+        _keep_in_sync(scene, person, base, base + DAY)
+    if present:
+        _work(scene, person, day, present, fashions)
+
+
+def _keep_in_sync(scene: Scene, person: Person, start: int, end: int) -> None:
+    """File sync stays connected as long as the session lives, whoever sits before it."""
+    where, _ = resident_session(scene.company, person)
+    sync = win.process(where, "onedrive", where.start + 20 * SECOND, stream(scene.company.seed, "sync", person.login))
+    for at in regularly(scene.rng, start, end, 150 * MINUTE, 0.12):
+        scene.fetch(at, sync, scene.company.services["sync"], seconds=2)
+
+
+def _arrive(scene: Scene, person: Person, at: int) -> tuple[Session, Proc]:
+    """The morning logon: unlock, or a whole new session."""
+    rng, machine, dc = scene.rng, person.machine, scene.company.servers["dc01"]
+    for n in range(poisson(rng, 0.07)):
+        fields = do.mistyped(person, 7 if machine.docked else 2)
+        scene.windows.security(machine, at - (n + 1) * 7 * SECOND, 4625, fields, person.login)
+    scene.ticket(at, person.account, machine, dc, first=True)
+    if machine.docked:
+        where, explorer = resident_session(scene.company, person)
+        scene.logon(at, win.session(machine, person.account, at, 1), 7)
+        return where, explorer
+    where = win.session(machine, person.account, at)
+    scene.logon(at, where, 2)
+    init = scene.run(at + 2 * SECOND, scene.resident(machine, "winlogon"), "userinit", where=where, seconds=20)
+    return where, scene.start(at + 3 * SECOND, init, "explorer")
+
+
+def _work(scene: Scene, person: Person, day: int, present: Shift, fashions: tuple[do.Activity, ...]) -> None:
+    rng = scene.rng
+    where, explorer = _arrive(scene, person, present.start)
+    opened = programs(scene.company, person, day, present, where)
+    for at, proc in opened.values():
+        scene.began(at, proc, explorer)
+    desk = do.Desk(scene, person, where, explorer, {name: proc for name, (_, proc) in opened.items()})
+    _poll(desk, present)
+    choices, weights = zip(*_WEIGHTS[person.role], strict=True)
+    for at in sometimes(rng, present.start + 3 * MINUTE, present.end, int((present.end - present.start) / _BURSTS)):
+        if present.busy(at):
+            rng.choices(choices, weights)[0](desk, at)
+    for activity in fashions:
+        if rng.random() < 0.5:
+            activity(desk, int(rng.uniform(present.start + 20 * MINUTE, present.end - 20 * MINUTE)))
+    for proc in desk.programs.values():
+        if rng.random() < 0.9:  # some programs are killed too late to be recorded
+            scene.stop(present.end + int(rng.uniform(-30, 20) * SECOND), proc)
+    if not person.machine.docked:
+        scene.logoff(present.end + MINUTE, where, 2)
+
+
+def programs(company: Company, person: Person, day: int, present: Shift, where: Session) -> dict[str, tuple[int, Proc]]:
+    """What a person opens first on a day and keeps open: name -> when, and the process."""
+    rng = stream(company.seed, "programs", person.login, day)
+    opened: dict[str, tuple[int, Proc]] = {}
+    for name in ("outlook", "chrome", "teams", *(("code",) if person.role == "developer" else ())):
+        at = present.start + int(rng.uniform(10, 400) * SECOND)
+        opened[name] = at, win.process(where, name, at, rng)
+    return opened
+
+
+def _poll(desk: do.Desk, present: Shift) -> None:
+    """Mail and chat ask for news by themselves."""
+    services, rng = desk.scene.company.services, desk.scene.rng
+    for name, service, every in (("outlook", "mail", 85), ("teams", "chat", 110)):
+        for at in sometimes(rng, present.start + 8 * MINUTE, present.end, every * MINUTE):
+            desk.scene.fetch(at, desk.programs[name], services[service])
