@@ -1,0 +1,129 @@
+r"""What sshd, sudo, su, PAM, the account tools, cron and logind say, as a table of patterns over a message.
+
+Whoever logs on chooses the user name that sshd writes, so `Failed password for invalid user root from 1.2.3.4 port 22 ssh2 from 5.6.7.8
+port 22 ssh2` came from 5.6.7.8: every pattern is anchored at the message's start, and the last address is the one that counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+MAP_VER = 1
+SSHD = ("sshd", "sshd-session", "sshd-auth")
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """One kind of message. Of those that fit a line, the first counts.
+
+    starts    the message begins with one of these
+    programs  and its program is one of these (any where empty)
+    has       and it holds this text
+    regex     its named groups are event columns, or one of the stand-ins below
+    constant  event columns with a fixed value
+
+    Stand-ins: `source` is an address or a name (src_ip or src_host); `owner` of a session opened by `user`; `by` whom `user` was tried;
+    `refused` tells why sudo did not run the command.
+    """
+
+    op: str
+    class_uid: int
+    activity_id: int
+    status_id: int | None
+    starts: tuple[str, ...]
+    programs: tuple[str, ...] = ()
+    has: str = ""
+    regex: str = ""
+    constant: Mapping[str, str] = field(default_factory=dict)
+
+
+_FROM = r" from (?P<source>\S+) port (?P<src_port>\d+)"
+_PEER = r"(?: (?:authenticating user|invalid user|user) (?P<user>.*))? (?P<source>\S+) port (?P<src_port>\d+)"
+_LAST_FROM = r" from (?P<source>\S+)(?: port (?P<src_port>\d+))?$"
+_INVALID = r"(?:invalid user |illegal user )?"
+_CRON = ("CRON", "cron", "crond", "anacron")
+
+
+def _ssh(op: str, activity: int, status: int | None, starts: tuple[str, ...], regex: str, has: str = "") -> Pattern:
+    return Pattern(op, 3002, activity, status, starts, SSHD, has, regex, {"app_proto": "ssh", "proto": "tcp"})
+
+
+PATTERNS: tuple[Pattern, ...] = (
+    _ssh("accepted", 1, 1, ("Accepted ",), r"^Accepted (?P<auth_protocol>\S+) for (?P<user>.*)" + _FROM),
+    _ssh("failed", 1, 2, ("Failed ",), r"^Failed (?P<auth_protocol>\S+) for " + _INVALID + "(?P<user>.*)" + _FROM, " for "),
+    _ssh("invalid_user", 1, 2, ("Invalid user ", "Illegal user "), r"^I\w+ user (?P<user>.*)" + _LAST_FROM),
+    _ssh("invalid_user", 1, 2, ("input_userauth_request: invalid user ",), r"invalid user (?P<user>.*?)(?: \[preauth\])?$"),
+    _ssh("not_allowed", 1, 2, ("User ",), r"^User (?P<user>.*) from (?P<source>\S+) not allowed because", " not allowed because "),
+    _ssh("too_many_failures", 1, 2, ("error: maximum authentication attempts exceeded", "maximum authentication attempts exceeded"),
+         "exceeded for " + _INVALID + "(?P<user>.*)" + _FROM),
+    _ssh("too_many_failures", 1, 2, ("Disconnecting ",), "^Disconnecting" + _PEER, " port "),
+    _ssh("connection_closed", 2, None, ("Connection closed by ", "Connection reset by "), r"^Connection (?:closed|reset) by" + _PEER),
+    _ssh("disconnected", 2, None, ("Disconnected from ",), "^Disconnected from" + _PEER),
+    _ssh("disconnected", 2, None, ("Received disconnect from ",),
+         r"^Received disconnect from (?P<source>\S+?)(?: port (?P<src_port>\d+):|: )"),
+    _ssh("no_identification", 99, None, ("Did not receive identification string from ", "Bad protocol version identification "),
+         "^.*" + _LAST_FROM),
+    _ssh("negotiation_failed", 99, 2, ("Unable to negotiate with ", "banner exchange: Connection from "),
+         r"^\D+ (?:with|from) (?P<source>\S+) port (?P<src_port>\d+)"),
+    _ssh("connection", 99, None, ("Connection from ",), r"^Connection from (?P<source>\S+) port (?P<src_port>\d+)"),
+
+    Pattern("session_opened", 3002, 1, 1, ("pam_",), (), ": session opened for user ",
+            r"session opened for user (?P<owner>.*?)(?:\(uid=\d+\))? by (?P<user>.*?)\(uid=\d+\)$"),
+    Pattern("session_closed", 3002, 2, 1, ("pam_",), (), ": session closed for user ", r"session closed for user (?P<user>.*)$"),
+    Pattern("auth_failure", 3002, 1, 2, ("pam_",), (), "authentication failure;",
+            r" ruser=(?P<by>\S*) rhost=(?P<source>\S*)(?:\s+user=(?P<user>.*))?$"),
+    Pattern("auth_failure", 3002, 1, 2, ("pam_",), (), ": check pass; user unknown"),
+    Pattern("password_changed", 3001, 3, 1, ("pam_",), (), ": password changed for ", r": password changed for (?P<tgt_user>.*)$"),
+
+    Pattern("sudo", 3003, 1, 1, ("",), ("sudo",), " ; COMMAND=",
+            r"^\s*(?P<user>\S+) : (?:(?P<refused>[^;=]+) ; )?(?:HOST=\S* ; )?(?:TTY=\S* ; )?(?:CWD|PWD)=(?P<cwd>.*?) ; "
+            r"USER=(?P<tgt_user>.*?) ; (?:GROUP=\S* ; )?(?:TSID=\S* ; )?(?:ENV=.*? ; )?COMMAND=(?P<cmdline>.*)$"),
+    Pattern("su_accepted", 3002, 1, 1, ("(to ",), ("su",), "", r"^\(to (?P<tgt_user>.*?)\) (?P<user>.*) on \S+$"),
+    Pattern("su_accepted", 3002, 1, 1, ("Successful su for ",), ("su",), "", r"^Successful su for (?P<tgt_user>.*?) by (?P<user>.*)$"),
+    Pattern("su_failed", 3002, 1, 2, ("FAILED su for ",), ("su",), "", r"^FAILED su for (?P<tgt_user>.*?) by (?P<user>.*)$"),
+    Pattern("su_failed", 3002, 1, 2, ("FAILED SU ",), ("su",), "", r"\(to (?P<tgt_user>.*?)\) (?P<user>.*) on \S+$"),
+    Pattern("session_opened", 3002, 1, 1, ("New session ",), ("systemd-logind",), "",
+            r"^New session '?(?P<session>[^ ']+)'? of user '?(?P<user>[^']*?)'?(?: with .*)?\.$"),
+    Pattern("session_closed", 3002, 2, 1, ("Removed session ",), ("systemd-logind",), "", r"^Removed session '?(?P<session>[^']*?)'?\.$"),
+
+    Pattern("user_created", 3001, 1, 1, ("new user: ",), ("useradd", "adduser"), "",
+            r"^new user: name=(?P<tgt_user>.*?), UID=(?P<tgt_uid>\d+)"),
+    Pattern("group_created", 3006, 6, 1, ("new group: ",), ("groupadd", "useradd"), "", r"^new group: name=(?P<priv>.*?), GID="),
+    Pattern("user_deleted", 3001, 6, 1, ("delete user ",), ("userdel",), "", r"^delete user [`'](?P<tgt_user>.*?)'"),
+    Pattern("group_member_added", 3006, 3, 1, ("add ",), ("usermod", "useradd", "gpasswd"), "group ",
+            r"^add [`'](?P<tgt_user>.*?)' to .*?group [`'](?P<priv>.*?)'"),
+    Pattern("group_member_added", 3006, 3, 1, ("user ",), ("gpasswd",), " added by ",
+            r"^user (?P<tgt_user>.*?) added by (?P<user>.*?) to group (?P<priv>.*)$"),
+    Pattern("group_member_removed", 3006, 4, 1, ("delete ",), ("usermod", "userdel"), "group ",
+            r"^delete [`'](?P<tgt_user>.*?)' from .*?group [`'](?P<priv>.*?)'"),
+    Pattern("user_locked", 3001, 9, 1, ("lock user ",), ("usermod", "passwd"), "", r"^lock user [`'](?P<tgt_user>.*?)'"),
+    Pattern("user_changed", 3001, 99, 1, ("change user ",), ("usermod",), "", r"^change user [`'](?P<tgt_user>.*?)'"),
+
+    Pattern("job_run", 1006, 6, None, ("(",), _CRON, ") CMD (", r"^\((?P<user>.*?)\) CMD \((?P<cmdline>.*)\)$"),
+    Pattern("crontab_replaced", 1006, 2, 1, ("(",), ("crontab",), ") REPLACE (", r"^\((?P<user>.*?)\) REPLACE \((?P<tgt_user>.*)\)$"),
+    Pattern("unit_started", 0, 0, None, ("Started ",), ("systemd",), "", r"^Started (?P<service>\S+\.[a-z]+)"),
+    Pattern("unit_stopped", 0, 0, None, ("Stopped ",), ("systemd",), "", r"^Stopped (?P<service>\S+\.[a-z]+)"),
+)  # fmt: skip
+
+FAMILIES: dict[str, int] = {}
+"""Programs that some pattern names, and a number for those that have the same patterns. Any other program has number 0."""
+_SETS: dict[tuple[int, ...], int] = {}
+for _program in sorted({name for pattern in PATTERNS for name in pattern.programs}):
+    _own = tuple(at for at, pattern in enumerate(PATTERNS) if _program in pattern.programs)
+    FAMILIES[_program] = _SETS.setdefault(_own, len(_SETS) + 1)
+
+
+def patterns_of(family: int) -> tuple[Pattern, ...]:
+    """The patterns that may fit a line of a program of this family, in order."""
+    programs = {program for program, number in FAMILIES.items() if number == family}
+    return tuple(pattern for pattern in PATTERNS if not pattern.programs or programs & set(pattern.programs))
+
+
+CLASSES = tuple(sorted({0, *(pattern.class_uid for pattern in PATTERNS)}))
+FACILITIES = (
+    "kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron", "authpriv", "ftp", "ntp", "audit", "alert", "clock",
+    "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7",
+)  # fmt: skip
+SEVERITIES = (6, 5, 5, 4, 3, 2, 1, 1)
+"""Syslog's emergency, alert, critical, error, warning, notice, informational, debug as OCSF severities."""

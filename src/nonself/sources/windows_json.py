@@ -1,0 +1,65 @@
+"""Windows events as JSON: lines, an array or printed objects; flat (NXLog, Azure), winlogbeat, or evtx_dump's `{"Event": ...}`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from nonself.core.errors import RecordError
+from nonself.sources import documents, lines
+from nonself.sources.contract import Chunk, Input, Limits
+from nonself.sources.records import Table, load_json
+from nonself.sources.windows_map import MAP_VER, Rows, classes
+from nonself.sources.windows_native import flatten
+
+_LOOKED_AT = 20  # head lines asked before a file is given up
+
+
+class WindowsJson:
+    """Windows and Sysmon events that a shipper or exporter wrote as JSON."""
+
+    name = "windows-json"
+    title = "Windows event logs as JSON"
+    formats = "JSON lines, array or objects: NXLog and winlogbeat fields, evtx_dump output, Azure WindowsEvent exports"
+    classes = classes()
+
+    def recognise(self, head: bytes, origin: str) -> bool:
+        """Whether one of the first records is a Windows event; where the first is longer than the head, by its field names."""
+        if b"{" not in head[:4096].replace(b"\0", b""):
+            return False
+        body = lines.text(head)
+        return any(map(_is_event, _first_records(body))) or (b'"EventID"' in body and b'"Channel"' in body and body.lstrip()[:1] in b"[{")
+
+    def read(self, source_input: Input, limits: Limits) -> Iterator[Chunk]:
+        split = lines.split if documents.is_lines(source_input.head) else documents.split
+        for block in split(source_input, limits):
+            table = Table(self.name, source_input.origin, MAP_VER)
+            rows = Rows(table)
+            for number, line in enumerate(block.lines, block.first):
+                if not line or line.isspace():
+                    continue
+                try:
+                    flat = flatten(load_json(line, limits))
+                except RecordError as error:
+                    table.reject(number, line, error)
+                else:
+                    table.add(number, line)
+                    rows.add(flat)
+            table.dead += block.dead
+            rows.finish()
+            yield table.chunk(block.bytes)
+
+
+def _first_records(body: bytes) -> Iterator[bytes]:
+    if documents.is_lines(body):
+        yield from lines.head_lines(body, _LOOKED_AT)
+        return
+    for block in documents.split(lines.in_memory(body), Limits(chunk_records=1)):
+        yield from block.lines
+
+
+def _is_event(line: bytes) -> bool:
+    try:
+        flatten(load_json(line, Limits()))
+    except RecordError:
+        return False
+    return True

@@ -1,0 +1,232 @@
+"""CloudTrail: who, what, on what, with which outcome; every container a record comes in; odd values; real trails."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import orjson
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nonself.core.schema import CLASSES, SCHEMA
+from nonself.sources import lines
+from nonself.sources.cloudtrail import CloudTrail
+from nonself.sources.cloudtrail_map import COLUMNS, row
+from nonself.sources.contract import Chunk, Limits
+from nonself.sources.dotted import dotted
+from nonself.sources.walk import discover
+from test_sources_samples import CALLS
+
+CALL = CALLS[0]
+ARN = "arn:aws:iam::123456789012:"
+
+
+def read(data: bytes, limits: Limits | None = None) -> list[Chunk]:
+    source_input = lines.in_memory(data)
+    assert CloudTrail().recognise(source_input.head, "")
+    return list(CloudTrail().read(source_input, limits or Limits()))
+
+
+def events(chunks: list[Chunk]) -> pl.DataFrame:
+    return pl.concat([chunk.events for chunk in chunks])
+
+
+def reasons(chunks: list[Chunk]) -> list[str]:
+    return [letter.reason for chunk in chunks for letter in chunk.dead]
+
+
+def call(**more: object) -> dict[str, object]:
+    """The row of one call, without nulls."""
+    found = events(read(json.dumps({**CALL, **more}).encode())).row(0, named=True)
+    return {name: value for name, value in found.items() if value is not None}
+
+
+@pytest.mark.parametrize(
+    ("identity", "expected"),
+    [
+        ({"type": "IAMUser", "userName": "ann", "arn": ARN + "user/ann", "accessKeyId": "AKIA1"},
+         {"user": "ann", "user_uid": ARN + "user/ann", "user_type": "IAMUser", "cred": "AKIA1"}),
+        ({"type": "AssumedRole", "arn": "arn:aws:sts::1:assumed-role/deploy/ci-7", "principalId": "AROA:ci-7",
+          "sessionContext": {"sessionIssuer": {"arn": ARN + "role/deploy"}, "attributes": {"mfaAuthenticated": "true"}}},
+         {"user": "ci-7", "role": ARN + "role/deploy", "mfa": True}),
+        ({"type": "Root", "arn": ARN + "root", "principalId": "123456789012"}, {"user": "root", "user_type": "Root"}),
+        ({"type": "AWSService", "invokedBy": "ec2.amazonaws.com"}, {"user": "ec2.amazonaws.com"}),
+        ({"type": "AWSAccount", "principalId": "AROA1:ann"}, {"user": "ann", "user_uid": "AROA1:ann"}),
+        ({}, {"op": "GetObject"}),
+    ],
+)  # fmt: skip
+def test_who_acts(identity: dict[str, object], expected: dict[str, object]) -> None:
+    found = call(userIdentity=identity)
+    assert {name: found.get(name) for name in expected} == expected
+    assert ("user" in found) == ("user" in expected)
+
+
+@pytest.mark.parametrize(
+    ("name", "service", "more", "expected"),
+    [
+        ("GetObject", "s3", {}, {"class_uid": 6003, "activity_id": 2, "svc": "s3", "resource": "arn:aws:s3:::vault/a/b", "status_id": 1}),
+        ("PutBucketPolicy", "s3", {"resources": [{"ARN": "arn:aws:s3:::vault"}]}, {"activity_id": 3, "resource": "arn:aws:s3:::vault"}),
+        ("TerminateInstances", "ec2", {"requestParameters": {"instancesSet": {"items": [{"instanceId": "i-1"}]}}},
+         {"activity_id": 4, "resource": "i-1"}),
+        ("RunInstances", "ec2", {"errorCode": "Client.UnauthorizedOperation"}, {"activity_id": 1, "status_id": 2,
+         "status_code": "Client.UnauthorizedOperation"}),
+        ("Getaway", "x", {"readOnly": False}, {"activity_id": 99}),
+        ("PollForJobs", "codepipeline", {"readOnly": True}, {"activity_id": 2}),
+        ("ConsoleLogin", "signin", {"responseElements": {"ConsoleLogin": "Failure"}, "errorMessage": "Failed authentication",
+         "additionalEventData": {"MFAUsed": "No"}},
+         {"class_uid": 3002, "activity_id": 1, "status_id": 2, "status_code": "Failed authentication", "mfa": False}),
+        ("AssumeRole", "sts", {"requestParameters": {"roleArn": ARN + "role/x"}}, {"class_uid": 3002, "resource": ARN + "role/x"}),
+        ("CreateUser", "iam", {"requestParameters": {"userName": "eve"}, "responseElements": {"user": {"arn": ARN + "user/eve"}}},
+         {"class_uid": 3001, "activity_id": 1, "tgt_user": "eve", "tgt_uid": ARN + "user/eve", "resource": "eve"}),
+        ("AttachUserPolicy", "iam", {"requestParameters": {"userName": "eve", "policyArn": "arn:aws:iam::aws:policy/AdministratorAccess"}},
+         {"class_uid": 3001, "activity_id": 7, "priv": "arn:aws:iam::aws:policy/AdministratorAccess"}),
+        ("AddUserToGroup", "iam", {"requestParameters": {"userName": "eve", "groupName": "admins"}},
+         {"class_uid": 3006, "activity_id": 3, "tgt_user": "eve", "priv": "admins"}),
+    ],
+)  # fmt: skip
+def test_what_is_done(name: str, service: str, more: dict[str, object], expected: dict[str, object]) -> None:
+    found = call(eventName=name, eventSource=f"{service}.amazonaws.com", **more)
+    assert {column: found.get(column) for column in expected} == expected
+    assert (found["op"], found["region"], found["account"], found["provider"]) == (name, "eu-west-1", "123456789012", "AWS")
+    assert found["class_uid"] in CLASSES
+
+
+@pytest.mark.parametrize(
+    ("where", "expected"),
+    [("192.0.2.44", {"src_ip": "192.0.2.44"}), ("2001:db8::7", {"src_ip": "2001:db8::7"}),
+     ("ec2.amazonaws.com", {"src_host": "ec2.amazonaws.com"}),
+     ("AWS Internal", {}), (7, {})],
+)  # fmt: skip
+def test_where_from(where: object, expected: dict[str, str]) -> None:
+    found = call(sourceIPAddress=where)
+    assert {name: found[name] for name in ("src_ip", "src_host") if name in found} == expected
+
+
+def test_ext_has_the_dotted_names_that_rules_use() -> None:
+    found = orjson.loads(
+        str(call(responseElements={"ConsoleLogin": "Success", "items": [{"a": 1, "b": [2]}, {"a": 3}], "plain": ["x", "y"]})["ext"])
+    )
+    assert found["userIdentity.type"] == "IAMUser"
+    assert found["requestParameters.bucketName"] == "vault"
+    assert found["responseElements.ConsoleLogin"] == "Success"
+    assert (found["responseElements.items.a"], found["responseElements.items.b"]) == ([1, 3], [2])
+    assert found["responseElements.plain"] == ["x", "y"]
+    assert "Success" in found["responseElements"]
+
+
+def test_flattening_is_bounded() -> None:
+    deep: dict[str, object] = {}
+    for _ in range(60):
+        deep = {"a": deep}
+    assert max(name.count(".") for name in dotted({"x": deep, "y": 1})) <= 16
+    wide = dotted({f"k{n}": n for n in range(5_000)} | {"long": "z" * 10_000})
+    assert len(wide) == 500
+    assert dotted({"long": "z" * 10_000})["long"] == "z" * 4_096
+    assert len(dotted({"many": list(range(100_000))})["many"]) <= 4_096
+
+
+def containers(records: list[object]) -> Iterator[bytes]:
+    yield json.dumps({"Records": records}).encode()
+    yield json.dumps({"Records": records}, indent=2).encode()
+    yield json.dumps({"nextToken": "abc", "n": 1, "Records": records, "more": None}).encode()
+    yield json.dumps(records).encode()
+    yield b"\n".join(json.dumps(record).encode() for record in records)
+    yield b"\n".join(json.dumps({"Records": [record]}).encode() for record in records)
+    yield b"\n".join(json.dumps(record, indent=1).encode() for record in records)
+    yield b"\xef\xbb\xbf" + json.dumps({"Records": records}).encode()
+
+
+@pytest.mark.parametrize("at", range(8))
+@pytest.mark.parametrize("line_bytes", [16 << 20, 900])
+def test_every_container_gives_the_same_events(at: int, line_bytes: int) -> None:
+    data = list(containers([*CALLS, *CALLS]))[at]
+    plain = events(read(json.dumps({"Records": [*CALLS, *CALLS]}).encode()))
+    found = read(data, Limits(line_bytes=line_bytes))  # small: the document is not read whole but by the object
+    assert reasons(found) == []
+    assert events(found).equals(plain)
+
+
+@pytest.mark.parametrize("line_bytes", [16 << 20, 900])
+def test_bad_records_lose_no_other(line_bytes: int) -> None:
+    odd = [{"eventName": "x"}, {**CALL, "eventTime": "soon"}, {**CALL, "requestParameters": {"a": json.loads("[" * 150 + "]" * 150)}}]
+    found = read(json.dumps({"Records": [CALLS[0], *odd, CALLS[1]]}).encode(), Limits(line_bytes=1 << 16 if line_bytes > 900 else 900))
+    assert sorted(reasons(found)) == ["bad-time", "json-depth", "not-cloudtrail"]
+    assert events(found)["op"].to_list() == ["GetObject", "CreateUser"]
+
+
+def test_a_cut_trail_gives_what_stands_before_and_says_so() -> None:
+    data = json.dumps({"Records": CALLS}).encode()
+    for cut in range(len(json.dumps({"Records": CALLS[:1]})), len(data), 7):
+        found = read(data[:cut])
+        height = events(found).height
+        assert height in (1, 2, 3)
+        assert reasons(found), f"cut at {cut} of {len(data)} was silent"
+    assert reasons(read(data)) == []
+
+
+def test_chunks_keep_the_limits_within_one_document() -> None:
+    data = json.dumps({"Records": CALLS * 4}).encode()
+    assert [chunk.events.height for chunk in read(data, Limits(chunk_records=5))] == [5, 5, 2]
+    assert [chunk.events.height for chunk in read(data, Limits(chunk_bytes=1))] == [1] * 12
+    assert sum(chunk.bytes for chunk in read(data, Limits(chunk_records=5))) == len(data)
+
+
+def test_raw_is_the_record_written_compactly() -> None:
+    frame = events(read(json.dumps({"Records": CALLS}, indent=3).encode()))
+    assert [json.loads(raw) for raw in frame["raw"]] == CALLS
+    assert ": " not in frame["raw"][0]
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats(allow_nan=False) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["ARN", "a", "user", "ConsoleLogin"]), inner, max_size=3),
+    max_leaves=6,
+)  # fmt: skip
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from([*sorted(set(CALL) - {"eventTime", "eventName", "eventSource"}), "resources", "responseElements", "readOnly"]), JSON
+    )
+)
+def test_any_value_anywhere_loses_no_neighbour(own: dict[str, object]) -> None:
+    found = read(json.dumps([CALL, {**CALL, **own}, CALL]).encode())
+    frame = events(found)
+    assert dict(frame.schema) == SCHEMA
+    assert frame.height + len(reasons(found)) == 3
+    kept = frame.filter(pl.col("record").is_in([0, 2])).drop("record").unique()
+    assert kept.height == 1
+    assert kept["resource"].item() == "arn:aws:s3:::vault/a/b"
+
+
+def test_rows_have_only_declared_columns() -> None:
+    assert set(row(CALL)) <= set(COLUMNS) <= set(SCHEMA)
+
+
+def test_not_cloudtrail() -> None:
+    s3 = {
+        "Records": [{"eventVersion": "2.1", "eventSource": "aws:s3", "awsRegion": "x", "eventTime": "t", "eventName": "ObjectCreated:Put"}]
+    }
+    text = {"EventID": 1, "Message": json.dumps(CALL)}
+    for data in (json.dumps(s3).encode(), json.dumps(text).encode(), b"eventSource eventName awsRegion eventID"):
+        assert not CloudTrail().recognise(data, "trail.json")
+
+
+def test_real_trails_lose_nothing(data_dir: Path) -> None:
+    chunks = [
+        chunk
+        for source_input in discover([data_dir / "cloudtrail"], Limits())
+        if CloudTrail().recognise(source_input.head, "")
+        for chunk in CloudTrail().read(source_input, Limits())
+    ]
+    files = list((data_dir / "cloudtrail").rglob("*.json"))
+    expected = sum(len(found["Records"] if isinstance(found := json.loads(path.read_bytes()), dict) else found) for path in files)
+    frame = events(chunks)
+    assert (frame.height, reasons(chunks)) == (expected, [])
+    assert frame["uid"].n_unique() == expected
+    for column in ("time", "op", "svc", "region", "account", "user"):
+        assert frame[column].null_count() == 0

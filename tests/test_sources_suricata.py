@@ -1,0 +1,146 @@
+"""Suricata EVE: the columns of each event type, alerts with their traffic, odd values, and a real log."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import orjson
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nonself.core.schema import SCHEMA
+from nonself.sources import lines
+from nonself.sources.contract import Chunk, Limits
+from nonself.sources.suricata import Suricata
+from nonself.sources.suricata_map import COLUMNS, row
+from nonself.sources.walk import discover
+from test_sources_samples import ALERT
+
+BASE = {
+    "timestamp": "2026-03-02T11:00:01.250000+0100", "flow_id": 77, "src_ip": "10.0.0.5", "src_port": 50001, "dest_ip": "192.0.2.7",
+    "dest_port": 443, "proto": "TCP",
+}  # fmt: skip
+
+
+def read(*records: object) -> list[Chunk]:
+    data = b"\n".join(json.dumps(record).encode() for record in records)
+    return list(Suricata().read(lines.in_memory(data), Limits()))
+
+
+def event(kind: str, **parts: object) -> dict[str, object]:
+    """The one row, without nulls."""
+    (chunk,) = read({**BASE, "event_type": kind, **parts})
+    assert [letter.reason for letter in chunk.dead] == []
+    return {name: value for name, value in chunk.events.row(0, named=True).items() if value is not None}
+
+
+def test_an_alert_carries_the_traffic_it_is_about() -> None:
+    found = event("alert", **{name: part for name, part in ALERT.items() if name not in (*BASE, "event_type")})
+    expected = {
+        "class_uid": 2004, "activity_id": 1, "rule": "TEST beacon", "severity_id": 4, "score": 1.0, "tactics": ["T1071"],
+        "sni": "c2.example.org",
+        "ja3": "ab" * 16, "app_proto": "tls", "session": "77", "op": "alert", "channel": "alert", "status_code": "allowed", "proto": "tcp",
+    }  # fmt: skip
+    assert {name: found.get(name) for name in expected} == expected
+    assert str(found["time"]) == "2026-03-02 10:00:01.250000+00:00"
+    assert orjson.loads(str(found["ext"]))["alert.metadata.mitre_technique_id"] == ["T1071"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "part", "expected"),
+    [
+        ("dns", {"type": "query", "rrname": "a.example", "rrtype": "A"}, {"query": "a.example", "qtype": "A", "activity_id": 1}),
+        ("dns", {"type": "answer", "rrname": "a", "rrtype": "A", "rcode": "NOERROR", "rdata": "192.0.2.1"},
+         {"answers": ["192.0.2.1"], "rcode": "NOERROR", "status_id": 1, "activity_id": 2}),
+        ("dns", {"version": 2, "type": "answer", "rrname": "a", "rcode": "NXDOMAIN", "answers": [{"rdata": "x"}, {"rdata": "y"}]},
+         {"answers": ["x", "y"], "status_id": 2}),
+        ("dns", {"version": 3, "type": "response", "queries": [{"rrname": "b", "rrtype": "TXT"}], "rcode": "NOERROR"},
+         {"query": "b", "qtype": "TXT", "activity_id": 2}),
+        ("http", {"hostname": "h", "url": "/u", "http_user_agent": "ua", "http_method": "POST", "status": 404, "length": 9},
+         {"class_uid": 4002, "url_host": "h", "url_path": "/u", "user_agent": "ua", "activity_id": 6, "http_status": 404, "status_id": 2}),
+        ("tls", {"sni": "s", "ja3": {"hash": "j"}, "ja4": "j4", "fingerprint": "AB:CD"},
+         {"class_uid": 4001, "sni": "s", "ja3": "j", "ja4": "j4", "hash": "abcd", "app_proto": "tls"}),
+        ("ssh", {"client": {"hassh": {"hash": "hh"}}}, {"class_uid": 4007, "hassh": "hh"}),
+        ("smb", {"named_pipe": "\\svcctl", "status": "STATUS_DENIED", "ntlmssp": {"user": "ann", "domain": "C", "host": "W"}},
+         {"pipe": "\\svcctl", "status_id": 2, "user": "ann", "user_domain": "C", "src_host": "W", "auth_protocol": "NTLM"}),
+        ("krb5", {"msg_type": "KRB_TGS_REP", "cname": "ann", "realm": "C", "sname": "cifs/x"},
+         {"class_uid": 3002, "activity_id": 4, "user": "ann", "user_domain": "C", "svc": "cifs/x", "status_id": 1}),
+        ("krb5", {"msg_type": "KRB_ERROR", "error_code": "KDC_ERR_PREAUTH"}, {"status_id": 2, "status_code": "KDC_ERR_PREAUTH"}),
+        ("rdp", {"cookie": "ann", "client": {"client_name": "WS5"}}, {"class_uid": 4005, "user": "ann", "src_host": "WS5"}),
+        ("smtp", {"helo": "h", "mail_from": "<a@x>", "rcpt_to": ["<b@y>", "<c@z>"]}, {"user": "a@x", "tgt_user": "b@y", "src_host": "h"}),
+        ("ftp", {"command": "STOR", "command_data": "f", "completion_code": ["226"]}, {"activity_id": 1, "file_path": "f", "status_id": 1}),
+        ("dhcp", {"dhcp_type": "ack", "hostname": "WS5", "client_mac": "m"}, {"class_uid": 4004, "host": "WS5", "host_uid": "m"}),
+        ("nfs", {"filename": "f", "status": "OK"}, {"class_uid": 4010, "file_path": "f", "status_id": 1}),
+        ("fileinfo", {"filename": "/f", "size": 9, "sha256": "AA"}, {"class_uid": 4010, "file_path": "/f", "hash": "aa", "bytes_in": 9}),
+        ("flow", {"bytes_toserver": 1, "bytes_toclient": 2, "pkts_toserver": 3, "pkts_toclient": 4, "age": 5, "state": "new"},
+         {"class_uid": 4001, "bytes_out": 1, "bytes_in": 2, "pkts_out": 3, "pkts_in": 4, "duration_us": 5_000_000, "status_code": "new"}),
+        ("netflow", {"bytes": 1, "pkts": 2, "age": 0}, {"class_uid": 4001, "bytes_out": 1, "pkts_out": 2, "duration_us": 0}),
+        ("stats", {"uptime": 1}, {"class_uid": 0, "op": "stats"}),
+        ("anomaly", {"type": "stream"}, {"class_uid": 0, "channel": "anomaly"}),
+    ],
+)  # fmt: skip
+def test_event_types_fill_their_columns(kind: str, part: dict[str, object], expected: dict[str, object]) -> None:
+    found = event(kind, **{kind: part})
+    assert {name: found.get(name) for name in expected} == expected
+
+
+def test_a_flow_happened_when_it_started() -> None:
+    part = {"start": "2026-03-02T10:00:00.000000+0100", "end": "2026-03-02T10:00:02.500000+0100", "age": 3}
+    found = event("flow", flow=part)
+    assert str(found["time"]) == "2026-03-02 09:00:00+00:00"
+    assert found["duration_us"] == 2_500_000
+    assert str(event("flow", flow={"start": "never"})["time"]) == "2026-03-02 10:00:01.250000+00:00"
+
+
+def test_bad_records_say_why() -> None:
+    good = {**BASE, "event_type": "dns"}
+    (chunk,) = read(good, {**good, "timestamp": "soon"}, {"timestamp": BASE["timestamp"]}, [1], good)
+    assert [(letter.record, letter.reason) for letter in chunk.dead] == [(1, "bad-time"), (2, "not-eve"), (3, "not-an-object")]
+    assert chunk.events["record"].to_list() == [0, 4]
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats(allow_nan=False) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3), max_leaves=6,
+)  # fmt: skip
+PARTS = ("alert", "dns", "http", "tls", "ssh", "smb", "krb5", "rdp", "smtp", "ftp", "dhcp", "nfs", "fileinfo", "flow", "netflow", "quic")
+NAMES = ("rrname", "answers", "queries", "hostname", "status", "ja3", "client", "ntlmssp", "metadata", "severity", "rcpt_to", "age",
+         "sha256", "completion_code", "command", "length", "start", "fingerprint", "dhcp_type")  # fmt: skip
+
+
+@given(st.sampled_from(PARTS), st.dictionaries(st.sampled_from(NAMES), JSON), st.dictionaries(st.sampled_from(sorted(BASE)[:-1]), JSON))
+def test_any_value_anywhere_loses_no_neighbour(kind: str, part: dict[str, object], own: dict[str, object]) -> None:
+    good = {**BASE, "event_type": "http", "http": {"hostname": "h", "status": 200}}
+    (chunk,) = read(good, {**BASE, "event_type": kind, **own, kind: part, "timestamp": BASE["timestamp"]}, good)
+    assert chunk.records == 3
+    assert dict(chunk.events.schema) == SCHEMA
+    kept = chunk.events.filter(pl.col("record").is_in([0, 2])).select("url_host", "http_status", "src_ip", "src_port").unique()
+    assert kept.rows() == [("h", 200, "10.0.0.5", 50001)]
+
+
+def test_rows_have_only_declared_columns() -> None:
+    for kind in (*PARTS, "stats"):
+        assert set(row({**BASE, "event_type": kind, kind: {}})) <= set(COLUMNS) <= set(SCHEMA)
+
+
+def test_not_eve() -> None:
+    for data in (
+        b'{"event_type":"x"}\n',
+        b'{"timestamp":"2026-03-02T10:00:00Z","message":"\\"event_type\\""}\n',
+        b"event_type timestamp\n",
+    ):
+        assert not Suricata().recognise(data, "eve.json")
+
+
+def test_a_real_log_loses_nothing(data_dir: Path) -> None:
+    path = data_dir / "network" / "slips" / "test6-malicious.suricata.json"
+    (source_input,) = discover([path], Limits())
+    chunks = list(Suricata().read(source_input, Limits()))
+    assert sum(chunk.events.height for chunk in chunks) == 5000
+    assert sum(len(chunk.dead) for chunk in chunks) == 0
+    frame = pl.concat([chunk.events for chunk in chunks])
+    assert frame.filter(pl.col("channel") == "alert")["rule"].null_count() == 0
+    assert frame.filter(pl.col("channel") == "alert").height == 745

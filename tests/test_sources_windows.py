@@ -1,0 +1,242 @@
+"""What Windows events mean: the columns each kind fills, the fields rules see in `ext`, clocks, shapes, conflicts."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from nonself.sources import discover, lines, read
+from nonself.sources.contract import Limits
+from nonself.sources.windows_map import content
+from test_sources_samples import CLEARED, DNS, LOGON, PROCESS, SERVICE
+
+LIMITS = Limits()
+AUDITING = "Microsoft-Windows-Security-Auditing"
+NATIVE = {"Channel": "Security", "Provider_Name": AUDITING, "Computer": "h", "TimeCreated": "2026-01-01T00:00:00Z"}
+
+
+def frame(*records: dict[str, Any]) -> pl.DataFrame:
+    data = b"".join(json.dumps(record).encode() + b"\n" for record in records)
+    found = list(read(lines.in_memory(data), LIMITS)[1])
+    assert not any(chunk.dead for chunk in found)
+    return pl.concat([chunk.events for chunk in found])
+
+
+def row(record: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in frame(record).row(0, named=True).items() if value is not None}
+
+
+def native(event_id: int, channel: str = "Security", provider: str = "", **fields: Any) -> dict[str, Any]:
+    return row({**NATIVE, "Channel": channel, "Provider_Name": provider or AUDITING, "EventID": event_id, **fields})
+
+
+def ext(record: dict[str, Any]) -> dict[str, Any]:
+    return json.loads(row(record)["ext"])  # type: ignore[no-any-return]
+
+
+def test_a_sysmon_process() -> None:
+    found = row(PROCESS)
+    assert found["time"].replace(tzinfo=None) == datetime(2026, 3, 2, 10, 0, 1, 250000)  # UtcTime, not the collector's clock
+    assert (found["class_uid"], found["activity_id"], found["op"], found["severity_id"]) == (1007, 1, "1", 1)
+    assert (found["host"], found["user"], found["user_domain"]) == ("ws5.corp.example", "ann", "CORP")
+    assert (found["pid"], found["parent_pid"], found["integrity"]) == (4242, 980, "High")
+    assert (found["image"], found["cmdline"]) == ("C:\\Windows\\System32\\cmd.exe", "cmd.exe /c whoami")
+    assert found["proc_guid"] == "2f0a4c11-1111-2222-3333-000000000001"
+    assert found["hash"] == "c3" * 32
+
+
+def test_a_logon_is_about_who_logs_on() -> None:
+    found = row(LOGON)
+    assert (found["class_uid"], found["activity_id"], found["status_id"], found["logon_type"]) == (3002, 1, 1, 3)
+    assert (found["user"], found["user_domain"], found["session"]) == ("ann", "CORP", "0x3e8f1")
+    assert (found["src_ip"], found["src_port"], found["src_host"], found["auth_protocol"]) == ("10.0.0.5", 50123, "WS5", "NTLM")
+    assert "image" not in found
+
+
+def test_rules_see_native_names_and_no_transport() -> None:
+    fields = ext(PROCESS)
+    assert fields["Image"] == PROCESS["Image"] and fields["CommandLine"] == PROCESS["CommandLine"]
+    assert fields["Provider_Name"] == "Microsoft-Windows-Sysmon" and fields["Computer"] == "ws5.corp.example"
+    assert fields["EventID"] == 1 and fields["Keywords"] == "0x8000000000000000"
+    assert not fields.keys() & {"Message", "@version", "tags", "port", "host", "@timestamp", "EventTime"}
+
+
+def test_the_same_event_in_every_shape_gives_the_same_columns() -> None:
+    data = {"TargetUserName": "ann", "TargetDomainName": "CORP", "LogonType": "10", "IpAddress": "192.0.2.9"}
+    provider, time = AUDITING, "2026-01-01T00:00:00.123456Z"
+    beat = {"channel": "Security", "provider_name": provider, "computer_name": "h", "event_data": data}
+    shapes: list[dict[str, Any]] = [
+        {**NATIVE, **data, "EventID": 4624, "TimeCreated": time},
+        {"EventID": 4624, "Channel": "Security", "Hostname": "h", "SourceName": provider, "@timestamp": time, **data},
+        {"EventID": "4624", "Channel": "Security", "Computer": "h", "Provider": provider, "TimeGenerated": time,
+         "EventData": json.dumps(data)},
+        {"@timestamp": time, "winlog": {**beat, "event_id": "4624"}},
+        {"@timestamp": time, "log_name": "Security", "event_id": 4624, "source_name": provider, "computer_name": "h", "event_data": data},
+        {"_source": {**NATIVE, **data, "EventID": 4624, "TimeCreated": {"SystemTime": time}}},
+        {
+            "Event": {
+                "System": {
+                    "Provider": {"@Name": provider}, "EventID": {"#text": "4624"}, "Channel": "Security", "Computer": "h",
+                    "TimeCreated": {"@SystemTime": time},
+                },
+                "EventData": {"Data": [{"@Name": name, "#text": value} for name, value in data.items()]},
+            }
+        },
+    ]  # fmt: skip
+    frames = [frame(shape).drop("uid", "raw", "ext") for shape in shapes]
+    for other in frames[1:]:
+        assert other.to_dicts() == frames[0].to_dicts()
+
+
+def test_user_data_never_overwrites_system_fields() -> None:
+    found, fields = row(CLEARED), ext(CLEARED)
+    assert (found["channel"], found["resource"], found["user"]) == ("System", "Application", "eve")
+    assert (found["class_uid"], found["activity_id"]) == (1008, 1)
+    assert (fields["Channel"], fields["UserData_Channel"], fields["EventID"]) == ("System", "Application", 104)
+    hostile = {**NATIVE, "EventID": 1, "EventData": {"EventID": "4624", "Channel": "x", "Computer": "other"}}
+    assert (row(hostile)["op"], row(hostile)["host"], ext(hostile)["EventData_Computer"]) == ("1", "h", "other")
+
+
+def test_a_beat_in_depth() -> None:
+    found = row(DNS)
+    assert (found["class_uid"], found["query"], found["rcode"]) == (4003, "www.example.org", "NOERROR")
+    assert found["answers"] == ["edge.example.org", "192.0.2.7"]
+    assert found["time"].replace(tzinfo=None) == datetime(2026, 3, 2, 10, 0, 2, 900000)
+    assert (found["host"], found["severity_id"]) == ("ws5.corp.example", 1)
+
+
+def test_a_service_install() -> None:
+    found = row(SERVICE)
+    assert (found["class_uid"], found["service"], found["file_path"]) == (201004, "updater", "C:\\Windows\\Temp\\u.exe -k")
+
+
+@pytest.mark.parametrize(
+    ("event_id", "fields", "expected"),
+    [
+        (4688, {"NewProcessId": "0x1f4", "ProcessId": "0x3e8", "NewProcessName": "C:\\a.exe", "ParentProcessName": "C:\\p.exe",
+                "MandatoryLabel": "S-1-16-12288", "SubjectUserName": "ann", "TargetUserName": "-", "TargetUserSid": "S-1-0-0"},
+         {"pid": 500, "parent_pid": 1000, "image": "C:\\a.exe", "parent_image": "C:\\p.exe", "integrity": "High", "user": "ann"}),
+        (4625, {"TargetUserName": "bob", "Status": "0xc000006d", "SubStatus": "0xc000006a", "LogonType": 3},
+         {"user": "bob", "status_id": 2, "status_code": "0xc000006a", "logon_type": 3}),
+        (4625, {"Status": "0xc000006d", "SubStatus": "0x0"}, {"status_code": "0xc000006d"}),
+        (4769, {"TargetUserName": "ann@CORP.EXAMPLE", "TargetDomainName": "CORP.EXAMPLE", "ServiceName": "SQL$",
+                "Keywords": "0x8010000000000000"},
+         {"user": "ann", "user_domain": "CORP.EXAMPLE", "svc": "SQL$", "auth_protocol": "Kerberos", "status_id": 2}),
+        (4728, {"MemberName": "CN=Eve Doe,OU=x", "TargetUserName": "Domain Admins", "SubjectUserName": "adm"},
+         {"tgt_user": "Eve Doe", "priv": "Domain Admins", "user": "adm", "class_uid": 3006, "activity_id": 3}),
+        (4672, {"PrivilegeList": "SeDebugPrivilege\r\n\t\t\tSeTcbPrivilege"}, {"priv": "SeDebugPrivilege SeTcbPrivilege"}),
+        (5145, {"ShareName": "\\\\*\\IPC$", "RelativeTargetName": "svcctl", "IpAddress": "10.1.1.1"}, {"pipe": "\\\\*\\IPC$\\svcctl"}),
+        (5156, {"Protocol": "6", "Direction": "%%14593", "SourceAddress": "10.0.0.1", "DestPort": "443"},
+         {"proto": "tcp", "direction_id": 2, "src_ip": "10.0.0.1", "dst_port": 443}),
+        (4740, {"TargetUserName": "ann", "TargetDomainName": "WS9"}, {"tgt_user": "ann", "src_host": "WS9", "activity_id": 9}),
+    ],
+)  # fmt: skip
+def test_security_events(event_id: int, fields: dict[str, Any], expected: dict[str, Any]) -> None:
+    found = native(event_id, **fields)
+    assert {name: found.get(name) for name in expected} == expected
+    assert "-" not in found.values()
+
+
+@pytest.mark.parametrize(
+    ("event_id", "fields", "expected"),
+    [
+        (3, {"SourceIp": "10.0.0.1", "DestinationIp": "10.0.0.2", "DestinationPort": 445, "Protocol": "tcp", "Initiated": True},
+         {"class_uid": 4001, "src_ip": "10.0.0.1", "dst_ip": "10.0.0.2", "dst_port": 445, "direction_id": 2}),
+        (7, {"ImageLoaded": "C:\\evil.dll", "Signed": "false"}, {"module_path": "C:\\evil.dll", "signed": False}),
+        (8, {"SourceImage": "a", "TargetImage": "b", "SourceProcessGuid": "{X}", "TargetProcessGuid": "{Y}"},
+         {"image": "a", "tgt_image": "b", "proc_guid": "X", "tgt_guid": "Y", "activity_id": 4}),
+        (10, {"SourceProcessGUID": "{X}", "TargetProcessGUID": "{Y}", "GrantedAccess": "0x1010"},
+         {"proc_guid": "X", "tgt_guid": "Y", "priv": "0x1010"}),
+        (11, {"TargetFilename": "C:\\f"}, {"class_uid": 1001, "file_path": "C:\\f"}),
+        (12, {"EventType": "DeleteKey", "TargetObject": "HKLM\\x"}, {"class_uid": 201001, "activity_id": 4, "reg_key": "HKLM\\x"}),
+        (13, {"TargetObject": "HKLM\\x", "Details": "v"}, {"class_uid": 201002, "reg_key": "HKLM\\x", "reg_value": "v"}),
+        (17, {"PipeName": "\\p"}, {"pipe": "\\p"}),
+        (22, {"QueryName": "x.example", "QueryStatus": "9003"}, {"rcode": "NXDOMAIN"}),
+    ],
+)  # fmt: skip
+def test_sysmon_events(event_id: int, fields: dict[str, Any], expected: dict[str, Any]) -> None:
+    found = native(event_id, "Microsoft-Windows-Sysmon/Operational", "Microsoft-Windows-Sysmon", **fields)
+    assert {name: found.get(name) for name in expected} == expected
+
+
+def test_powershell_says_who_and_what() -> None:
+    context = "        Host Name = ConsoleHost\r\n        User = CORP\\ann\r\n        Connected User = "
+    found = native(4103, "x", "Microsoft-Windows-PowerShell", ContextInfo=context, Payload="CommandInvocation(Get-Item)")
+    assert (found["user"], found["user_domain"], found["cmdline"]) == ("ann", "CORP", "CommandInvocation(Get-Item)")
+    message = "Pipeline execution details\r\n\tUserId=CORP\\ann\r\n\tHostApplication=powershell.exe -enc AAAA\r\n"
+    record = {**NATIVE, "Channel": "Windows PowerShell", "Provider_Name": "PowerShell", "EventID": 800, "Message": message}
+    assert (row(record)["user"], row(record)["cmdline"]) == ("ann", "powershell.exe -enc AAAA")
+    assert ext(record)["Data"] == message
+
+
+def test_an_unknown_event_is_kept_as_base_event() -> None:
+    found = native(31337, "Acme/Operational", "Acme", SubjectUserName="ann", Whatever="x")
+    assert (found["class_uid"], found["op"], found["host"], found["user"]) == (0, "31337", "h", "ann")
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"TimeCreated": None, "@timestamp": "2026-02-02T02:02:02Z"}, datetime(2026, 2, 2, 2, 2, 2)),
+        ({"TimeCreated": None, "EventTime": "2026-02-02 02:02:02"}, datetime(2026, 2, 2, 2, 2, 2)),
+        ({"TimeCreated": {"SystemTime": "2026-02-02T02:02:02.5Z"}}, datetime(2026, 2, 2, 2, 2, 2, 500000)),
+        ({"TimeCreated": "soon"}, None),
+        ({"TimeCreated": 7}, None),
+    ],
+)
+def test_the_best_clock_or_none(fields: dict[str, Any], expected: datetime | None) -> None:
+    time = native(4624, **fields).get("time")
+    assert (time.replace(tzinfo=None) if time else None) == expected
+
+
+def test_values_of_any_type_harm_no_other_row() -> None:
+    odd: list[Any] = [None, 7, 2.5, True, [], {}, ["a", 1], {"#text": "x"}, "\x00", 10**18, "-", ""]
+    names = (
+        "TargetUserName",
+        "IpPort",
+        "LogonType",
+        "ProcessId",
+        "Keywords",
+        "Level",
+        "Computer",
+        "Channel",
+        "Provider_Name",
+        "TimeCreated",
+    )
+    hostile = [{**NATIVE, "EventID": 4624, name: value} for name in names for value in odd]
+    mixed = frame(*[record for bad in hostile for record in (LOGON, bad)])
+    assert mixed.height == 2 * len(hostile)
+    good = mixed.gather_every(2).drop("record", "uid").unique()
+    assert good.drop("raw").equals(frame(LOGON).drop("record", "uid", "raw"))
+
+
+def test_a_record_that_is_no_event_is_a_dead_letter() -> None:
+    data = json.dumps(PROCESS).encode() + b'\n{"EventID": 5}\n{"other": 1}\n' + json.dumps(LOGON).encode()
+    found = list(read(lines.in_memory(data), LIMITS)[1])
+    assert [(letter.record, letter.reason) for chunk in found for letter in chunk.dead] == [
+        (1, "not-a-windows-event"),
+        (2, "not-a-windows-event"),
+    ]
+    assert sum(chunk.events.height for chunk in found) == 2
+
+
+def test_the_table_names_real_columns_and_logs() -> None:
+    table = content()
+    assert len(table.kinds) > 120
+    assert {log for log, _ in table.kinds} == set(table.logs.values())
+
+
+def test_real_json_is_read_whole(data_dir: Path) -> None:
+    folder = data_dir / "security-datasets" / "atomic" / "windows" / "execution" / "host"
+    if not folder.is_dir():
+        pytest.skip(f"REAL DATA ABSENT: {folder}")
+    found = [(source_input, list(chunks)) for source_input in discover([folder], LIMITS) for _, chunks in [read(source_input, LIMITS)]]
+    events = pl.concat([chunk.events for _, chunks in found for chunk in chunks])
+    assert not [letter for _, chunks in found for chunk in chunks for letter in chunk.dead]
+    assert events.height > 300
+    assert events["time"].null_count() == events["host"].null_count() == 0
