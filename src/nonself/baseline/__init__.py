@@ -1,0 +1,1 @@
+"""Mergeable summaries that detectors are made of, and the tails of their predictive distributions."""

@@ -1,0 +1,51 @@
+"""Detectors as data: the content tables beside this file, read and checked."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable
+from importlib import resources
+
+from nonself.core.errors import ConfigError
+from nonself.detect.contract import Detector
+from nonself.detect.rare import Rare
+from nonself.detect.spec import Spec, parse
+from nonself.detect.volume import Volume
+
+TABLES: tuple[str, ...] = ("endpoint", "identity", "network", "cloud")
+
+
+def shipped() -> tuple[Detector, ...]:
+    """The detectors of the shipped tables, in the tables' order."""
+    folder = resources.files("nonself.detect") / "content"
+    return load((f"{name}.toml", (folder / f"{name}.toml").read_text(encoding="utf-8")) for name in TABLES)
+
+
+def load(tables: Iterable[tuple[str, str]]) -> tuple[Detector, ...]:
+    """Detectors of some content tables, given as (file name, TOML text). ConfigError names file and key of a mistake."""
+    made: dict[str, Detector] = {}
+    for file, text in tables:
+        for spec in _specs(file, text):
+            if spec.name in made:
+                raise ConfigError(expected="a name used once", got=repr(spec.name), where=f"{file}: key 'name'")
+            detector: Detector = Rare(spec) if spec.primitive == "rare" else Volume(spec)
+            made[spec.name] = detector
+    return tuple(made.values())
+
+
+def _specs(file: str, text: str) -> list[Spec]:
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(expected="TOML", got=str(error), where=file) from error
+    unknown = table.keys() - {"detector"}
+    if unknown or not isinstance(table.get("detector", []), list):
+        raise ConfigError(expected="[[detector]] tables only", got=repr(sorted(unknown)), where=file)
+    return [parse(entry, file) for entry in table.get("detector", [])]
+
+
+def wanted(learners: Iterable[Detector], *, evidence: bool) -> list[str]:
+    """The names that these detectors need of events to learn, or with `evidence` to score, each once. Those that first narrow the events
+    by text work theirs out on what is left."""
+    specs = [d.spec for d in learners if isinstance(d, Rare | Volume) and d.spec.text is None]
+    return list(dict.fromkeys(name for spec in specs for name in (spec.named if evidence else spec.keyed)))

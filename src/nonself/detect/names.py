@@ -1,0 +1,171 @@
+"""The names detectors speak in: entity roles, columns, and what is derived from columns, in one table.
+
+A name in a content table is, in this order, a derived name (`DERIVED`, `_EITHER`), an entity role (`core.entities.ROLES`; role names
+win over columns of the same name), or a column of the event schema. All give strings; null means that the event has none.
+
+Folding replaces what varies without meaning (numbers, GUIDs, hashes, temporary names, profile folders) by `#`, so that the next build of
+a program or the next user's copy of it is the same thing. Folds read the first `_READ` characters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import polars as pl
+
+from nonself.core.entities import BY_ROLE, entity
+from nonself.core.schema import SCHEMA
+
+_READ = 1_024
+_UNIQUE_FROM = 512
+"""Frames of fewer rows are mapped row by row; larger ones once per distinct value, which costs less where values repeat."""
+
+_GUID = r"\{?[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\}?"
+_SID = r"s-1-5-21-[0-9-]+"
+_HEX = r"\b(?:0x[0-9a-f]+|[0-9a-f]{8,})\b"
+_VERSION = r"\d+(?:\.\d+)+|\d{3,}"
+_TEMPORARY = r"(^|\\)(~|tmp|is-|_mei|nsi|nst|nsu)[0-9a-z_-]*(?:\.tmp)?"
+_LAST_TWO = r"([^.]+\.(?:(?:co|com|org|net|ac|gov|edu|or|ne|go)\.[a-z]{2}|[^.]+))$"
+"""The last two labels of a name, or three where the second is a registry's own, as in `co.uk`."""
+
+
+def _text(column: str) -> pl.Expr:
+    value = pl.col(column).str.head(_READ).str.to_lowercase().str.strip_chars()
+    return pl.when(value != "").then(value)
+
+
+def _fold(value: pl.Expr) -> pl.Expr:
+    return value.str.replace_all(_GUID, "#").str.replace_all(_HEX, "#").str.replace_all(_VERSION, "#")
+
+
+def _base(column: str) -> pl.Expr:
+    name = _text(column).str.replace(r"^.*[\\/]", "")
+    return _fold(name.str.replace(_TEMPORARY, "${1}${2}#"))
+
+
+def _path(column: str) -> pl.Expr:
+    value = _text(column).str.replace_all("/", "\\", literal=True).str.replace(r"^(?:\\\?\?\\|\\\\\?\\)?(?:[a-z]:|\\device\\[^\\]+)", "")
+    return _fold(value.str.replace(r"\\(users|home)\\[^\\]+", r"\${1}\#").str.replace_all(_TEMPORARY, "${1}${2}#"))
+
+
+def _command() -> pl.Expr:
+    """Folders, long base64, GUIDs, hex and numbers folded: what is left is which program, which switches, in which order."""
+    value = _text("cmdline").str.replace_all(r"(?:\b[a-z]:)?[\\/](?:[^\\/\s\x22':]+[\\/])*", "/")
+    value = value.str.replace_all(r"[a-z0-9+/=]{40,}", "#").str.replace_all(_GUID, "#")
+    return value.str.replace_all(r"\b[0-9a-f]{8,}\b|\d+", "#").str.replace_all(r"\s+", " ")
+
+
+def _registry() -> pl.Expr:
+    key = (
+        _text("reg_key")
+        .str.replace(r"^hkey_local_machine|^\\registry\\machine", "hklm")
+        .str.replace(r"^hkey_users|^\\registry\\user", "hku")
+    )
+    return key.str.replace_all(_SID, "#").str.replace_all(_GUID, "#").str.replace_all(r"\d{2,}", "#")
+
+
+def _parent_domain(name: pl.Expr) -> pl.Expr:
+    return name.str.replace("^domain:", "").str.extract(_LAST_TWO)
+
+
+def _daypart() -> pl.Expr:
+    block = (pl.col("time").dt.hour() // 4 * 4).cast(pl.String).str.zfill(2)
+    kind = pl.when(pl.col("time").dt.weekday() > 5).then(pl.lit("weekend")).otherwise(pl.lit("weekday"))
+    return pl.concat_str([kind, pl.lit(" from "), block, pl.lit(":00 UTC")])
+
+
+def _port() -> pl.Expr:
+    """Protocol and port; ports from 49152 up are handed out to clients (RFC 6335) and say nothing by their number."""
+    number = pl.when(pl.col("dst_port") >= 49_152).then(pl.lit("high")).otherwise(pl.col("dst_port").cast(pl.String))
+    return pl.concat_str([pl.col("proto").fill_null("any"), pl.lit("/"), number])
+
+
+def _signature() -> pl.Expr:
+    known = pl.when(pl.col("signed")).then(pl.lit("signed")).otherwise(pl.lit("unsigned"))
+    return pl.when(pl.col("signed").is_null()).then(pl.lit("signature unknown")).otherwise(known)
+
+
+DERIVED: dict[str, pl.Expr] = {
+    "identity": pl.coalesce(entity("user"), pl.concat_str([pl.lit("user:"), _text("user_uid")])),
+    "image_name": _base("image"),
+    "parent_name": _base("parent_image"),
+    "target_name": _base("tgt_image"),
+    "image_shape": _path("image"),
+    "module_shape": _path("module_path"),
+    "signature": _signature(),
+    "cmd_shape": _command(),
+    "reg_key_shape": _registry(),
+    "service_shape": _fold(_text("service")),
+    "pipe_shape": _fold(_text("pipe")).str.replace_all(r"\d+", "#"),
+    "query_parent": _parent_domain(entity("query")),
+    "sni_parent": _parent_domain(entity("sni")),
+    "site": pl.coalesce(_parent_domain(entity("url_host")), _text("url_host").str.replace(r":\d+$", "")),
+    "user_agent_shape": _text("user_agent").str.replace_all(r"\d+(?:[._]\d+)*", "#"),
+    "tls_client": pl.coalesce(_text("ja4"), _text("ja3")),
+    "port": _port(),
+    "daypart": _daypart(),
+}
+_EITHER: dict[str, tuple[str, str]] = {
+    "machine": ("host", "src_ip"),  # who sends: the host where the record names one, else the address
+    "origin_of_logon": ("src_ip", "src_host"),
+}
+"""Names that are one entity role, or another where that is null."""
+_ENTITIES = {*_EITHER, "identity"}
+_PLAIN = {"port", "signature", "daypart"}
+"""Derived names that cost less to work out for every row than to look up."""
+
+
+def known() -> set[str]:
+    """Every name there is."""
+    return DERIVED.keys() | _EITHER.keys() | BY_ROLE.keys() | SCHEMA.keys()
+
+
+def is_entity(name: str) -> bool:
+    """Whether a name gives entities (`host:ws5`) rather than plain values."""
+    return name in _ENTITIES or (name in BY_ROLE and name not in DERIVED)
+
+
+def expression(name: str) -> pl.Expr:
+    """The expression of a name over event columns; KeyError for an unknown one."""
+    if name in DERIVED:
+        return DERIVED[name]
+    if name in _EITHER:
+        return pl.coalesce(entity(role) for role in _EITHER[name])
+    if name in BY_ROLE:
+        return entity(name)
+    return pl.col(name).cast(SCHEMA[name]).cast(pl.String)
+
+
+def roots(name: str) -> tuple[str, ...]:
+    """The event columns a name is made of, sorted."""
+    return tuple(sorted(set(expression(name).meta.root_names())))
+
+
+def prepare(events: pl.DataFrame, wanted: Iterable[str]) -> pl.DataFrame:
+    """`events` with a column `@name` (String) for each wanted name that it lacks. Columns missing from `events` count as null."""
+    lacking = [name for name in dict.fromkeys(wanted) if "@" + name not in events.columns]
+    either = [name for name in lacking if name in _EITHER]
+    if either:
+        events = prepare(events, [role for name in either for role in _EITHER[name]])
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for name in lacking:
+        if name not in either and "@" + name not in events.columns:
+            groups.setdefault(roots(name), []).append(name)
+    made = [column for columns, named in groups.items() for column in _mapped(events, columns, named)]
+    joined = [pl.coalesce("@" + role for role in _EITHER[name]).alias("@" + name) for name in either]
+    return events.with_columns(*made, *joined)
+
+
+def _mapped(events: pl.DataFrame, columns: tuple[str, ...], named: list[str]) -> list[pl.Series]:
+    here = [c for c in columns if c in events.columns and events[c].null_count() < events.height]
+    inputs = events.select(pl.col(c) if c in here else pl.lit(None, SCHEMA[c]).alias(c) for c in columns)
+    exprs = [expression(name).alias("@" + name) for name in named]
+    if not events.height:
+        return inputs.clear().select(exprs).get_columns()  # literals alone would make one row of none
+    if not here:
+        return [value.new_from_index(0, events.height) for value in inputs.head(1).select(exprs).get_columns()]
+    if events.height < _UNIQUE_FROM or all(name in _PLAIN or (name in SCHEMA and not is_entity(name)) for name in named):
+        return inputs.select(exprs).get_columns()
+    table = inputs.unique().with_columns(exprs)
+    joined = inputs.join(table, on=list(columns), how="left", nulls_equal=True, maintain_order="left")
+    return joined.select("@" + name for name in named).get_columns()

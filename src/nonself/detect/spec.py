@@ -1,0 +1,257 @@
+"""What a content table says of one detector, checked: every mistake is an error that names the file, the detector and the key."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from nonself.core.errors import ConfigError
+from nonself.core.schema import SCHEMA
+from nonself.detect import names
+
+WINDOWS: dict[str, int] = {"10min": 144, "1h": 24, "1d": 1}
+"""Window names and how many of them a day has."""
+_PER: dict[str, str] = {"10min": "ten minutes", "1h": "one hour", "1d": "one day"}
+_GRAIN: dict[str, int] = {"": 1, "bytes": 10_000, "us": 1_000_000}
+_FILTERS = ("has", "ends", "except")
+_WORD = re.compile(r"\{(\w+)\}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spec:
+    """One entry of a content table.
+
+    name, title, about, attack   what it is: unique name, a few words, one sentence, ATT&CK techniques
+    primitive   `rare` (X by Y) or `volume` (how much by Y per window)
+    classes     the OCSF classes it looks at; part of `where`, kept apart so that a batch is split by class once for all detectors
+    where, text which events it looks at: conditions on whole values, and, asked of what these leave, on parts of texts
+    over        names that make up Y; none is the whole organisation
+    x           rare: names that make up X
+    measure     volume: `count` of events, `sum` or `max` of a column, `distinct` count of a name
+    value       volume: the column summed or the name counted
+    unit        volume: "", "bytes" or "us", for the texts
+    window      length of a window
+    compare     `history`: y's own history, backed by its peers; `peers`: its peers alone, for what y may have been doing all along
+    entity      name of the entity a finding is about
+    joins       names of the further entities a finding touches
+    says        the sentence of a finding, with `{name}` for any name of Y and X, and `{value}`
+    thing, peer, peers  words: what X or the amount is, what Y is, in singular and plural
+    example     columns of normal and odd events: see `detect.example`
+    """
+
+    name: str
+    title: str
+    about: str
+    attack: tuple[str, ...]
+    primitive: str
+    classes: tuple[int, ...]
+    where: pl.Expr
+    text: pl.Expr | None = None
+    over: tuple[str, ...]
+    x: tuple[str, ...] = ()
+    measure: str = "count"
+    value: str = ""
+    unit: str = ""
+    window: str = "1h"
+    compare: str = "history"
+    entity: str
+    joins: tuple[str, ...] = ()
+    says: str
+    thing: str
+    peer: str
+    peers: str
+    example: dict[str, Any]
+
+    @property
+    def per_day(self) -> int:
+        return WINDOWS[self.window]
+
+    @property
+    def per(self) -> str:
+        """The window in words: "one hour"."""
+        return _PER[self.window]
+
+    @property
+    def summed(self) -> bool:
+        """Whether it adds up (or keeps the largest of) a column, rather than counts."""
+        return self.measure in ("sum", "max")
+
+    @property
+    def grain(self) -> int:
+        """The amount below which differences do not matter, where amounts are compared on a log scale; 0 for counts held against y's own.
+
+        Sums: 10 kB (a handshake or two), a second. Counts among peers: 1; what different y do differs by factors, as sums do.
+        """
+        return _GRAIN[self.unit] if self.summed else int(self.compare == "peers")
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """Every name it needs of an event, each once."""
+        counted = (self.value,) if self.measure == "distinct" else ()
+        return tuple(dict.fromkeys((*self.over, *self.x, *counted, self.entity, *self.joins)))
+
+    @property
+    def keyed(self) -> tuple[str, ...]:
+        """The names that learning needs: those of Y, X and what is counted, and the entity, without which an event is left out."""
+        return tuple(name for name in self.named if name not in self.joins or name in (*self.over, *self.x, self.value, self.entity))
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The event columns it reads, sorted."""
+        read = {"time", "uid", *self.where.meta.root_names()}.union(*(names.roots(name) for name in self.named))
+        read |= set(self.text.meta.root_names()) if self.text is not None else set()
+        return tuple(sorted(read | ({self.value} if self.summed else set())))
+
+
+_ALLOWED = set(Spec.__dataclass_fields__) - {"text", "classes"}
+_NEEDED = ("name", "title", "about", "attack", "primitive", "where", "over", "entity", "says", "thing", "peer", "peers", "example")
+_CHOICES = {
+    "primitive": ("rare", "volume"),
+    "measure": ("count", "sum", "max", "distinct"),
+    "unit": ("", "bytes", "us"),
+    "window": tuple(WINDOWS),
+    "compare": ("history", "peers"),
+}
+_LISTS = ("attack", "over", "x", "joins")
+_TABLES = ("where", "example")
+
+
+def parse(entry: Mapping[str, Any], where: str) -> Spec:
+    """The `Spec` of one TOML table; ConfigError with `where` and the key for an unknown key, name, type or value."""
+    where = f"{where}: detector {entry.get('name', '(without a name)')!r}"
+    _check_keys(entry, _ALLOWED, where, "")
+    for key in _NEEDED:
+        if key not in entry:
+            raise ConfigError(expected=f"key {key!r}", got="none", where=where)
+    for key, value in entry.items():
+        _check_type(key, value, where)
+    if entry["primitive"] == "rare":
+        _expect(bool(entry.get("x")), "x", "at least one name", entry.get("x"), where)
+        _expect(entry.get("window", "1h") != "10min", "window", "1h or 1d for a rare detector", "10min", where)
+    else:
+        _expect("x" not in entry, "x", "no x in a volume detector", entry.get("x"), where)
+        _check_value(entry, where)
+    for key in ("over", "x", "joins"):
+        for name in entry.get(key, ()):
+            _check_name(name, key, where)
+    for key in ("joins", "entity"):
+        for name in [entry[key]] if key == "entity" else entry.get(key, ()):
+            _expect(names.is_entity(name), key, "a name that gives entities", name, where)
+    _check_says(entry, where)
+    _check_example(entry["example"], where)
+    fields: dict[str, Any] = {key: tuple(value) if key in _LISTS else value for key, value in entry.items()}
+    whole, text = _where(entry["where"], where)
+    fields |= {"where": whole, "text": text, "classes": tuple(sorted(entry["where"]["class_uid"]))}
+    return Spec(**fields)
+
+
+def _expect(good: bool, key: str, expected: str, got: object, where: str) -> None:
+    if not good:
+        raise ConfigError(expected=expected, got=repr(got), where=f"{where}: key {key!r}")
+
+
+def _check_keys(entry: Mapping[str, Any], allowed: set[str], where: str, inside: str) -> None:
+    for key in entry:
+        if key not in allowed:
+            near = difflib.get_close_matches(key, sorted(allowed), 1)
+            do = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(sorted(allowed))}"
+            raise ConfigError(expected="a known key", got=repr(f"{inside}{key}"), do=do, where=where)
+
+
+def _check_type(key: str, value: object, where: str) -> None:
+    if key in _LISTS:
+        _expect(isinstance(value, list) and all(isinstance(v, str) for v in value), key, "a list of strings", value, where)
+    elif key in _TABLES:
+        _expect(isinstance(value, dict), key, "a table", value, where)
+    else:
+        _expect(isinstance(value, str), key, "a string", value, where)
+    if key in _CHOICES:
+        _expect(value in _CHOICES[key], key, "one of " + ", ".join(repr(c) for c in _CHOICES[key]), value, where)
+
+
+def _check_name(name: str, key: str, where: str) -> None:
+    if name not in names.known():
+        near = difflib.get_close_matches(name, sorted(names.known()), 1)
+        do = f"did you mean {near[0]!r}?" if near else ""
+        raise ConfigError(expected="a column, an entity role or a derived name", got=repr(name), do=do, where=f"{where}: key {key!r}")
+
+
+def _check_value(entry: Mapping[str, Any], where: str) -> None:
+    measure, value = entry.get("measure", "count"), entry.get("value", "")
+    if measure == "count":
+        _expect(value == "", "value", "no value for a count", value, where)
+    elif measure in ("sum", "max"):
+        _expect(value in SCHEMA and SCHEMA[value].is_integer(), "value", "an integer column", value, where)
+    else:
+        _check_name(value, "value", where)
+
+
+def _check_says(entry: Mapping[str, Any], where: str) -> None:
+    allowed = {*entry["over"], *entry.get("x", ())} | ({"value"} if entry["primitive"] == "volume" else set())
+    for name in _WORD.findall(entry["says"]):
+        _expect(name in allowed, "says", "names of over and x" + (", value" if "value" in allowed else ""), name, where)
+
+
+def _check_example(example: Mapping[str, Any], where: str) -> None:
+    _check_keys(example, {"normal", "odd", "times", "hour", "daily"}, where, "example.")
+    for part in ("normal", "odd"):
+        _expect(isinstance(example.get(part), dict), f"example.{part}", "a table", example.get(part), where)
+        _check_keys(example[part], set(SCHEMA), where, f"example.{part}.")
+    for part in ("times", "hour"):
+        _expect(isinstance(example.get(part, 1), int), f"example.{part}", "a whole number", example.get(part), where)
+
+
+def _where(table: Mapping[str, Any], where: str) -> tuple[pl.Expr, pl.Expr | None]:
+    """A filter, all of: `column = [values]`, `present = [columns]`, `absent = [columns]`, `except = {column = [values]}`, and
+    `has` and `ends` = {column = [texts, in any case]}."""
+    _check_keys(table, {*SCHEMA, "present", "absent", *_FILTERS}, where, "where.")
+    _expect("class_uid" in table, "where.class_uid", "the OCSF classes it looks at", table, where)
+    parts: list[pl.Expr] = []
+    texts: list[pl.Expr] = []
+    for key, value in table.items():
+        if key in _FILTERS:
+            _expect(isinstance(value, dict), f"where.{key}", "a table", value, where)
+            kept = parts if key == "except" else texts
+            kept += [_filter(key, column, values, f"where.{key}.{column}", where) for column, values in value.items()]
+        elif key in ("present", "absent"):
+            for column in _list(value, f"where.{key}", where):
+                _expect(column in SCHEMA, f"where.{key}", "event columns", column, where)
+                parts.append(_said(column) if key == "present" else ~_said(column))
+        else:
+            parts.append(_one_of(key, value, f"where.{key}", where))
+    return pl.all_horizontal(parts), pl.all_horizontal(texts) if texts else None
+
+
+def _said(column: str) -> pl.Expr:
+    """Whether an event has the column: an empty text says as little as null."""
+    filled = pl.col(column).is_not_null()
+    return filled & (pl.col(column) != "").fill_null(False) if SCHEMA[column] == pl.String else filled
+
+
+def _list(value: object, key: str, where: str) -> list[Any]:
+    if not isinstance(value, list) or not value:
+        raise ConfigError(expected="a list that is not empty", got=repr(value), where=f"{where}: key {key!r}")
+    return value
+
+
+def _one_of(column: str, value: object, key: str, where: str) -> pl.Expr:
+    _expect(column in SCHEMA, key, "an event column", column, where)
+    values, fits = _list(value, key, where), str if SCHEMA[column] == pl.String else int
+    _expect(all(isinstance(v, fits) for v in values), key, f"values of type {SCHEMA[column]}", value, where)
+    return pl.col(column).is_in(pl.Series(values, dtype=SCHEMA[column]).implode())
+
+
+def _filter(kind: str, column: str, texts: object, key: str, where: str) -> pl.Expr:
+    if kind == "except":
+        return ~_one_of(column, texts, key, where).fill_null(False)
+    _expect(SCHEMA.get(column) == pl.String, key, "a text column", column, where)
+    values = _list(texts, key, where)
+    _expect(all(isinstance(t, str) for t in values), key, "texts", texts, where)
+    value = pl.col(column).str.to_lowercase()
+    test: Callable[[str], pl.Expr] = value.str.ends_with if kind == "ends" else lambda text: value.str.contains(text, literal=True)
+    return pl.any_horizontal(test(text.lower()) for text in values)

@@ -1,0 +1,145 @@
+"""The primitive `volume`: more events, a larger sum or more different values than this Y and its peers have in a window."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from nonself.baseline import keys, predict, windows
+from nonself.baseline.tails import Floats
+from nonself.core.events import Events
+from nonself.core.finding import Reason
+from nonself.core.scores import SCORES, Delta, Scores
+from nonself.detect import amounts, example, rows
+from nonself.detect.contract import Example
+from nonself.detect.spec import Spec
+
+_KEYS = ["day", "y", "slot"]
+_ROW_BYTES = keys.MAX_BYTES + 32
+"""A row of the delta at most, without its value: a key and its offsets, a day and a slot."""
+
+
+class Volume:
+    """How far out in its upper tail a window's amount lies, given the y's other windows and its peers, in bits. The amount is a count of
+    events, a sum or maximum of a column, or a count of different values.
+
+    Formula: score = -log2 P(V >= v). Counts and distinct counts: V is negative binomial, the predictive of a Gamma-Poisson model with
+    burstiness. Sums, maxima and whatever is held against peers alone: ln(1 + V / grain) is Student's t, the predictive of a
+    Normal-inverse-chi-squared model. Priors are fitted by moments to the other y. Symbols: `nonself.baseline.predict`.
+    Unit: bits; 0 with no history and no peers.
+    Reference: Gelman et al., "Bayesian Data Analysis", 2.6 and 3.3 (predictives); McCullagh & Nelder 1989, ch. 9 (burstiness);
+    Beyer et al. 2007 (distinct counts by their smallest hashes).
+    Cost: one pass over the self's rows (day, y, window) and one over the events.
+    Reasons: the surprise under the peers alone; and the rest, what y's own history adds to it or takes back.
+    """
+
+    __slots__ = ("_distinct", "_largest", "attack", "bytes_per_entity", "classes", "columns", "name", "spec", "title")
+
+    def __init__(self, spec: Spec) -> None:
+        self.spec = spec
+        self.name, self.title, self.attack, self.columns = spec.name, spec.title, spec.attack, spec.columns
+        self.classes = spec.classes
+        self._distinct, self._largest = spec.measure == "distinct", spec.measure == "max"
+        self.bytes_per_entity = spec.per_day * (_ROW_BYTES + (8 * windows.SKETCH if self._distinct else 8))
+
+    def learn(self, events: Events) -> Delta:
+        """Columns day, y, slot (number of the window in its day) and value, or sketch for distinct counts."""
+        chosen = rows.chosen(events, self.spec, evidence=False)
+        return self._learnt(chosen) if chosen.height else self.merge([])
+
+    def _learnt(self, chosen: pl.DataFrame) -> Delta:
+        return windows.learn_sketches(chosen) if self._distinct else windows.learn_values(chosen, largest=self._largest)
+
+    def merge(self, deltas: list[Delta]) -> Delta:
+        """Windows added up, or their largest kept; sketches united."""
+        return windows.merge_sketches(deltas) if self._distinct else windows.merge_values(deltas, largest=self._largest)
+
+    def score(self, events: Events, self_: Delta, *, included: bool = False) -> Scores:
+        """One row per window (y, slot) with events. What the self already holds of a window belongs to its value, not to its history."""
+        spec = self.spec
+        chosen = rows.chosen(events, spec)
+        if not chosen.height:
+            return pl.DataFrame(schema=_SCORES)
+        same = included or self._largest
+        table, history = windows.apart(self_, self._learnt(chosen), spec.per_day, included=same, grain=spec.grain)
+        odd = _predicted(table, history, grain=spec.grain, alone=spec.compare == "peers")
+        found = rows.windows(chosen, spec)
+        out = found.join(pl.concat([table, odd], how="horizontal"), on=_KEYS, how="left", maintain_order="left")
+        return out.select(
+            *(pl.col(name) for name in SCORES),
+            *(pl.col(name[1:]).alias(name) for name in _PRIVATE if name != "_what"),
+            rows.phrase(spec, amounts.column("value", spec.unit)).alias("_what"),
+        )
+
+    def explain(self, scores: Scores) -> list[tuple[Reason, ...]]:
+        """Per row: surprise among the peers, then for y itself. Bits add up to the score."""
+        return [self._reasons(row) for row in scores.select(*_READ).iter_rows(named=True)]
+
+    def _reasons(self, row: Mapping[str, Any]) -> tuple[Reason, ...]:
+        spec = self.spec
+        amount, usual = amounts.text(row["_value"], spec.unit), amounts.text(row["_usual"], spec.unit)
+        among = f"other {spec.peers} have {usual} (geometric mean of {row['_peers']:,.0f})"
+        peers = Reason(
+            feature=f"{spec.thing} among {spec.peers}",
+            seen=f"{row['_what']} in {spec.per}",
+            normal=among if row["_peers"] else f"no other {spec.peers} yet",
+            bits=row["_bits_peers"],
+        )
+        if spec.compare == "peers":
+            return (peers,)
+        own = Reason(
+            feature=f"{spec.thing} for this {spec.peer}", seen=amount, normal=_usually(row, spec), bits=row["score"] - row["_bits_peers"]
+        )
+        return (peers, own)
+
+    def example(self) -> Example:
+        """Normal and odd events from the content table."""
+        return example.build(self.spec)
+
+
+_PRIVATE: dict[str, pl.DataType] = {
+    "_bits_peers": pl.Float64(),
+    "_value": pl.Int64(),
+    "_n": pl.Int64(),
+    "_mean": pl.Float64(),
+    "_since": pl.Date(),
+    "_until": pl.Date(),
+    "_peers": pl.Float64(),
+    "_usual": pl.Float64(),
+    "_what": pl.String(),
+}
+_SCORES = {**SCORES, **_PRIVATE}
+_READ = ("score", *_PRIVATE)
+
+
+def _predicted(table: pl.DataFrame, history: pl.DataFrame, *, grain: int, alone: bool) -> pl.DataFrame:
+    """Columns score, bits_peers, peers, usual, mean (y's own, null without history), row for row of `table`."""
+    unit = float(windows.LOG_UNIT) if grain else 1.0
+    population = (_floats(history["n"]), _floats(history["s"]) / unit, _floats(history["ss"]) / unit**2)
+    index = _floats(table["index"].cast(pl.Int64).fill_null(-1))
+    n, s, ss = _floats(table["n"]), _floats(table["s"]) / unit, _floats(table["ss"]) / unit**2
+    model = predict.sums if grain else predict.counts
+    out = model(_floats(table["u"]) / unit, n, s, ss, index, population)
+    mean = np.where(n > 0, s / np.maximum(n, 1.0), np.nan)
+    columns = {
+        "score": out.bits_peers if alone else out.bits,
+        "bits_peers": out.bits_peers,
+        "peers": out.peers,
+        "usual": np.expm1(out.usual) * grain if grain else np.exp(out.usual),
+        "mean": np.expm1(mean) * grain if grain else mean,
+    }
+    return pl.DataFrame(columns, schema=dict.fromkeys(columns, pl.Float64)).with_columns(pl.col("mean").fill_nan(None))
+
+
+def _floats(column: pl.Series) -> Floats:
+    return column.cast(pl.Float64).to_numpy()
+
+
+def _usually(row: Mapping[str, Any], spec: Spec) -> str:
+    if row["_mean"] is None:
+        return f"nothing is known of this {spec.peer} yet"
+    days = (row["_until"] - row["_since"]).days + 1
+    return f"usually {amounts.text(row['_mean'], spec.unit)} in {spec.per} over {days:,} days ({row['_n']:,} windows)"

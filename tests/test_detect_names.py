@@ -1,0 +1,83 @@
+"""Names: what varies without meaning folds away, what has meaning stays."""
+
+import polars as pl
+import pytest
+
+from nonself.core.events import conform
+from nonself.detect import names
+
+FOLDS = [
+    ("image_name", r"C:\Windows\System32\RUNDLL32.exe", "rundll32.exe"),
+    ("image_name", r"C:\Users\ann\AppData\Local\Temp\{6F9619FF-8B86-D011-B42D-00C04FC964FF}\Setup.1.20.3.exe", "setup.#.exe"),
+    ("image_name", r"C:\Temp\is-4F2K1.tmp\x.exe", "x.exe"),
+    ("image_name", r"C:\Temp\~df394b.tmp", "~#"),
+    ("image_name", "/usr/bin/python3.11", "python#"),
+    ("image_name", "svchost.exe", "svchost.exe"),
+    ("image_shape", r"C:\Users\ann\Downloads\a.exe", r"\users\#\downloads\a.exe"),
+    ("image_shape", r"D:\Users\bob\Downloads\A.EXE", r"\users\#\downloads\a.exe"),
+    ("image_shape", r"\Device\HarddiskVolume3\Windows\System32\cmd.exe", r"\windows\system32\cmd.exe"),
+    ("cmd_shape", r'"C:\Windows\System32\cmd.exe" /c ping 10.0.0.1 -n 4', '"/cmd.exe" /c ping #.#.#.# -n #'),
+    ("cmd_shape", "certutil -urlcache -f http://198.51.100.7/a/b.txt", "certutil -urlcache -f http://b.txt"),
+    ("cmd_shape", "powershell -enc " + "QWxs" * 30, "powershell -enc #"),
+    ("reg_key_shape", r"HKU\S-1-5-21-1-2-3-1001\Software\Run\A", r"hku\#\software\run\a"),
+    ("reg_key_shape", r"\REGISTRY\MACHINE\System\Services\x", r"hklm\system\services\x"),
+    ("query_parent", "a.b.www.Example.com.", "example.com"),
+    ("query_parent", "mail.example.co.uk", "example.co.uk"),
+    ("query_parent", "1.0.168.192.in-addr.arpa", "in-addr.arpa"),
+    ("query_parent", "localhost", None),
+    ("sni_parent", "cdn.example.org", "example.org"),
+    ("site", "www.example.com:8080", "example.com"),
+    ("site", "192.0.2.7:8080", "192.0.2.7"),
+    ("user_agent_shape", "Mozilla/5.0 (X11; rv:109.0) Firefox/115.0", "mozilla/# (x#; rv:#) firefox/#"),
+    ("service_shape", "OneSyncSvc_1a2b3c4d", "onesyncsvc_1a2b3c4d"),
+    ("tls_client", "AABB", "aabb"),
+]
+SOURCES = {
+    "image_name": "image", "image_shape": "image", "cmd_shape": "cmdline", "reg_key_shape": "reg_key", "query_parent": "query",
+    "sni_parent": "sni", "site": "url_host", "user_agent_shape": "user_agent", "service_shape": "service", "tls_client": "ja3",
+}  # fmt: skip
+
+
+def made(name, **columns):
+    events = conform(pl.DataFrame({column: [value] for column, value in columns.items()}))
+    return names.prepare(events, [name])["@" + name][0]
+
+
+@pytest.mark.parametrize(("name", "given", "expected"), FOLDS)
+def test_folding(name, given, expected):
+    assert made(name, **{SOURCES[name]: given}) == expected
+
+
+def test_a_machine_is_the_host_where_the_record_names_one():
+    assert made("machine", host="WS5.corp.example", src_ip="10.0.0.1") == "host:ws5"
+    assert made("machine", src_ip="10.0.0.1") == "ip:10.0.0.1" and made("machine", user="ann") is None
+
+
+def test_ports_handed_out_to_clients_are_one():
+    assert made("port", dst_port=50_000, proto="tcp") == "tcp/high" and made("port", dst_port=443, proto="tcp") == "tcp/443"
+    assert made("port", proto="tcp") is None
+
+
+@pytest.mark.parametrize("name", sorted(names.known() - {"answers", "tactics"}))
+def test_looking_up_gives_what_working_out_gives(name):
+    """Large frames are mapped once per distinct value, small ones row by row."""
+    row = {
+        "host": "ws1",
+        "user": "Ann",
+        "image": r"C:\a\b.exe",
+        "src_ip": "10.0.0.1",
+        "url_host": "a.example.com",
+        "query": "x.example.org",
+    }
+    small = conform(pl.DataFrame([row, {**row, "user": None}, {**row, "host": None, "src_ip": "10.0.0.2"}]))
+    large = pl.concat([small] * 180)
+    assert names.prepare(large, [name])["@" + name][-3:].to_list() == names.prepare(small, [name])["@" + name].to_list()
+
+
+def test_a_name_of_missing_columns_is_null():
+    events = pl.DataFrame({"uid": ["a", "b"]})
+    assert names.prepare(events, ["machine", "image_name", "port"]).select("@machine", "@image_name", "@port").null_count().row(0) == (
+        2,
+        2,
+        2,
+    )
