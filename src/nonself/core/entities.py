@@ -20,7 +20,7 @@ _LOCAL_ACCOUNTS = (
 """Accounts that exist on every machine: the same name is not the same account."""
 _LOCAL_PREFIXES = ("dwm-", "umfd-")
 _NO_NAME = ("", "-", "n/a", "(null)", "null", "none", "unknown", "localhost", "%%1793")
-_ANYWHERE = r"^(127\.|0\.|169\.254\.|22[4-9]\.|23\d\.|255\.|::1?$|fe80:|ff[0-9a-f]{2}:)"
+_ANYWHERE = r"^(127\.|0\.|169\.254\.|22[4-9]\.|23\d\.|255\.|::1?$|0:0:0:0:0:0:0:[01]$|fe80:|ff[0-9a-f]{2}:)"
 """Addresses that name no one machine: loopback, unspecified, link-local, multicast, broadcast."""
 
 

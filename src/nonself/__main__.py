@@ -1,0 +1,7 @@
+"""`python -m nonself` is `nonself`."""
+
+import sys
+
+from nonself.cli import main
+
+sys.exit(main())

@@ -1,0 +1,220 @@
+"""The only place where the rooms meet: read, match, learn, commit; then score, calibrate, correlate, conclude; and tell.
+
+`scan` is exactly-once: chunks are cut by the bytes alone, each batch is one ledger transaction, and the conclusion is one more. Killed
+anywhere and run again, it ends in the same incidents.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from pathlib import Path
+
+import polars as pl
+
+from nonself import sources
+from nonself.calibrate import budget, window
+from nonself.calibrate import rules as rule_calibration
+from nonself.calibrate.findings import About, significant
+from nonself.calibrate.findings import findings as make_findings
+from nonself.core import events as frames
+from nonself.core.config import Config
+from nonself.core.finding import Finding
+from nonself.core.incident import Incident
+from nonself.core.scores import Delta, Scores
+from nonself.core.stats import Stats
+from nonself.correlate import incidents as correlate
+from nonself.detect import detectors, views
+from nonself.detect.contract import Detector
+from nonself.detect.sigma import Ruleset
+from nonself.ledger import DEAD, Batch, Conclusion, Ledger, Offset
+from nonself.sources.contract import Chunk, Input, Limits
+
+SIGMA = "sigma"
+SCORED_AT_ONCE = 250_000
+"""Events scored in one pass, in whole days: few passes cost less CPU, small ones less memory (a hot event is about 300 bytes)."""
+_CALIBRATION = "calibration:"
+
+
+@dataclass(slots=True)
+class _Reading:
+    """One input on its way in: what the ledger will be told of it."""
+
+    input: Input
+    source: str
+    chunks: int = 0
+    done: bool = False
+    records: int = 0
+    events: int = 0
+    dead: int = 0
+    bytes: int = 0
+
+    def offset(self) -> Offset:
+        return Offset(
+            origin=self.input.origin, content=self.input.content, source=self.source, size=self.input.size, chunks=self.chunks,
+            done=self.done, records=self.records, events=self.events, dead=self.dead, bytes=self.bytes,
+        )  # fmt: skip
+
+
+@dataclass(slots=True)
+class _Pack:
+    """Chunks waiting to be committed together."""
+
+    events: list[pl.DataFrame] = field(default_factory=list)
+    dead: list[pl.DataFrame] = field(default_factory=list)
+    offsets: dict[str, Offset] = field(default_factory=dict)
+    records: int = 0
+    bytes: int = 0
+
+    def add(self, reading: _Reading, chunk: Chunk) -> None:
+        reading.records += chunk.records
+        reading.events += chunk.events.height
+        reading.dead += len(chunk.dead)
+        reading.bytes += chunk.bytes
+        self.records += chunk.records
+        self.bytes += chunk.bytes
+        self.events.append(chunk.events)
+        if chunk.dead:
+            self.dead.append(_dead_frame(reading.input.content, chunk))
+        self.offsets[reading.input.content] = reading.offset()
+
+
+def scan(
+    paths: Sequence[Path],
+    ledger: Ledger,
+    ruleset: Ruleset,
+    config: Config,
+    stats: Stats,
+    tick: Callable[[Stats], None] = lambda _: None,
+) -> list[Incident]:
+    """Read everything under `paths` that the ledger has not read yet, and conclude. Returns all incidents, most significant first."""
+    limits = _limits(config)
+    pack = _Pack()
+    for reading, chunk in _chunks(sources.discover(paths, limits), ledger, limits, stats):
+        pack.add(reading, chunk)
+        stats.met(reading.source, chunk, done=reading.done, size=reading.input.size)
+        tick(stats)
+        if pack.records >= config.batch.records or pack.bytes >= config.batch.bytes:
+            _commit(pack, ledger, ruleset, stats)
+            pack = _Pack()
+    if pack.offsets:
+        _commit(pack, ledger, ruleset, stats)
+    if ledger.pending():
+        _conclude(ledger, ruleset, config, stats)
+    return ledger.incidents()
+
+
+def _limits(config: Config) -> Limits:
+    return Limits(**{name: getattr(config.limits, name) for name in Limits.__dataclass_fields__})
+
+
+def _chunks(inputs: Iterable[Input], ledger: Ledger, limits: Limits, stats: Stats) -> Iterator[tuple[_Reading, Chunk]]:
+    """Chunks the ledger does not hold yet, each with its input's state after it. The same content is read once, whatever its name."""
+    met: set[str] = set()
+    for source_input in stats.timed("walk", inputs):
+        progress = ledger.progress(source_input.content)
+        if progress.done or source_input.content in met:
+            stats.repeated(source_input.size)
+            continue
+        met.add(source_input.content)
+        with stats.stage("read"):
+            source, chunks = sources.read(source_input, limits)
+        reading = _Reading(source_input, source.name if source else "")
+        for chunk, last in _with_last(stats.timed("read", chunks)):
+            reading.chunks += 1
+            reading.done = last
+            if reading.chunks > progress.chunks:
+                yield reading, chunk
+
+
+def _with_last(chunks: Iterable[Chunk]) -> Iterator[tuple[Chunk, bool]]:
+    """Each chunk, and whether it is the last: an input is done together with its last chunk, in the same transaction."""
+    iterator = iter(chunks)
+    held = next(iterator, None)
+    for chunk in iterator:
+        if held is not None:
+            yield held, False
+        held = chunk
+    yield (held if held is not None else Chunk(frames.empty())), True
+
+
+def _dead_frame(content: str, chunk: Chunk) -> pl.DataFrame:
+    rows = [(d.origin, content, d.record, d.reason, d.detail, d.sample) for d in chunk.dead]
+    return pl.DataFrame(rows, schema=DEAD, orient="row")
+
+
+def _commit(pack: _Pack, ledger: Ledger, ruleset: Ruleset, stats: Stats) -> None:
+    events = frames.concat(pack.events)
+    with stats.stage("rules"):
+        deltas: dict[str, Delta] = {SIGMA: ruleset.match(events)}
+    with stats.stage("learn"):
+        for detector, view in views(events, evidence=False):
+            deltas[detector.name] = detector.learn(view)
+    dead = pl.concat(pack.dead) if pack.dead else pl.DataFrame(schema=DEAD)
+    with stats.stage("commit"):
+        ledger.commit(Batch(list(pack.offsets.values()), events, deltas, dead))
+
+
+def _conclude(ledger: Ledger, ruleset: Ruleset, config: Config, stats: Stats) -> None:
+    """Score what is pending, calibrate, correlate everything, and commit the lot in one transaction."""
+    with stats.stage("score"):
+        made, windows = _behaviour(ledger, config)
+    with stats.stage("rules"):
+        made += _rule_findings(ledger, ruleset, config)
+    with stats.stage("correlate"):
+        known = {finding.id: finding for finding in made} | {finding.id: finding for finding in ledger.findings()}
+        found = correlate(known.values(), window=timedelta(minutes=config.correlate.window_minutes), hub=config.correlate.hub)
+        found = budget.apply(found, config.budget.incidents_per_day)
+    with stats.stage("commit"):
+        ledger.conclude(Conclusion(made, windows, found))
+
+
+def _behaviour(ledger: Ledger, config: Config) -> tuple[list[Finding], dict[str, Delta]]:
+    """Findings of every learner over the pending events, and the calibration windows they add."""
+    learners, since = detectors(), _since(ledger, config.self.days)
+    selves = {d.name: d.merge(ledger.deltas(d.name, since=since)) for d in learners}
+    scored: dict[str, list[Scores]] = {d.name: [] for d in learners}
+    learnt: dict[str, list[Delta]] = {d.name: [] for d in learners}
+    columns = sorted({"uid", "time"}.union(*(d.columns for d in learners)))
+    for first, last in ledger.spans(SCORED_AT_ONCE, pending=True):
+        events = ledger.events(day=first, last=last, pending=True, columns=columns)
+        for detector, view in views(events, evidence=True):
+            scores = detector.score(view, selves[detector.name], included=True)
+            learnt[detector.name].append(window.learn(scores))
+            # No score under the floor can become a finding (p is never below 2^-score), so only the others are kept.
+            scored[detector.name].append(scores.filter(pl.col("score") >= config.calibrate.min_bits))
+    made: list[Finding] = []
+    windows: dict[str, Delta] = {}
+    for detector in learners:
+        name = _CALIBRATION + detector.name
+        windows[name] = window.merge(learnt[detector.name])
+        calibration = window.merge([*ledger.deltas(name, since=since), windows[name]])
+        made += _findings(detector, scored[detector.name], calibration, config)
+    return made, windows
+
+
+def _findings(detector: Detector, scored: list[Scores], calibration: Delta, config: Config) -> list[Finding]:
+    parts = [scores for scores in scored if scores.height]
+    if not parts:
+        return []
+    rows = significant(
+        pl.concat(parts, how="vertical_relaxed"),
+        calibration,
+        min_bits=config.calibrate.min_bits,
+        per_day=config.calibrate.max_findings_per_detector_day,
+    )
+    return make_findings(About(detector.name, detector.title, detector.attack), rows, detector.explain)
+
+
+def _since(ledger: Ledger, days: int) -> date | None:
+    """First day of the self: `days` back from the newest day that holds events."""
+    held = ledger.days()
+    return max(held) - timedelta(days=days - 1) if held and max(held) > date.min + timedelta(days=days) else None
+
+
+def _rule_findings(ledger: Ledger, ruleset: Ruleset, config: Config) -> list[Finding]:
+    new = ruleset.merge(ledger.deltas(SIGMA, pending=True))
+    known = ruleset.merge(ledger.deltas(SIGMA))
+    by_id = {rule.id: rule for rule in ruleset.rules}
+    return rule_calibration.findings(new, known, by_id, sum(ledger.event_counts().values()), min_bits=config.calibrate.rule_min_bits)

@@ -1,0 +1,147 @@
+"""What the commands do once parsed: open the ledger, run the pipeline, show the result in the form asked for."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from nonself.core.config import Config
+from nonself.core.errors import UsageError
+from nonself.core.incident import Incident
+from nonself.core.stats import Stats
+from nonself.ledger import Ledger
+from nonself.serve import jsonl, terminal, timesketch
+from nonself.serve.progress import Progress
+from nonself.serve.story import stories
+
+OK, FOUND, UNTRUSTED, PARTIAL = 0, 1, 2, 3
+_REPORTED = 50
+"""Incidents an HTML report holds at most; the page stays quick to open."""
+
+
+def state_dir(config: Config) -> str:
+    """The state directory: as configured, else `nonself` in the user's data home (XDG)."""
+    if config.state.dir:
+        return config.state.dir
+    home = os.environ.get("XDG_DATA_HOME") or str(Path.home() / ".local" / "share")
+    return str(Path(home) / "nonself")
+
+
+def scan(arguments: argparse.Namespace, config: Config) -> int:
+    """`nonself scan`: read, conclude, show. See `cli` for the exit status."""
+    from nonself import pipeline
+    from nonself.detect.sigma import Ruleset
+
+    paths = _existing(arguments.paths)
+    stats = Stats()
+    with stats.stage("load rules"):
+        ruleset = Ruleset.load([Path(d) for d in config.rules.dirs], builtin=config.rules.builtin, cache=_cache())
+    _rules_told(ruleset, arguments.quiet)
+    with Ledger.open(state_dir(config), keep_raw=config.lake.raw) as ledger:
+        with Progress(paths, quiet=arguments.quiet) as progress:
+            found = pipeline.scan(paths, ledger, ruleset, config, stats, progress)
+        with stats.stage("output"):
+            _show(arguments, ledger, found, stats)
+        _write_html(arguments, ledger, found)
+    if arguments.stats:
+        arguments.stats.write_text(json.dumps(stats.as_dict(), indent=2) + "\n")
+    return _status(stats, found, config, arguments.fail_on)
+
+
+def incidents(arguments: argparse.Namespace, config: Config) -> int:
+    """`nonself incidents`: the queue of the state, without reading anything new."""
+    with Ledger.open(state_dir(config), read_only=True) as ledger:
+        found = ledger.incidents()
+        chosen = found if arguments.all else [i for i in found if i.shown]
+        _print(arguments, ledger, chosen, listed=found)
+        _write_html(arguments, ledger, chosen)
+    return OK
+
+
+def explain(arguments: argparse.Namespace, config: Config) -> int:
+    """`nonself explain ID`: one incident, told."""
+    with Ledger.open(state_dir(config), read_only=True) as ledger:
+        story = stories(ledger, [ledger.incident(arguments.incident)], activity=False)[0]
+    form = _form(arguments)
+    if form == "json":
+        for line in jsonl.lines([story]):
+            print(line)
+    elif form == "csv":
+        timesketch.write([story], sys.stdout)
+    else:
+        terminal.explain(_console(), story)
+    return OK
+
+
+def _existing(paths: Sequence[Path]) -> list[Path]:
+    for path in paths:
+        if not path.exists():
+            raise UsageError(expected="a file or folder that exists", got=str(path), do="check the path")
+    return list(paths)
+
+
+def _cache() -> Path:
+    home = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(home) / "nonself"
+
+
+def _rules_told(ruleset: object, quiet: bool) -> None:
+    rejected = getattr(ruleset, "rejected", ())
+    if rejected and not quiet:
+        print(f"{len(rejected)} rules can't be evaluated: first {rejected[0]}", file=sys.stderr)
+
+
+def _form(arguments: argparse.Namespace) -> str:
+    return arguments.form or ("table" if sys.stdout.isatty() else "json")
+
+
+def _console() -> Console:
+    return Console(highlight=False, soft_wrap=False, width=None if sys.stdout.isatty() else 140)
+
+
+def _show(arguments: argparse.Namespace, ledger: Ledger, found: list[Incident], stats: Stats) -> None:
+    if _form(arguments) == "table":
+        terminal.summary(_console(), stats)
+    elif not arguments.quiet:
+        terminal.summary(Console(stderr=True, highlight=False), stats)
+    _print(arguments, ledger, [i for i in found if i.shown], listed=found)
+
+
+def _print(arguments: argparse.Namespace, ledger: Ledger, chosen: list[Incident], *, listed: list[Incident]) -> None:
+    form = _form(arguments)
+    if form == "json":
+        for line in jsonl.lines(stories(ledger, chosen, activity=False)):
+            print(line)
+    elif form == "csv":
+        timesketch.write(stories(ledger, chosen, activity=False), sys.stdout)
+    elif listed:
+        terminal.queue(_console(), chosen, listed, limit=arguments.top)
+    else:
+        _console().print("No incidents.")
+
+
+def _write_html(arguments: argparse.Namespace, ledger: Ledger, found: list[Incident]) -> None:
+    if not arguments.html:
+        return
+    from nonself.serve import html
+
+    shown = [i for i in found if i.shown][:_REPORTED]
+    arguments.html.write_text(html.report(stories(ledger, shown), kept=len(found) - len(shown)), encoding="utf-8")
+    print(f"report: {arguments.html}", file=sys.stderr)
+
+
+def _status(stats: Stats, found: Sequence[Incident], config: Config, fail_on: float | None) -> int:
+    if not stats.events and not stats.repeated_files:
+        print("nonself: nothing could be read: no record of a known kind (see `nonself sources`)", file=sys.stderr)
+        return UNTRUSTED
+    if stats.dead.total() > config.output.dead_letter_limit * max(1, stats.records):
+        return PARTIAL
+    if fail_on is not None and any(i.shown and i.bits >= fail_on for i in found):
+        return FOUND
+    return OK
