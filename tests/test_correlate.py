@@ -45,14 +45,31 @@ def test_lasting_joints_reach_further() -> None:
 
 
 def test_a_long_finding_holds_what_falls_within_it() -> None:
-    long = finding("a", 0, ("host:ws1",), end=T0 + timedelta(hours=10))
-    assert told([long, finding("b", 590, ("host:ws1",))]) == [{"a", "b"}]
+    long = finding("a", 0, ("host:ws1", "process:p"), end=T0 + timedelta(hours=40))
+    assert told([long, finding("b", 2300, ("host:ws1", "process:p"))]) == [{"a", "b"}]
+    assert told([long, finding("c", 2300, ("host:ws1",))]) == [{"a"}, {"c"}], "a day's total is close to everything: that joins nothing"
 
 
 def test_a_hub_joins_nothing() -> None:
     found = [finding(f"f{i}", i, (f"host:ws{i}", "ip:10.0.0.53")) for i in range(12)]
     assert len(told(found)) == 12, "twelve hosts that met one resolver are no incident"
     assert told(found[:3]) == [{"f0", "f1", "f2"}], "three that met one address are"
+
+
+def test_what_is_always_odd_joins_nothing_by_time() -> None:
+    chronic = [finding(f"c{i:02}", i * 60, ("host:db01", f"user:u{i}")) for i in range(48)]
+    attack = [finding("a1", 1001, ("host:ws1", "host:db01")), finding("a2", 1020, ("host:ws1",))]
+    assert {"a1", "a2"} in told([*chronic, *attack]), "an attack that touches a noisy server must not drown in its noise"
+    assert len(told(chronic[:6])) == 1, "in six hours nobody can tell what is chronic"
+
+
+def test_one_connection_is_one_story_even_to_a_hub() -> None:
+    hub = "ip:192.0.2.9"
+    crowd = [finding(f"f{i}", i, (f"ip:10.0.0.{i}", hub)) for i in range(12)]
+    beacon = [finding(f"b{day}", day * 1380, ("ip:10.0.9.9", hub)) for day in range(3)]
+    assert {"b0", "b1", "b2"} in told([*crowd, *beacon])
+    (edge, _) = next(i for i in incidents([*crowd, *beacon], window=HOUR, hub=0.3) if "b0" in i.findings).edges
+    assert (edge.kind, edge.entity) == ("same connection", hub)
 
 
 def test_the_busiest_host_is_no_hub_to_itself() -> None:
