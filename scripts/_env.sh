@@ -1,5 +1,5 @@
 # Sourced by the other scripts: makes or updates the project's own .venv and sets `root` and `bin`. Says what it does on stderr.
-# NONSELF_PYTHON names the Python (3.11 or newer) to use. Nothing is installed again until pyproject.toml or uv.lock changes.
+# NONSELF_PYTHON names the Python (3.11 or newer) to use. Nothing is installed again until pyproject.toml or requirements.lock changes.
 # shellcheck shell=bash
 
 root=$(CDPATH='' cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." >/dev/null && pwd -P)
@@ -29,7 +29,7 @@ _find_python() {
 # What the environment was made from; where it equals the stamp there is nothing to do. A venv does not survive being moved: hence root.
 _wanted() {
   printf '%s\n' "$root" "${NONSELF_PYTHON:-}"
-  cat -- "$root/pyproject.toml" "$root/uv.lock" 2>/dev/null || true
+  cat -- "$root/pyproject.toml" "$root/requirements.lock"
 }
 
 _version() { "$1" -c 'import sys; print(sys.version)' 2>/dev/null; }
@@ -46,7 +46,12 @@ _install_with_pip() {
   fi
   # pip 25.1 is the first that knows --group.
   "$bin/python" -m pip install --quiet --upgrade 'pip>=25.1' >&2 || return
-  (cd -- "$root" && "$bin/python" -m pip install --quiet --editable . --group dev >&2)
+  (cd -- "$root" && "$bin/python" -m pip install --quiet --constraint requirements.lock --editable . --group dev >&2)
+}
+
+_install_with_uv() {
+  (cd -- "$root" && uv venv --quiet --allow-existing --python "$1" .venv >&2 &&
+    uv pip install --quiet --python .venv/bin/python --constraint requirements.lock --editable . --group dev >&2)
 }
 
 _make_env() {
@@ -54,8 +59,8 @@ _make_env() {
   if [ -x "$bin/nonself" ] && _wanted | cmp -s - "$stamp"; then return; fi
   python=$(_find_python) || return
   _say "making $root/.venv with $python; the first time takes a minute or two"
-  if command -v uv >/dev/null 2>&1 && [ -f "$root/uv.lock" ]; then
-    (cd -- "$root" && UV_PROJECT_ENVIRONMENT=.venv uv sync --quiet --locked --python "$python" >&2) || return
+  if command -v uv >/dev/null 2>&1; then
+    _install_with_uv "$python" || return
   else
     _install_with_pip "$python" || return
   fi

@@ -120,7 +120,7 @@ def test_preparing_and_unread_columns_change_nothing(name):
     for evidence in (False, True):
         view = dict(views(c.example.odd, evidence=evidence))[c.detector]
         assert c.detector.learn(view).equals(c.detector.learn(c.example.odd))
-        assert c.detector.score(view, c.self_).equals(c.scores)
+    assert c.detector.score(view, c.self_).equals(c.scores)
 
 
 @settings(max_examples=50)

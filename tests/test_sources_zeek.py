@@ -171,6 +171,8 @@ def test_a_header_in_the_middle_changes_what_follows() -> None:
     assert found["record"].is_sorted()
     assert found["url_host"].to_list() == [None] * 3 + ["h"] + [None] * 3
     assert rows(b"\t" + CONN).height == 3
+    short = CONN.replace(b"\tcount\tcount\tset[string]", b"")
+    assert rows(short)["pkts_out"].to_list() == [9, 1, 2]  # a field whose type isn't declared is text, and still cast
 
 
 def test_lines_that_do_not_fit_the_header_are_dead_letters_and_harm_no_neighbour() -> None:

@@ -163,8 +163,11 @@ def _demo(arguments: argparse.Namespace) -> int:
     from nonself import lab
 
     logs, report = arguments.out / "logs", arguments.out / "report.html"
-    print(f"making the logs of a small company in {logs} ...", file=sys.stderr)
-    lab.make(logs, seed=arguments.seed, truth=arguments.out / "truth.jsonl")
+    if logs.exists():
+        print(f"using the logs in {logs}; remove {arguments.out} to make them anew", file=sys.stderr)
+    else:
+        print(f"making the logs of a small company in {logs} ...", file=sys.stderr)
+        lab.make(logs, seed=arguments.seed, truth=arguments.out / "truth.jsonl")
     scan = ["scan", str(logs), "--state", str(arguments.out / "state"), "--html", str(report), "--table", "--top", "10"]
     status = main(scan)
     if status in (OK, FOUND, PARTIAL):

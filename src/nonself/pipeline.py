@@ -32,7 +32,7 @@ from nonself.ledger import DEAD, Batch, Conclusion, Ledger, Offset
 from nonself.sources.contract import Chunk, Input, Limits
 
 SIGMA = "sigma"
-SCORED_AT_ONCE = 250_000
+SCORED_AT_ONCE = 200_000
 """Events scored in one pass, in whole days: few passes cost less CPU, small ones less memory (a hot event is about 300 bytes)."""
 _CALIBRATION = "calibration:"
 
@@ -49,6 +49,15 @@ class _Reading:
     events: int = 0
     dead: int = 0
     bytes: int = 0
+
+    def past(self, chunk: Chunk, *, last: bool) -> None:
+        """Count one chunk, committed before or not: totals are of the whole input."""
+        self.chunks += 1
+        self.records += chunk.records
+        self.events += chunk.events.height
+        self.dead += len(chunk.dead)
+        self.bytes += chunk.bytes
+        self.done = last
 
     def offset(self) -> Offset:
         return Offset(
@@ -68,10 +77,6 @@ class _Pack:
     bytes: int = 0
 
     def add(self, reading: _Reading, chunk: Chunk) -> None:
-        reading.records += chunk.records
-        reading.events += chunk.events.height
-        reading.dead += len(chunk.dead)
-        reading.bytes += chunk.bytes
         self.records += chunk.records
         self.bytes += chunk.bytes
         self.events.append(chunk.events)
@@ -122,8 +127,7 @@ def _chunks(inputs: Iterable[Input], ledger: Ledger, limits: Limits, stats: Stat
             source, chunks = sources.read(source_input, limits)
         reading = _Reading(source_input, source.name if source else "")
         for chunk, last in _with_last(stats.timed("read", chunks)):
-            reading.chunks += 1
-            reading.done = last
+            reading.past(chunk, last=last)
             if reading.chunks > progress.chunks:
                 yield reading, chunk
 

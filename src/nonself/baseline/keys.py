@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import hashlib
 
+import numpy as np
 import polars as pl
+
+from nonself.baseline import codes
+from nonself.baseline.codes import Ints
 
 MAX_BYTES = 512
 """Longest key kept, in bytes. A longer one keeps its first `_HEAD` characters and a hash of the whole, so that keys stay distinct."""
@@ -25,19 +29,11 @@ def hashes(values: pl.Series) -> pl.Series:
     return values.alias("v").to_frame().join(table, on="v", how="left", maintain_order="left")["h"].alias(values.name)
 
 
-def numbered(*columns: pl.Series) -> list[pl.Series]:
-    """The same columns with every distinct value as a number (Int64), by first appearance; equal values get equal numbers.
-
-    Grouping and joining long tables is several times cheaper on numbers than on strings.
-    """
-    every = pl.concat([column.alias("v") for column in columns]).to_frame()
-    table = every.unique(maintain_order=True).with_row_index("number")
-    numbers = every.join(table, on="v", how="left", maintain_order="left")["number"].cast(pl.Int64)
-    out, start = [], 0
-    for column in columns:
-        out.append(numbers.slice(start, column.len()).alias(column.name))
-        start += column.len()
-    return out
+def numbered(*columns: pl.Series) -> list[Ints]:
+    """The same columns with every distinct string as a number, from 0 by first appearance, -1 for null; equal strings get equal numbers."""
+    every = codes.numbers(pl.concat([column.alias("v") for column in columns]))
+    ends = np.cumsum([column.len() for column in columns])
+    return list(np.split(every, ends[:-1]))
 
 
 def joined(parts: list[pl.Expr]) -> pl.Expr:

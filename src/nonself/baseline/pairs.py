@@ -26,8 +26,13 @@ expected to.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
+from nonself.baseline.codes import Floats, Ints, found
 from nonself.baseline.keys import hashes, numbered
 
 PAIRS: dict[str, pl.DataType] = {"day": pl.Date(), "y": pl.String(), "x": pl.String(), "slots": pl.UInt32()}
@@ -49,13 +54,17 @@ def merge(deltas: list[pl.DataFrame]) -> pl.DataFrame:
 
 
 def _canonical(rows: pl.DataFrame) -> pl.DataFrame:
-    table = rows.group_by(_KEYS).agg(pl.col("slots").bitwise_or())
+    return bounded(rows.group_by(_KEYS).agg(pl.col("slots").bitwise_or()).sort(_KEYS))
+
+
+def bounded(table: pl.DataFrame) -> pl.DataFrame:
+    """A table of pairs, each once, sorted, with no more x per y and day than are kept."""
     full = pl.len().over("day", "y") > X_PER_DAY
     if table.height > X_PER_DAY and (over := table.filter(full)).height:
         ranked = over.with_columns(hashes(over["x"]).alias("h")).sort("day", "y", "h", "x")
         kept = ranked.filter(pl.int_range(pl.len()).over("day", "y") < X_PER_DAY).drop("h")
-        table = pl.concat([table.filter(~full), kept])
-    return table.sort(_KEYS)
+        table = pl.concat([table.filter(~full), kept]).sort(_KEYS)
+    return table
 
 
 def surprise(windows: pl.DataFrame, self_: pl.DataFrame, *, peers_only: bool = False) -> pl.DataFrame:
@@ -70,135 +79,147 @@ def surprise(windows: pl.DataFrame, self_: pl.DataFrame, *, peers_only: bool = F
 
     `peers_only` leaves out what y itself did with x, in all windows: P = P0(x) among the others.
     """
-    hidden = _hidden(windows, self_)
-    self_, asked = _numbered(self_, windows)
-    pairs = self_.group_by("pair").agg(
-        pl.col("y").first(), pl.col("x").first(), pl.col("slots").bitwise_count_ones().cast(pl.Int64).sum().alias("c")
-    )
-    out = _joined(asked, self_, pairs)
-    before = pl.col("c").alias("before")
-    if peers_only:
-        out = out.with_columns(before, (pl.col("n") - pl.col("c")).alias("n"), pl.lit(0, pl.Int64).alias("c"))
-    else:
-        out = _apart(out.with_columns(before), "", pl.col("own"))
-    gone = ((pl.col("before") > 0) & (pl.col("c") == 0)).cast(pl.Int64)
-    out = _apart(out, "x_", gone).with_columns(hidden)
-    shows, known = (pl.col("c") > 0).cast(pl.Int64), pl.col("since").is_not_null().cast(pl.Int64)
-    others, ys = pl.col("x_c") - shows, pl.lit(pairs["y"].n_unique()) - known
-    named = ("bits", "bits_peers", "c", "n", "since", "until", others.alias("others"), ys.alias("ys"), "hidden")
-    odd = _predictive(out, peers_only=peers_only).select(named)
-    return pl.concat([windows, odd], how="horizontal")
+    (y, asked_y), (x, asked_x) = (numbered(self_[key], windows[key]) for key in ("y", "x"))
+    held = _Held(self_, y, x, asked_y, asked_x)
+    hidden = _hidden(windows, self_, y)
+    mine, theirs, own = held.mine(), held.theirs(), held.shown(windows)
+    known, before = mine.k > 0, mine.c
+    mine = replace(mine, c=np.zeros_like(before), n=mine.n - before) if peers_only else mine.apart(own)
+    theirs = theirs.apart(((before > 0) & (mine.c == 0)).astype(np.int64))
+    p0 = np.minimum((theirs.seen() + THETA + theirs.n1) / (theirs.n + THETA), 1.0)
+    mixed = p0 if peers_only else np.minimum((mine.seen() + (THETA + mine.n1) * p0) / (mine.n + THETA), 1.0)
+    since, until = held.span()
+    columns = {
+        "p": np.where(hidden & (mine.c == 0), p0, mixed), "p0": p0, "c": mine.c, "n": mine.n, "since": since, "until": until,
+        "others": theirs.c - (mine.c > 0), "ys": np.count_nonzero(held.kinds) - known.astype(np.int64), "hidden": hidden, "known": known,
+    }  # fmt: skip
+    return pl.concat([windows, pl.DataFrame(columns).select(_ANSWERS)], how="horizontal")
 
 
-def _numbered(self_: pl.DataFrame, windows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Both frames with y and x as numbers, and `pair`, one number for both."""
-    ys, xs = numbered(self_["y"], windows["y"]), numbered(self_["x"], windows["x"])
-    pair = (pl.col("y") * 2**32 + pl.col("x")).alias("pair")
-    left, right = (frame.with_columns(y, x).with_columns(pair) for frame, y, x in zip((self_, windows), ys, xs, strict=True))
-    return left, right
+_ANSWERS = [
+    (-pl.col("p").log(2)).abs().alias("bits"),
+    (-pl.col("p0").log(2)).abs().alias("bits_peers"),
+    pl.col("c", "n"),
+    *(pl.when("known").then(pl.col(day).cast(pl.Int32).cast(pl.Date)) for day in ("since", "until")),
+    pl.col("others", "ys", "hidden"),
+]
 
 
-def _joined(windows: pl.DataFrame, self_: pl.DataFrame, pairs: pl.DataFrame) -> pl.DataFrame:
-    """`windows` with what the self holds about their y, x and pair, own window included. Unknown ones count 0."""
-    wanted = windows.select("y").unique()
-    mine = pairs.join(wanted, on="y", how="semi")
-    shown_by = pairs.group_by("x").agg(pl.len().cast(pl.Int64).alias("x_c"))
-    out = _join(windows, self_.select("day", "pair", "slots"), ["day", "pair"])
-    out = _join(out, mine.select("pair", "c"), ["pair"])
-    out = _join(_join(out, _totals(mine, self_), ["y"]), _levels(mine, "c", "", ["y"]), ["y", "c"])
-    out = _join(_join(out, shown_by, ["x"]), _levels(shown_by, "x_c", "x_", []), ["x_c"])
-    held = pl.col("slots").fill_null(0) // pl.lit(2, pl.UInt32).pow(pl.col("slot")).cast(pl.UInt32) % 2
-    once = int((shown_by["x_c"] == 1).sum())
-    return out.with_columns(
-        pl.col("^(x_)?(c|n|k|n1|upto|kinds|above)$").fill_null(0),
-        held.cast(pl.Int64).alias("own"),
-        pl.lit(pairs.height, pl.Int64).alias("x_n"),
-        pl.lit(shown_by.height, pl.Int64).alias("x_k"),
-        pl.lit(once, pl.Int64).alias("x_n1"),
-    )
+@dataclass(frozen=True, slots=True)
+class _Count:
+    """Of one level of the model, row for row: c, the key's count; n, all counts; k and n1, keys counted at all and just once; and of
+    the keys counted at most as often as this: upto, their counts, and kinds, their number; above, the number of keys counted just once
+    more. Once `apart`, upto and kinds speak of keys counted at most once more than this key, and are 0 for a key never counted."""
+
+    c: Ints
+    n: Ints
+    k: Ints
+    n1: Ints
+    upto: Ints
+    kinds: Ints
+    above: Ints
+
+    def apart(self, take: Ints) -> _Count:
+        """With one taken (where `take` is 1) from the key's count, and every sum that rests on it corrected, exactly."""
+        taken, left = take == 1, self.c - take
+        last = (taken & (self.c == 1)).astype(np.int64)
+        upto = np.where(left == 0, 0, np.where(taken, self.upto - 1, self.upto + (self.c + 1) * self.above))
+        kinds = np.where(left == 0, 0, np.where(taken, self.kinds, self.kinds + self.above))
+        return _Count(left, self.n - take, self.k - last, self.n1 - last + (taken & (self.c == 2)), upto, kinds, self.above)
+
+    def seen(self) -> Floats:
+        """S(c) - d K(c), see the formula on top of this file."""
+        return np.asarray(self.upto - self.n1 / np.maximum(self.k, 1) * self.kinds, dtype=np.float64)
 
 
-def _join(left: pl.DataFrame, right: pl.DataFrame, keys: list[str]) -> pl.DataFrame:
-    return left.join(right, on=keys, how="left", maintain_order="left")
+class _Held:
+    """What the self holds about the y, x and pairs of the asked windows, their own included. Unknown ones count 0."""
+
+    __slots__ = ("_asked_x", "_asked_y", "_at", "_c", "_day", "_keys", "_pair", "_pair_x", "_pair_y", "_slots", "_y", "kinds")
+
+    def __init__(self, self_: pl.DataFrame, y: Ints, x: Ints, asked_y: Ints, asked_x: Ints) -> None:
+        wide, high = (1 + int(max(a.max(initial=0), b.max(initial=0))) for a, b in ((x, asked_x), (y, asked_y)))
+        self._y, self._asked_y, self._asked_x = y, asked_y, asked_x
+        self._day = self_["day"].cast(pl.Int32).to_numpy().astype(np.int64)
+        self._slots = self_["slots"].to_numpy().astype(np.int64)
+        self._keys, self._pair = np.unique(y * wide + x, return_inverse=True)
+        self._pair_y, self._pair_x = np.divmod(self._keys, wide)
+        self._c = _sums(self._pair, np.bitwise_count(self._slots), self._keys.size)
+        self._at = found(self._keys, asked_y * wide + asked_x)
+        self.kinds = np.bincount(self._pair_y, minlength=high)
+
+    def mine(self) -> _Count:
+        """Each asked pair among the pairs of its y."""
+        size, y = self.kinds.size, self._asked_y
+        n, n1 = _sums(self._pair_y, self._c, size), _sums(self._pair_y, self._c == 1, size)
+        c, upto, kinds, above = (np.append(part, 0)[self._at] for part in (self._c, *_levels(self._pair_y, self._c)))
+        return _Count(c, n[y], self.kinds[y], n1[y], upto, kinds, above)
+
+    def theirs(self) -> _Count:
+        """Each asked x among all x, counted in y that showed it."""
+        x = self._asked_x
+        shown_by = np.bincount(self._pair_x, minlength=1 + int(x.max(initial=0)))
+        upto, kinds, above = (np.where(shown_by > 0, part, 0)[x] for part in _levels((shown_by > 0).astype(np.int64), shown_by))
+        n, k, n1 = (np.full(x.size, n) for n in (self._keys.size, np.count_nonzero(shown_by), np.count_nonzero(shown_by == 1)))
+        return _Count(shown_by[x], n, k, n1, upto, kinds, above)
+
+    def shown(self, windows: pl.DataFrame) -> Ints:
+        """1 where the self holds the very window asked for."""
+        pairs = self._keys.size + 1
+        key = self._day * pairs + self._pair
+        order = np.argsort(key)
+        asked = windows["day"].cast(pl.Int32).to_numpy() * np.int64(pairs) + np.where(self._at < 0, pairs - 1, self._at)
+        slots = np.append(self._slots[order], 0)[found(key[order], asked)]
+        return np.asarray(slots >> windows["slot"].to_numpy().astype(np.int64) & 1, dtype=np.int64)
+
+    def span(self) -> tuple[Ints, Ints]:
+        """First and last day of each asked y; any for an unknown one."""
+        since, until = np.full(self.kinds.size, 2**31 - 1), np.full(self.kinds.size, -(2**31))
+        np.minimum.at(since, self._y, self._day)
+        np.maximum.at(until, self._y, self._day)
+        return since[self._asked_y], until[self._asked_y]
 
 
-def _totals(mine: pl.DataFrame, self_: pl.DataFrame) -> pl.DataFrame:
-    """Per y: n windows, k different x, n1 of them seen once, first and last day."""
-    counts = mine.group_by("y").agg(
-        pl.col("c").sum().alias("n"), pl.len().cast(pl.Int64).alias("k"), (pl.col("c") == 1).sum().cast(pl.Int64).alias("n1")
-    )
-    days = self_.group_by("y").agg(pl.col("day").min().alias("since"), pl.col("day").max().alias("until"))
-    return counts.join(days, on="y", how="left")
+def _sums(group: Ints, values: npt.ArrayLike, size: int) -> Ints:
+    """Sums of whole numbers by group, exact below 2^53."""
+    return np.bincount(group, weights=np.asarray(values, dtype=np.float64), minlength=size).astype(np.int64)
 
 
-def _levels(table: pl.DataFrame, count: str, prefix: str, over: list[str]) -> pl.DataFrame:
-    """Per level of `count`: `upto` counts held by keys at or under the level, `kinds` of such keys, `above` keys just over it.
-
-    Running sums over the whole sorted table, less what they were where the group began: much cheaper than sums within groups.
-    """
-    key, same = pl.col(count), pl.col("same")
-    levels = table.group_by(*over, count).agg(pl.len().cast(pl.Int64).alias("same")).sort(*over, count)
-    group = pl.col(over[0]) if over else pl.lit(0)
-    starts = (group != group.shift(1)).fill_null(True) if over else pl.int_range(pl.len()) == 0
-
-    def running(amount: pl.Expr) -> pl.Expr:
-        total = amount.cum_sum()
-        return total - pl.when(starts).then(total - amount).forward_fill()
-
-    goes_on = (group == group.shift(-1)) & (key.shift(-1) == key + 1) if over else key.shift(-1) == key + 1
-    above = pl.when(goes_on).then(same.shift(-1)).otherwise(0)
-    named = {"upto": running(key * same), "kinds": running(same), "above": above}
-    return levels.select(*over, count, **{prefix + name: expr for name, expr in named.items()})
-
-
-def _apart(out: pl.DataFrame, prefix: str, take: pl.Expr) -> pl.DataFrame:
-    """Take one (where `take` is 1) from a key's count, and correct every sum that rests on it, exactly. Columns added, prefixed:
-
-    tail, tail_kinds  counts, and number, of keys counted at most once more than this key; 0 for a key never counted
-    """
-    c, n1, k, above, upto, kinds = (pl.col(prefix + name) for name in ("c", "n1", "k", "above", "upto", "kinds"))
-    taken, last = take == 1, (take == 1) & (c == 1)
-    tail = pl.when(c - take == 0).then(0).when(taken).then(upto - 1).otherwise(upto + (c + 1) * above)
-    tail_kinds = pl.when(c - take == 0).then(0).when(taken).then(kinds).otherwise(kinds + above)
-    return out.with_columns(
-        tail.alias(prefix + "tail"),
-        tail_kinds.alias(prefix + "tail_kinds"),
-        (n1 - last.cast(pl.Int64) + (taken & (c == 2)).cast(pl.Int64)).alias(prefix + "n1"),
-        (k - last.cast(pl.Int64)).alias(prefix + "k"),
-        (c - take).alias(prefix + "c"),
-        (pl.col(prefix + "n") - take).alias(prefix + "n"),
-    )
+def _levels(group: Ints, count: Ints) -> tuple[Ints, Ints, Ints]:
+    """Per key, of the keys of its group: the counts and the number of those counted at most as often, and the number of those counted
+    just once more."""
+    order = np.lexsort((count, group))
+    g, c = group[order], count[order]
+    new = np.append(True, (g[1:] != g[:-1]) | (c[1:] != c[:-1]))[: g.size]
+    starts, level = np.flatnonzero(new), np.cumsum(new) - 1
+    same = np.diff(starts, append=g.size)
+    g, c = g[starts], c[starts]
+    begins = np.searchsorted(g, g)
+    goes_on = np.append((g[1:] == g[:-1]) & (c[1:] == c[:-1] + 1), False)[: g.size]
+    out = []
+    for amount in (c * same, same):
+        total = np.cumsum(amount)
+        out.append(total - (total - amount)[begins])
+    out.append(np.where(goes_on, np.append(same[1:], 0)[: g.size], 0))
+    back = np.empty(order.size, np.int64)
+    back[order] = level
+    upto, kinds, above = (part[back] for part in out)
+    return upto, kinds, above
 
 
-def _predictive(out: pl.DataFrame, *, peers_only: bool) -> pl.DataFrame:
-    """Columns bits and bits_peers; see the formula on top of this file."""
-
-    def seen(prefix: str) -> pl.Expr:
-        discount = pl.col(prefix + "n1") / pl.col(prefix + "k").clip(lower_bound=1)
-        return pl.col(prefix + "tail") - discount * pl.col(prefix + "tail_kinds")
-
-    base = (seen("x_") + THETA + pl.col("x_n1")) / (pl.col("x_n") + THETA)
-    p0 = base.clip(upper_bound=1.0)
-    out = out.with_columns(p0.alias("p0"))
-    if peers_only:
-        p = pl.col("p0")
-    else:
-        mixed = (seen("") + (THETA + pl.col("n1")) * pl.col("p0")) / (pl.col("n") + THETA)
-        p = pl.when(pl.col("hidden") & (pl.col("c") == 0)).then(pl.col("p0")).otherwise(mixed.clip(upper_bound=1.0))
-    return out.with_columns((-p.log(2)).abs().alias("bits"), (-pl.col("p0").log(2)).abs().alias("bits_peers"))
-
-
-def _hidden(windows: pl.DataFrame, self_: pl.DataFrame) -> pl.Expr | pl.Series:
+def _hidden(windows: pl.DataFrame, self_: pl.DataFrame, y: Ints) -> npt.NDArray[np.bool_]:
     """Whether x may have been dropped on a full day of y: its hash lies past the largest one kept."""
-    nothing = pl.lit(False).alias("hidden")
+    nothing = np.zeros(windows.height, np.bool_)
     if self_.height < X_PER_DAY:
         return nothing
-    full = self_.filter(pl.len().over("day", "y") >= X_PER_DAY).join(windows.select("y").unique(), on="y", how="semi")
+    _, day, size = np.unique(self_["day"].cast(pl.Int32).to_numpy() * np.int64(2**32) + y, return_inverse=True, return_counts=True)
+    if size.max() < X_PER_DAY:
+        return nothing
+    full = self_.filter(pl.Series(size[day] >= X_PER_DAY)).join(windows.select("y").unique(), on="y", how="semi")
     if not full.height:
         return nothing
     last = full.with_columns(hashes(full["x"]).alias("h")).group_by("day", "y").agg(pl.col("h").max())
     bound = last.group_by("y").agg(pl.col("h").min().alias("bound"))
     asked = windows.select("y", "x").join(bound, on="y", how="left", maintain_order="left")
-    return asked.select((pl.when(pl.col("bound").is_not_null()).then(hashes(asked["x"])) > pl.col("bound")).fill_null(False))[:, 0].alias(
-        "hidden"
-    )
+    past = pl.when(pl.col("bound").is_not_null()).then(hashes(asked["x"])) > pl.col("bound")
+    return np.asarray(asked.select(past.fill_null(False).alias("hidden")).to_series().to_numpy(), dtype=np.bool_)

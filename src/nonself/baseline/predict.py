@@ -25,9 +25,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import special
 
-from nonself.baseline.tails import Floats, count_bits, student_bits
+from nonself.baseline.codes import Floats
+from nonself.baseline.tails import count_bits, student_bits
 
 DECADE = float(np.log(10.0)) ** 2
 """Variance of one pseudo-peer's level: before anything is known, y differ by about a factor of ten."""
@@ -101,6 +101,8 @@ def counts(value: Floats, n: Floats, s: Floats, ss: Floats, index: Floats, popul
 
 
 def _count_tail(value: Floats, n: Floats, s: Floats, k: Floats, peers: Moments) -> Floats:
+    from scipy import special  # here: see `tails`
+
     lone = peers.g < 1.0
     alpha = (1.0 + np.sqrt(1.0 + 2.0 * peers.var)) / (2.0 * peers.var)
     beta = np.exp(special.digamma(alpha) - peers.mean)

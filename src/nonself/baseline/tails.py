@@ -7,10 +7,8 @@ All functions take and give numpy float64 arrays of one shape (or scalars).
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
-from scipy import special
 
-Floats = npt.NDArray[np.float64]
+from nonself.baseline.codes import Floats
 
 _TINY = 1e-280
 _LN2 = float(np.log(2.0))
@@ -22,6 +20,8 @@ def log_betainc(a: Floats, b: Floats, x: Floats) -> Floats:
     Where I_x is below 1e-280 it is x^a (1-x)^b / (a B(a,b)) * 2F1(a+b, 1; a+1; x) (DLMF 8.17.8), with the series replaced by the
     geometric one of its first ratio. That is off by less than a few bits where the result has more than 900.
     """
+    from scipy import special  # here, since its import costs more than learning a small log, which does without
+
     a, b, x = np.broadcast_arrays(np.asarray(a, float), np.asarray(b, float), np.asarray(x, float))
     plain = special.betainc(a, b, x)
     safe_x = np.clip(x, 1e-300, 1.0 - 1e-16)

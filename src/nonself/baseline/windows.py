@@ -10,8 +10,12 @@ A delta has one row per day, y and slot (the window's number within its day) in 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+import numpy as np
 import polars as pl
 
+from nonself.baseline.codes import Ints, Mask, distinct, found
 from nonself.baseline.keys import hashes, numbered
 
 VALUES: dict[str, pl.DataType] = {"day": pl.Date(), "y": pl.String(), "slot": pl.UInt8(), "value": pl.Int64()}
@@ -84,41 +88,57 @@ def apart(self_: pl.DataFrame, own: pl.DataFrame, per_day: int, *, included: boo
     where anyone was active: else nobody was listening. To sums only active ones are: a sum of nothing says nothing of size.
     Second frame, one row per y of `self_`: n, s, ss of its whole history.
     """
-    known, new = _placed(self_, own, per_day)
-    value = _current(known, new, included=included)
-    if "sketch" in known.columns:
-        known = known.with_columns(_estimate())
-    place = pl.col("w").rank("dense").cast(pl.Int64).alias("place")
-    known = known.select("y", "w", "key", "day", place, _level(grain).alias("u")).sort("key")
-    history = _histories(known, zeros=not grain)
-    rows = new.select("y", "w", "key").with_columns(value)
-    rows = rows.join(known.select("w", "place").unique(), on="w", how="left", maintain_order="left")
-    rows = rows.join(known.select("key", pl.col("u").alias("held")), on="key", how="left", maintain_order="left")
-    rows = rows.join(history, on="y", how="left", maintain_order="left")
-    left = rows.select("value", _level(grain).alias("u"), *_left_out(zeros=not grain), "index", "since", "until")
+    numbers = numbered(self_["y"], own["y"])
+    (y, w, key), (own_y, own_w, own_key) = (_placed(table, of, per_day) for table, of in zip((self_, own), numbers, strict=True))
+    order = np.argsort(key)
+    at = found(key[order], own_key)
+    value = _current(self_, own, order, at, included=included)
+    windows = distinct(w)
+    known = _Known(y[order], found(windows, w[order]), _levels(_values(self_), grain)[order], _days(self_)[order])
+    history = known.histories(zeros=not grain)
+    index = np.where(own_y < history.height, own_y, -1)
+    held = np.append(known.u, 0)[at]
+    n, s, ss = _left_out(history, index, found(windows, own_w), at >= 0, held, zeros=not grain)
+    days = {name: np.append(history[name].to_numpy(), 0)[index] for name in ("since", "until")}
+    columns = {"value": value, "u": _levels(value, grain), "n": n, "s": s, "ss": ss, "index": index, **days}
+    left = pl.DataFrame(columns).with_columns(_KNOWN)
     return pl.concat([own.select(_KEYS), left], how="horizontal"), history.select("n", "s", "ss")
 
 
-def _placed(self_: pl.DataFrame, own: pl.DataFrame, per_day: int) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Both tables with y as a number, `w`, their windows numbered through from 1970, and `key`, one number for y and w."""
-    w = (pl.col("day").cast(pl.Int64) * per_day + pl.col("slot")).alias("w")
-    key = (pl.col("y") * 2**34 + pl.col("w") + 2**33).alias("key")
-    ys = numbered(self_["y"], own["y"])
-    known, new = (table.with_columns(y, w).with_columns(key) for table, y in zip((self_, own), ys, strict=True))
-    return known, new
+_KNOWN = [
+    *(pl.when(pl.col("index") >= 0).then(pl.col(day).cast(pl.Int32).cast(pl.Date)).alias(day) for day in ("since", "until")),
+    pl.when(pl.col("index") >= 0).then("index").alias("index"),
+]
 
 
-def _current(known: pl.DataFrame, new: pl.DataFrame, *, included: bool) -> pl.Series:
-    """The value of each window of `new`, with what `known` holds of it."""
-    if "sketch" in new.columns:
-        held = known.join(new, on="key", how="semi")
-        parts = pl.concat([held.select("key", "sketch"), new.select("key", "sketch")]).explode("sketch")
-        united = _united(parts, ["key"]).select("key", _estimate())
-        return new.select("key").join(united, on="key", how="left", maintain_order="left")["value"]
-    both = new.select("key", "value").join(known.select("key", pl.col("value").alias("held")), on="key", how="left", maintain_order="left")
-    held_value = pl.col("held").fill_null(0)
-    value = pl.max_horizontal("value", held_value) if included else (pl.col("value") + held_value).clip(0, MOST)
-    return both.select(value.alias("value")).to_series()
+def _days(table: pl.DataFrame) -> Ints:
+    return table["day"].cast(pl.Int32).to_numpy().astype(np.int64)
+
+
+def _placed(table: pl.DataFrame, y: Ints, per_day: int) -> tuple[Ints, Ints, Ints]:
+    """Per row: y as a number, the window numbered through from 1970, and one number for both."""
+    w = _days(table) * per_day + table["slot"].to_numpy().astype(np.int64)
+    return y, w, y * 2**34 + w + 2**33
+
+
+def _values(table: pl.DataFrame) -> pl.Series:
+    return table.select(_estimate()).to_series() if "sketch" in table.columns else table["value"]
+
+
+def _current(self_: pl.DataFrame, own: pl.DataFrame, order: Ints, at: Ints, *, included: bool) -> pl.Series:
+    """The value of each window of `own`, with what `self_` holds of it, `at` in `order`."""
+    row = np.append(order, -1)[at]
+    if "sketch" in own.columns:
+        mine = np.flatnonzero(at >= 0)
+        parts = [own.select(pl.int_range(pl.len()).alias("row"), "sketch")]
+        parts.append(pl.DataFrame({"row": pl.Series(mine), "sketch": self_["sketch"][row[mine]]}))
+        return _united(pl.concat(parts).explode("sketch"), ["row"]).sort("row").select(_estimate()).to_series()
+    value, held = own["value"].to_numpy(), np.append(self_["value"].to_numpy(), 0)[row]
+    return pl.Series("value", np.maximum(value, held) if included else np.clip(value + held, 0, MOST))
+
+
+def _levels(value: pl.Series, grain: int) -> Ints:
+    return value.alias("value").to_frame().select(_level(grain).alias("u")).to_series().to_numpy()
 
 
 def _level(grain: int) -> pl.Expr:
@@ -128,33 +148,49 @@ def _level(grain: int) -> pl.Expr:
     return pl.col("value").clip(0, COUNT_MOST)
 
 
-def _histories(known: pl.DataFrame, *, zeros: bool) -> pl.DataFrame:
-    """Per y, in its order, of windows in order of time: index, active windows, the places of the two first and the two last (the second
-    and the last but one mean nothing where there is one only), n, s, ss, since, until. A place is a window's rank among all windows in
-    which anyone was active."""
-    neighbours = known.with_columns(pl.col("place").shift(-1).alias("next"), pl.col("place").shift(1).alias("before"))
-    table = neighbours.group_by("y", maintain_order=True).agg(
-        pl.len().cast(pl.Int64).alias("active"),
-        pl.col("place").first().alias("first"),
-        pl.col("next").first().alias("second"),
-        pl.col("place").last().alias("last"),
-        pl.col("before").last().alias("penult"),
-        pl.col("u").sum().alias("s"),
-        (pl.col("u") * pl.col("u")).sum().alias("ss"),
-        pl.col("day").first().alias("since"),
-        pl.col("day").last().alias("until"),
-    )
-    n = pl.col("last") - pl.col("first") + 1 if zeros else pl.col("active")
-    return table.with_columns(n.alias("n")).with_row_index("index")
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """The windows of a self, in order of y and time: y's number, place among all windows in which anyone was active, level, day."""
+
+    y: Ints
+    place: Ints
+    u: Ints
+    day: Ints
+
+    def histories(self, *, zeros: bool) -> pl.DataFrame:
+        """Per y, in its order: active windows, the places of the two first and the two last (the second and the last but one mean
+        nothing where there is one only), n, s, ss, since, until."""
+        starts = np.flatnonzero(np.diff(self.y, prepend=-1))
+        active = np.diff(starts, append=self.y.size)
+        ends = starts + active - 1
+        first, last = self.place[starts], self.place[ends]
+        return pl.DataFrame(
+            {
+                "active": active,
+                "first": first,
+                "second": self.place[np.minimum(starts + 1, ends)],
+                "last": last,
+                "penult": self.place[np.maximum(ends - 1, starts)],
+                "n": last - first + 1 if zeros else active,
+                "s": _added(self.u, starts),
+                "ss": _added(self.u * self.u, starts),
+                "since": self.day[starts],
+                "until": self.day[ends],
+            }
+        )
 
 
-def _left_out(*, zeros: bool) -> list[pl.Expr]:
-    """n, s and ss of each row's y without the row's own window, exactly."""
-    place, own = pl.col("place"), pl.col("held").is_not_null()
-    first = pl.when(own & (place == pl.col("first"))).then(pl.col("second")).otherwise(pl.col("first"))
-    last = pl.when(own & (place == pl.col("last"))).then(pl.col("penult")).otherwise(pl.col("last"))
-    active = pl.col("active") - own.cast(pl.Int64)
-    inside = place.is_between(first, last, closed="none").fill_null(False).cast(pl.Int64)
-    n = pl.when(active > 0).then(last - first + 1 - inside).otherwise(0) if zeros else active
-    held = pl.col("held").fill_null(0)
-    return [n.fill_null(0).alias("n"), (pl.col("s") - held).fill_null(0).alias("s"), (pl.col("ss") - held * held).fill_null(0).alias("ss")]
+def _added(values: Ints, starts: Ints) -> Ints:
+    return np.add.reduceat(values, starts) if starts.size else starts
+
+
+def _left_out(history: pl.DataFrame, index: Ints, place: Ints, own: Mask, held: Ints, *, zeros: bool) -> tuple[Ints, Ints, Ints]:
+    """n, s and ss of each row's y without the row's own window, exactly; 0 for an unknown y."""
+    names = ("active", "first", "second", "last", "penult", "s", "ss")
+    active, first, second, last, penult, s, ss = (np.append(history[name].to_numpy(), 0)[index] for name in names)
+    active = active - own
+    first = np.where(own & (place == first), second, first)
+    last = np.where(own & (place == last), penult, last)
+    inside = (first < place) & (place < last)
+    n = np.where(active > 0, last - first + 1 - inside, 0) if zeros else active
+    return n, s - held, ss - held * held

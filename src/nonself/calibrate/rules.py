@@ -1,9 +1,10 @@
 """Rule hits become findings: a rule is a detector whose surprise is how seldom it fires *here*, plus a prior for its author's level.
 
 bits = log2((n + 1) / k) + prior(level), where k is the number of episodes (rule, entity, hour) of the rule and n the number of events
-read so far, of all kinds: a rule on the only log-cleared record of a year must not look common among log-cleared records. The first part is -log2 of the conformal p-value k / (n + 1). The prior is a p-value weight (Genovese, Roeder &
-Wasserman 2006, "False discovery control with p-value weighting"): weights average to 1 over the rules of the public set, so weighing
-high-level rules up pays for it by weighing the others down.
+read so far, of all kinds: a rule on the only log-cleared record of a year must not look common among log-cleared records. The first
+part is -log2 of the conformal p-value k / (n + 1). The prior is a p-value weight (Genovese, Roeder & Wasserman 2006, "False discovery
+control with p-value weighting"): weights average to 1 over the rules of the public set, so weighing high-level rules up pays for it by
+weighing the others down.
 """
 
 from __future__ import annotations

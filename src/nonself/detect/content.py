@@ -44,8 +44,6 @@ def _specs(file: str, text: str) -> list[Spec]:
     return [parse(entry, file) for entry in table.get("detector", [])]
 
 
-def wanted(learners: Iterable[Detector], *, evidence: bool) -> list[str]:
-    """The names that these detectors need of events to learn, or with `evidence` to score, each once. Those that first narrow the events
-    by text work theirs out on what is left."""
-    specs = [d.spec for d in learners if isinstance(d, Rare | Volume) and d.spec.text is None]
-    return list(dict.fromkeys(name for spec in specs for name in (spec.named if evidence else spec.keyed)))
+def specs(learners: Iterable[Detector]) -> list[Spec]:
+    """What the tables say of these detectors."""
+    return [d.spec for d in learners if isinstance(d, Rare | Volume)]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
-
-import polars as pl
+from typing import TYPE_CHECKING, Protocol
 
 from nonself.core.events import Events
 from nonself.core.finding import Reason
 from nonself.core.scores import Delta, Scores
+
+if TYPE_CHECKING:
+    from nonself.detect.view import View
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +25,8 @@ class Example:
 class Detector(Protocol):
     """A learner. `learn` and `merge` make a commutative monoid; `score` learns nothing; thresholds live in `calibrate`, not here.
 
-    `columns` are the event columns it reads, `classes` the OCSF classes of the events it looks at. `bytes_per_entity` is the declared bound on a
-    delta's size per entity and day, measured by the contract tests.
+    `columns` are the event columns it reads, `classes` the OCSF classes of the events it looks at. `bytes_per_entity` is the declared
+    bound on a delta's size per entity and day, measured by the contract tests.
     """
 
     name: str
@@ -35,7 +36,7 @@ class Detector(Protocol):
     classes: tuple[int, ...]
     bytes_per_entity: int
 
-    def learn(self, events: Events) -> Delta:
+    def learn(self, events: Events | View) -> Delta:
         """A summary of this batch: frame with a `day` column, in canonical form (grouped, sorted)."""
         ...
 
@@ -43,8 +44,10 @@ class Detector(Protocol):
         """All deltas as one, in canonical form. Associative and commutative; `merge([])` is the identity."""
         ...
 
-    def score(self, events: Events, self_: Delta, *, included: bool = False) -> Scores:
+    def score(self, events: Events | View, self_: Delta, *, included: bool = False) -> Scores:
         """How odd each event or entity-window of `events` is, given the merged self. Learns nothing.
+
+        Of a view, `score` takes those made with `evidence=True`, which are in order of time.
 
         `included` says that `self_` has already learnt `events` (a scan learns a whole folder first): each row's own contribution is
         then taken out before it is scored, so that nothing vouches for itself.
@@ -58,10 +61,3 @@ class Detector(Protocol):
     def example(self) -> Example:
         """Normal events, odd events and the event that must win."""
         ...
-
-
-def evidence(group: pl.Expr) -> pl.Expr:
-    """Aggregation of a uid column into the evidence list of a score: the first `EVIDENCE`."""
-    from nonself.core.scores import EVIDENCE
-
-    return group.head(EVIDENCE)

@@ -9,7 +9,7 @@ a program or the next user's copy of it is the same thing. Folds read the first 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from functools import cache
 
 import polars as pl
 
@@ -17,8 +17,6 @@ from nonself.core.entities import BY_ROLE, entity
 from nonself.core.schema import SCHEMA
 
 _READ = 1_024
-_UNIQUE_FROM = 512
-"""Frames of fewer rows are mapped row by row; larger ones once per distinct value, which costs less where values repeat."""
 
 _GUID = r"\{?[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\}?"
 _SID = r"s-1-5-21-[0-9-]+"
@@ -111,8 +109,6 @@ _EITHER: dict[str, tuple[str, str]] = {
 }
 """Names that are one entity role, or another where that is null."""
 _ENTITIES = {*_EITHER, "identity"}
-_PLAIN = {"port", "signature", "daypart"}
-"""Derived names that cost less to work out for every row than to look up."""
 
 
 def known() -> set[str]:
@@ -125,6 +121,7 @@ def is_entity(name: str) -> bool:
     return name in _ENTITIES or (name in BY_ROLE and name not in DERIVED)
 
 
+@cache
 def expression(name: str) -> pl.Expr:
     """The expression of a name over event columns; KeyError for an unknown one."""
     if name in DERIVED:
@@ -136,36 +133,7 @@ def expression(name: str) -> pl.Expr:
     return pl.col(name).cast(SCHEMA[name]).cast(pl.String)
 
 
+@cache
 def roots(name: str) -> tuple[str, ...]:
     """The event columns a name is made of, sorted."""
     return tuple(sorted(set(expression(name).meta.root_names())))
-
-
-def prepare(events: pl.DataFrame, wanted: Iterable[str]) -> pl.DataFrame:
-    """`events` with a column `@name` (String) for each wanted name that it lacks. Columns missing from `events` count as null."""
-    lacking = [name for name in dict.fromkeys(wanted) if "@" + name not in events.columns]
-    either = [name for name in lacking if name in _EITHER]
-    if either:
-        events = prepare(events, [role for name in either for role in _EITHER[name]])
-    groups: dict[tuple[str, ...], list[str]] = {}
-    for name in lacking:
-        if name not in either and "@" + name not in events.columns:
-            groups.setdefault(roots(name), []).append(name)
-    made = [column for columns, named in groups.items() for column in _mapped(events, columns, named)]
-    joined = [pl.coalesce("@" + role for role in _EITHER[name]).alias("@" + name) for name in either]
-    return events.with_columns(*made, *joined)
-
-
-def _mapped(events: pl.DataFrame, columns: tuple[str, ...], named: list[str]) -> list[pl.Series]:
-    here = [c for c in columns if c in events.columns and events[c].null_count() < events.height]
-    inputs = events.select(pl.col(c) if c in here else pl.lit(None, SCHEMA[c]).alias(c) for c in columns)
-    exprs = [expression(name).alias("@" + name) for name in named]
-    if not events.height:
-        return inputs.clear().select(exprs).get_columns()  # literals alone would make one row of none
-    if not here:
-        return [value.new_from_index(0, events.height) for value in inputs.head(1).select(exprs).get_columns()]
-    if events.height < _UNIQUE_FROM or all(name in _PLAIN or (name in SCHEMA and not is_entity(name)) for name in named):
-        return inputs.select(exprs).get_columns()
-    table = inputs.unique().with_columns(exprs)
-    joined = inputs.join(table, on=list(columns), how="left", nulls_equal=True, maintain_order="left")
-    return joined.select("@" + name for name in named).get_columns()

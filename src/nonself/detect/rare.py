@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from nonself.baseline import keys, pairs
@@ -14,6 +15,7 @@ from nonself.core.scores import SCORES, Delta, Scores
 from nonself.detect import example, rows
 from nonself.detect.contract import Example
 from nonself.detect.spec import Spec
+from nonself.detect.view import View
 
 _ROW_BYTES = 2 * (keys.MAX_BYTES + 16) + 16
 """A row of the delta at most: two keys and their offsets, a day and a mask."""
@@ -39,29 +41,28 @@ class Rare:
         self.classes = spec.classes
         self.bytes_per_entity = pairs.X_PER_DAY * _ROW_BYTES
 
-    def learn(self, events: Events) -> Delta:
+    def learn(self, events: Events | View) -> Delta:
         """Columns day, y, x, slots (bit mask of the windows in which y showed x)."""
         chosen = rows.chosen(events, self.spec, evidence=False)
-        return pairs.learn(chosen) if chosen.height else pairs.merge([])
+        return _delta(chosen, self.spec) if chosen else pairs.merge([])
 
     def merge(self, deltas: list[Delta]) -> Delta:
         """Union of the masks; at most `X_PER_DAY` x per y and day."""
         return pairs.merge(deltas)
 
-    def score(self, events: Events, self_: Delta, *, included: bool = False) -> Scores:
+    def score(self, events: Events | View, self_: Delta, *, included: bool = False) -> Scores:
         """One row per window (y, x, hour or day). The window itself never counts as its own history, whether the self holds it or
         not, so `included` changes nothing."""
         chosen = rows.chosen(events, self.spec)
-        if not chosen.height:
+        if chosen is None:
             return pl.DataFrame(schema=_SCORES)
-        found = rows.windows(chosen, self.spec)
+        groups = rows.grouped(chosen.day, chosen.slot, chosen.part(chosen.y), chosen.part(chosen.x))
+        found = rows.windows(chosen, self.spec, groups)[rows.by_start(chosen, groups)]
         odd = pairs.surprise(found.select("day", "slot", "y", "x"), self_, peers_only=self.spec.compare == "peers")
-        out = pl.concat([found, odd.drop("day", "slot", "y", "x")], how="horizontal")
-        return out.select(
-            *(pl.col("bits").alias("score") if name == "score" else pl.col(name) for name in SCORES),
-            *(pl.col(name[1:]).alias(name) for name in _PRIVATE if name != "_what"),
-            rows.phrase(self.spec).alias("_what"),
-        )
+        what = found.select(rows.phrase(self.spec)).to_series()
+        columns = {**{c.name: c for c in found.get_columns()}, **{"_" + c.name: c for c in odd.get_columns()}}
+        columns |= {"score": odd["bits"], "_what": what}
+        return pl.DataFrame({name: columns[name] for name in _SCORES})
 
     def explain(self, scores: Scores) -> list[tuple[Reason, ...]]:
         """Per row: rarity among the peers, then novelty for y itself. Bits add up to the score."""
@@ -104,6 +105,14 @@ _PRIVATE: dict[str, pl.DataType] = {
 }
 _SCORES = {**SCORES, **_PRIVATE}
 _READ = ("score", *_PRIVATE)
+
+
+def _delta(chosen: rows.Chosen, spec: Spec) -> Delta:
+    groups = rows.grouped(chosen.day, chosen.part(chosen.y), chosen.part(chosen.x))
+    named = rows.named_keys(chosen, spec, groups.first)
+    bits = np.left_shift(1, chosen.slot)[groups.order]
+    masks = np.bitwise_or.reduceat(bits, groups.starts).astype(np.uint32)
+    return pairs.bounded(pl.DataFrame({"day": named["day"], "y": named["y"], "x": named["x"], "slots": masks}))
 
 
 def _days(row: Mapping[str, Any]) -> int:

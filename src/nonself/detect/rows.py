@@ -3,94 +3,166 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from dataclasses import dataclass
 
+import numpy as np
 import polars as pl
 
 from nonself.baseline import keys
-from nonself.core.scores import SCORES
+from nonself.baseline.codes import Coded, Ints, coded, distinct
+from nonself.core.events import Events
+from nonself.core.scores import EVIDENCE
 from nonself.detect import names
-from nonself.detect.contract import evidence
 from nonself.detect.spec import Spec
+from nonself.detect.view import View, view
 
 ENTITIES = 32
 """Entities named by one score at most, its own included."""
-_DATED = pl.col("time").is_between(datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC))
-"""Other times cannot be told as dates; such events are not looked at."""
 _KIND = r"^[a-z]+:"
 
 
-def chosen(events: pl.DataFrame, spec: Spec, *, evidence: bool = True) -> pl.DataFrame:
-    """The events `spec` looks at: columns day, slot, y and x (rare) or value (volume); with `evidence` also time, uid and `@name` for
-    its entities.
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The events a detector looks at, `at` their rows in `view`, and the numbers of their day, slot, y and x (0 for a volume)."""
 
-    Events without a time, a Y, an X or an entity are left out: null means that the source did not say.
+    view: View
+    at: Ints
+    day: Ints
+    slot: Ints
+    y: Coded
+    x: Coded
+
+    def part(self, column: Coded) -> Ints:
+        return column.codes[self.at]
+
+
+@dataclass(frozen=True, slots=True)
+class Groups:
+    """Rows put into groups: `order` lists the rows group by group, each group's in their old order, `starts` where groups begin in it."""
+
+    order: Ints
+    starts: Ints
+
+    @property
+    def first(self) -> Ints:
+        """A row of each group, its first."""
+        return self.order[self.starts]
+
+    @property
+    def sizes(self) -> Ints:
+        return np.diff(self.starts, append=self.order.size)
+
+    def of_rows(self) -> Ints:
+        """Each row's group."""
+        out = np.empty(self.order.size, np.int64)
+        out[self.order] = np.repeat(np.arange(self.starts.size), self.sizes)
+        return out
+
+
+def grouped(*columns: Ints) -> Groups:
+    """Rows that agree in all columns, groups in order of the columns."""
+    order = np.lexsort(columns[::-1])
+    changes = np.zeros(order.size, np.bool_)
+    changes[:1] = True
+    for column in columns:
+        ordered = column[order]
+        changes[1:] |= ordered[1:] != ordered[:-1]
+    return Groups(order, np.flatnonzero(changes))
+
+
+def chosen(events: Events | View, spec: Spec, *, evidence: bool = True) -> Chosen | None:
+    """The events `spec` looks at, None for none; with `evidence` in order of time and uid.
+
+    Events without a time, a Y, an X, an amount or an entity are left out: null means that the source did not say.
     """
-    rows = _filtered(events, spec, evidence=evidence)
-    minute = pl.col("time").dt.hour().cast(pl.Int32) * 60 + pl.col("time").dt.minute().cast(pl.Int32)
-    columns = {
-        "day": pl.col("time").dt.date(),
-        "slot": (minute // (1440 // spec.per_day)).cast(pl.UInt8),
-        "y": keys.joined([pl.col("@" + name) for name in spec.over]),
-        **({"x": keys.joined([pl.col("@" + name) for name in spec.x])} if spec.x else {"value": _value(spec)}),
-    }
-    linked = ["time", "uid", *dict.fromkeys("@" + name for name in (spec.entity, *spec.joins))] if evidence else []
-    said = pl.all_horizontal(pl.col("@" + name).is_not_null() for name in (spec.entity, *spec.over, *spec.x))
-    rows = rows.filter(said).select(*linked, **columns)
-    for column in ("y", "x") if spec.x else ("y",):
-        rows = keys.cut(rows, column)
-    return rows if spec.x else rows.drop_nulls("value")
-
-
-def _filtered(events: pl.DataFrame, spec: Spec, *, evidence: bool) -> pl.DataFrame:
-    """The events that pass the filter, with no more columns than are needed: gathering strings is what a filter costs."""
-    wanted = spec.named if evidence else spec.keyed
-    made = [name for name in wanted if "@" + name in events.columns]
-    missing = [name for name in wanted if name not in made]
-    needed = {"time", *(["uid"] if evidence else []), *(c for name in missing for c in names.roots(name))}
-    needed |= {spec.value} if spec.summed else set()
-    needed |= set(spec.text.meta.root_names()) if spec.text is not None else set()
-    mask = events.select((spec.where & _DATED).alias("m")).to_series()
-    some = events.select(*(c for c in events.columns if c in needed), *("@" + name for name in made))
-    some = some.filter(mask) if mask.any() else some.clear()
-    return names.prepare(some if spec.text is None else some.filter(spec.text), missing)
-
-
-def _value(spec: Spec) -> pl.Expr:
+    looked = events if isinstance(events, View) else view(events, [spec], evidence=evidence)
+    looked = looked.narrowed(spec)
+    if not looked.mask(spec).any():
+        return None
+    y, x = looked.key(spec.over), looked.key(spec.x)
+    said = looked.mask(spec) & (y.codes >= 0) & (x.codes >= 0) & (looked.name(spec.entity).codes >= 0)
     if spec.measure == "distinct":
-        return pl.col("@" + spec.value)
-    return pl.col(spec.value) if spec.summed else pl.lit(1, pl.Int64)
+        said &= looked.name(spec.value).codes >= 0
+    elif spec.summed:
+        said &= looked.frame[spec.value].is_not_null().to_numpy()
+    at = np.flatnonzero(said)
+    slot = looked.minutes[at] // (1440 // spec.per_day)
+    return Chosen(looked, at, looked.days[at], slot, y, x) if at.size else None
 
 
-def windows(rows: pl.DataFrame, spec: Spec) -> pl.DataFrame:
-    """One row per window of `rows`: day, slot, y (and x), and of `SCORES` all but the score. Sorted by start, y (and x)."""
-    by = ["day", "slot", "y", *(["x"] if spec.x else [])]
-    linked = [name for name in rows.columns if name.startswith("@")]
-    grouped = rows.sort("time", "uid").group_by(by).agg(
-        pl.col("@" + spec.entity).first().alias("entity"),
-        pl.col("time").first().alias("start"),
-        pl.col("time").last().alias("end"),
-        evidence(pl.col("uid")).alias("events"),
-        pl.len().cast(pl.Int64).alias("n_events"),
-        *(pl.col(name) for name in linked),
-    )  # fmt: skip
-    found = grouped.sort("start", *by).with_row_index("w")
-    entities = _touched(found, linked)
-    return pl.concat([found.drop("w", *linked), entities], how="horizontal").select(*by, *(name for name in SCORES if name != "score"))
+def named_keys(rows: Chosen, spec: Spec, at: Ints) -> dict[str, pl.Series]:
+    """Columns day, slot, y (and x) of some of the rows."""
+    columns = {
+        "day": pl.Series(rows.day[at].astype(np.int32)).cast(pl.Date),
+        "slot": pl.Series(rows.slot[at].astype(np.uint8)),
+        "y": rows.y.strings(rows.at[at]),
+    }
+    return columns | ({"x": rows.x.strings(rows.at[at])} if spec.x else {})
 
 
-def _touched(found: pl.DataFrame, linked: list[str]) -> pl.DataFrame:
-    """Column entities, row for row: every entity of the linked list columns, sorted, at most `ENTITIES`, the window's own among them."""
-    parts = [found.select("w", pl.col(name).alias("e")).explode("e") for name in linked]
-    long = pl.concat([found.select("w", pl.col("entity").alias("e")), *parts]).drop_nulls().unique().sort("w", "e")
-    touched = long.group_by("w", maintain_order=True).agg("e")
-    e = pl.col("e")
-    own = pl.concat_list(e.list.head(ENTITIES - 1), "entity").list.unique().list.sort()
-    kept = pl.when(e.list.len() <= ENTITIES).then(e).otherwise(None)
-    out = touched.with_columns(found["entity"], kept.alias("entities"))
-    if (many := out["entities"].is_null()).any():
-        out = out.with_columns(pl.when(many).then(own).otherwise(pl.col("entities")).alias("entities"))
-    return out.select("entities")
+def windows(rows: Chosen, spec: Spec, groups: Groups) -> pl.DataFrame:
+    """One row per window (group) of `rows`, in their order: day, slot, y (and x), and of `SCORES` all but the score."""
+    frame, sizes = rows.view.frame, groups.sizes
+    first, last = rows.at[groups.first], rows.at[groups.order[groups.starts + sizes - 1]]
+    time = frame["time"]
+    columns = {
+        "entity": rows.view.name(spec.entity).strings(first),
+        "entities": _touched(rows, spec, groups),
+        "start": time[first],
+        "end": time[last],
+        "events": _evidence(frame["uid"], rows, groups),
+        "n_events": pl.Series(sizes),
+    }
+    return pl.DataFrame({**named_keys(rows, spec, groups.first), **columns})
+
+
+def by_start(rows: Chosen, groups: Groups) -> Ints:
+    """The groups in order of their first event's time, then day, slot, y and x."""
+    first, at = groups.first, rows.at[groups.first]
+    start = rows.view.frame["time"].to_physical().to_numpy()[at]
+    return np.lexsort((rows.x.codes[at], rows.y.codes[at], rows.slot[first], rows.day[first], start)).astype(np.int64)
+
+
+def lists(values: pl.Series, owner: Ints) -> pl.Series:
+    """The values as one list per owner; owners are 0, 1, ... in order, each with a value."""
+    table = pl.DataFrame({"owner": owner, "v": values})
+    return table.group_by("owner", maintain_order=True).agg("v")["v"]
+
+
+def _evidence(uid: pl.Series, rows: Chosen, groups: Groups) -> pl.Series:
+    """The first `EVIDENCE` events of each group."""
+    owner = np.repeat(np.arange(groups.starts.size), groups.sizes)
+    kept = np.arange(owner.size) - groups.starts[owner] < EVIDENCE
+    return lists(uid[rows.at[groups.order[kept]]], owner[kept])
+
+
+def _touched(rows: Chosen, spec: Spec, groups: Groups) -> pl.Series:
+    """The entities of each group's events, sorted, at most `ENTITIES`, its own among them."""
+    linked = [rows.view.name(name) for name in dict.fromkeys((spec.entity, *spec.joins))]
+    table, codes = _one_table(linked)
+    group = groups.of_rows()
+    own = codes[0][rows.at[groups.first]]
+    known = [(group[here], found[rows.at][here]) for found in codes for here in [found[rows.at] >= 0]]
+    pairs = distinct(np.concatenate([g * (table.len() + 1) + e for g, e in known]))
+    owner, entity = np.divmod(pairs, table.len() + 1)
+    place = np.arange(owner.size) - np.searchsorted(owner, owner)
+    many = np.bincount(owner)[owner] > ENTITIES
+    # Of too many, the first ones but one are kept, and the group's own: if that is among them, one fewer.
+    kept = ~many | (place < ENTITIES - 1) | (entity == own[owner])
+    return lists(table[entity[kept]], owner[kept])
+
+
+def _one_table(columns: list[Coded]) -> tuple[pl.Series, list[Ints]]:
+    """Several coded columns over one table of values."""
+    if len(columns) == 1:
+        return columns[0].values, [columns[0].codes]
+    every = coded(pl.concat([column.values.alias("v") for column in columns]))
+    out, start = [], 0
+    for column in columns:
+        ranks = np.append(every.codes[start : start + column.values.len()], -1)
+        out.append(ranks[column.codes])
+        start += column.values.len()
+    return every.values, out
 
 
 def phrase(spec: Spec, value: pl.Expr | None = None) -> pl.Expr:

@@ -9,13 +9,14 @@ import numpy as np
 import polars as pl
 
 from nonself.baseline import keys, predict, windows
-from nonself.baseline.tails import Floats
+from nonself.baseline.codes import Floats, Ints, distinct
 from nonself.core.events import Events
 from nonself.core.finding import Reason
 from nonself.core.scores import SCORES, Delta, Scores
 from nonself.detect import amounts, example, rows
 from nonself.detect.contract import Example
 from nonself.detect.spec import Spec
+from nonself.detect.view import View
 
 _KEYS = ["day", "y", "slot"]
 _ROW_BYTES = keys.MAX_BYTES + 32
@@ -45,34 +46,37 @@ class Volume:
         self._distinct, self._largest = spec.measure == "distinct", spec.measure == "max"
         self.bytes_per_entity = spec.per_day * (_ROW_BYTES + (8 * windows.SKETCH if self._distinct else 8))
 
-    def learn(self, events: Events) -> Delta:
+    def learn(self, events: Events | View) -> Delta:
         """Columns day, y, slot (number of the window in its day) and value, or sketch for distinct counts."""
         chosen = rows.chosen(events, self.spec, evidence=False)
-        return self._learnt(chosen) if chosen.height else self.merge([])
+        return self._learnt(chosen, _grouped(chosen)) if chosen else self.merge([])
 
-    def _learnt(self, chosen: pl.DataFrame) -> Delta:
-        return windows.learn_sketches(chosen) if self._distinct else windows.learn_values(chosen, largest=self._largest)
+    def _learnt(self, chosen: rows.Chosen, groups: rows.Groups) -> Delta:
+        named = rows.named_keys(chosen, self.spec, groups.first)
+        keys_ = {name: named[name] for name in _KEYS}
+        if self._distinct:
+            return pl.DataFrame({**keys_, "sketch": _sketches(chosen, groups, self.spec)})
+        return pl.DataFrame({**keys_, "value": _amounts(chosen, groups, self.spec)})
 
     def merge(self, deltas: list[Delta]) -> Delta:
         """Windows added up, or their largest kept; sketches united."""
         return windows.merge_sketches(deltas) if self._distinct else windows.merge_values(deltas, largest=self._largest)
 
-    def score(self, events: Events, self_: Delta, *, included: bool = False) -> Scores:
+    def score(self, events: Events | View, self_: Delta, *, included: bool = False) -> Scores:
         """One row per window (y, slot) with events. What the self already holds of a window belongs to its value, not to its history."""
         spec = self.spec
         chosen = rows.chosen(events, spec)
-        if not chosen.height:
+        if chosen is None:
             return pl.DataFrame(schema=_SCORES)
-        same = included or self._largest
-        table, history = windows.apart(self_, self._learnt(chosen), spec.per_day, included=same, grain=spec.grain)
+        same, groups = included or self._largest, _grouped(chosen)
+        own = self._learnt(chosen, groups)
+        table, history = windows.apart(self_, own, spec.per_day, included=same, grain=spec.grain)
         odd = _predicted(table, history, grain=spec.grain, alone=spec.compare == "peers")
-        found = rows.windows(chosen, spec)
-        out = found.join(pl.concat([table, odd], how="horizontal"), on=_KEYS, how="left", maintain_order="left")
-        return out.select(
-            *(pl.col(name) for name in SCORES),
-            *(pl.col(name[1:]).alias(name) for name in _PRIVATE if name != "_what"),
-            rows.phrase(spec, amounts.column("value", spec.unit)).alias("_what"),
-        )
+        found = rows.windows(chosen, spec, groups)  # its rows are those of `own`
+        what = found.with_columns(table["value"]).select(rows.phrase(spec, amounts.column("value", spec.unit))).to_series()
+        columns = {c.name: c for c in found.get_columns()} | {"_" + c.name: c for c in (*table.get_columns(), *odd.get_columns())}
+        columns |= {"score": odd["score"], "_what": what}
+        return pl.DataFrame({name: columns[name] for name in _SCORES})[rows.by_start(chosen, groups)]
 
     def explain(self, scores: Scores) -> list[tuple[Reason, ...]]:
         """Per row: surprise among the peers, then for y itself. Bits add up to the score."""
@@ -113,6 +117,32 @@ _PRIVATE: dict[str, pl.DataType] = {
 }
 _SCORES = {**SCORES, **_PRIVATE}
 _READ = ("score", *_PRIVATE)
+
+
+def _grouped(chosen: rows.Chosen) -> rows.Groups:
+    return rows.grouped(chosen.day, chosen.part(chosen.y), chosen.slot)
+
+
+def _amounts(chosen: rows.Chosen, groups: rows.Groups, spec: Spec) -> Ints:
+    """What each window holds: its events counted, or a column of theirs added up, or the largest of it."""
+    if not spec.summed:
+        return groups.sizes
+    each = chosen.view.frame[spec.value][chosen.at].cast(pl.Int64).to_numpy()
+    each = np.clip(each, 0, windows.MOST >> 3)[groups.order]
+    if spec.measure == "max":
+        return np.maximum.reduceat(each, groups.starts)
+    return np.clip(np.add.reduceat(each, groups.starts), 0, windows.MOST)
+
+
+def _sketches(chosen: rows.Chosen, groups: rows.Groups, spec: Spec) -> pl.Series:
+    """Per window the `SKETCH` smallest hashes of the different values of its events, in order."""
+    value = chosen.view.name(spec.value)
+    met, item = np.unique(chosen.part(value), return_inverse=True)
+    hashes = np.array([keys.digest(text) for text in value.values[met].to_list()], dtype=np.uint64)
+    table, rank = np.unique(hashes, return_inverse=True)
+    owner, least = np.divmod(distinct(groups.of_rows() * table.size + rank[item]), table.size)
+    kept = np.arange(owner.size) - np.searchsorted(owner, owner) < windows.SKETCH
+    return rows.lists(pl.Series(table[least[kept]]), owner[kept])
 
 
 def _predicted(table: pl.DataFrame, history: pl.DataFrame, *, grain: int, alone: bool) -> pl.DataFrame:

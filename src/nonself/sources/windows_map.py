@@ -10,14 +10,15 @@ from functools import cache, lru_cache
 from importlib import resources
 from typing import Any
 
+import orjson
 import polars as pl
 
 from nonself.core.schema import SCHEMA
-from nonself.sources.records import Table, dump_json, instants
+from nonself.sources.records import Table, instants, texts
 from nonself.sources.windows_native import Flat, text
 
 MAP_VER = 1
-_BATCH = 512  # rows whose columns are set at once
+_BATCH = 64  # rows whose columns are set at once
 _NUMBERS = ("class_uid", "activity_id", "status_id")
 _SEVERITY = {"0": 1, "1": 5, "2": 4, "3": 3, "4": 1, "5": 1}  # Windows level -> OCSF severity
 _INTEGRITY = {"S-1-16-0": "Untrusted", "S-1-16-4096": "Low", "S-1-16-8192": "Medium", "S-1-16-8448": "Medium",
@@ -91,7 +92,7 @@ class Rows:
     def __init__(self, table: Table) -> None:
         self._table = table
         self._flats: list[Flat] = []
-        self._ext: list[str] = []
+        self._ext: list[bytes] = []
 
     def add(self, flat: Flat) -> None:
         """The native fields of the row last added to the table."""
@@ -106,7 +107,7 @@ class Rows:
             self._table.pad()
             frame = pl.DataFrame([_series(name, values) for name, values in self._table.columns.items()])
             self._table.columns = {series.name: series for series in _convert(frame).get_columns()}
-            self._table.columns["ext"] = self._ext
+            self._table.columns["ext"] = texts("ext", self._ext)
 
     def _scatter(self) -> None:
         flats, first = self._flats, len(self._ext)
@@ -120,7 +121,7 @@ class Rows:
                 self._table.put(column, rows, _values(spec, group))
         for name, field in _COMMON:
             self._table.put(name, range(first, first + len(flats)), [flat.get(field) for flat in flats])
-        self._ext += map(dump_json, flats)
+        self._ext += map(orjson.dumps, flats)
         self._flats = []
 
 
@@ -131,19 +132,22 @@ def _series(name: str, values: Any) -> pl.Series:
     try:
         return pl.Series(name, values, dtype=pl.String)
     except TypeError:  # some are not text
-        return pl.Series(name, [value if value is None else text(value) for value in values], dtype=pl.String)
+        words = {value: str(value) for value in values if type(value) is int}
+        return pl.Series(
+            name, [words[value] if type(value) is int else None if value is None else text(value) for value in values], dtype=pl.String
+        )
 
 
 def _by_kind(flats: list[Flat]) -> dict[Kind, list[int]]:
     groups: dict[Kind, list[int]] = {}
-    routes: dict[tuple[Any, Any, Any], Kind] = {}
+    routes: dict[tuple[Any, Any, Any], list[int]] = {}
     for row, flat in enumerate(flats):
         provider, channel, event_id = flat.get("Provider_Name"), flat.get("Channel"), flat["EventID"]
         key = (provider, channel, event_id) if type(provider) is type(channel) is str else (text(provider), text(channel), event_id)
-        kind = routes.get(key)
-        if kind is None:
-            kind = routes[key] = content().kind(*key)
-        groups.setdefault(kind, []).append(row)
+        members = routes.get(key)
+        if members is None:
+            members = routes[key] = groups.setdefault(content().kind(*key), [])
+        members.append(row)
     return groups
 
 
@@ -158,8 +162,12 @@ def _values(spec: str, group: list[Flat]) -> list[Any]:
     if spec.startswith("="):
         return [spec[1:]] * len(group)
     if "|" in spec:
-        columns = [_values(part, group) for part in spec.split("|")]
-        return [next((value for value in row if value not in _NO_CHOICE), None) for row in zip(*columns, strict=True)]
+        first, rest = spec.split("|", 1)
+        values = _values(first, group)
+        missing = [at for at, value in enumerate(values) if value in _NO_CHOICE]
+        for at, value in zip(missing, _values(rest, [group[at] for at in missing]), strict=True):
+            values[at] = None if value in _NO_CHOICE else value
+        return values
     if "+" in spec:
         columns = [_values(part, group) for part in spec.split("+")]
         return ["\\".join(text(part) for part in row if part) or None for row in zip(*columns, strict=True)]

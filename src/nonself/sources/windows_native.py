@@ -9,6 +9,7 @@ Rendered text and what the log shipper adds are dropped.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -36,7 +37,20 @@ _BEAT_NAMES = (
 )  # fmt: skip
 _LEVEL_OF_SEVERITY = {1: 5, 2: 4, 3: 3, 4: 2, 5: 1}  # NXLog's SeverityValue
 _LEVEL_OF_NAME = {"critical": 1, "error": 2, "warning": 3, "information": 4, "verbose": 5}
+_SHAPES = 1_024  # shapes of flat records kept; a log has some dozens
+_SHAPE_LETTERS = 8_192
 _CLASSIC = ("Windows PowerShell", "Application")  # logs whose events carry text instead of named fields
+
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """What becomes of flat records with the same members: names to drop, and names to replace by native ones."""
+
+    dropped: tuple[str, ...]
+    renamed: tuple[tuple[str, str], ...]
+
+
+_shapes: dict[tuple[str, ...], _Shape] = {}  # the records of a log come in few shapes, and sorting names out costs more than parsing
 
 
 def flatten(record: Flat) -> Flat:
@@ -54,7 +68,9 @@ def flatten(record: Flat) -> Flat:
         flat = _from_beat(record, record)
     else:
         raise RecordError("not-a-windows-event", "expected System/EventID, winlog or EventID with Channel")
-    flat["EventID"] = _event_id(flat.get("EventID"))
+    event_id = flat.get("EventID")
+    if type(event_id) is not int or not 0 <= event_id < 1 << 31:
+        flat["EventID"] = _event_id(text(event_id))
     return flat
 
 
@@ -139,18 +155,16 @@ def _from_beat(record: Flat, winlog: Flat) -> Flat:
 
 def _from_flat(record: Flat) -> Flat:
     """All fields side by side, as NXLog and others ship them: the names that differ from the native ones are brought back."""
-    if "Channel" not in record and not any(name in record for name, _ in _FLAT_NAMES):
-        raise RecordError("not-a-windows-event", "an EventID without channel, provider or host")
+    shape = _shape_of(tuple(record))
     clock = record.get("TimeCreated") or record.get("@timestamp") or record.get("TimeGenerated") or record.get("EventTime")
     severity, message = record.get("SeverityValue"), record.get("Message")
     if "Level" not in record and isinstance(severity, int):
         record["Level"] = _LEVEL_OF_SEVERITY.get(severity)
-    for name in record.keys() & _NOISE:
+    for name in shape.dropped:
         del record[name]
-    for name, native in _FLAT_NAMES:
-        if name in record:
-            value = record.pop(name)
-            record.setdefault(native, value)
+    for name, native in shape.renamed:
+        value = record.pop(name)
+        record.setdefault(native, value)
     if "Provider_Name" not in record:
         record["Provider_Name"] = record.get("ProviderName") or record.get("Source")
     record["TimeCreated"] = clock if isinstance(clock, str) else _attributes(clock).get("SystemTime") if clock else None
@@ -161,6 +175,24 @@ def _from_flat(record: Flat) -> Flat:
         if name in record:
             record = _merged(_data(record.pop(name)), name, record)
     return _with_message(record, message)
+
+
+def _shape_of(members: tuple[str, ...]) -> _Shape:
+    shape = _shapes.get(members)
+    if shape is None:
+        shape = _shape(members)
+        if sum(map(len, members)) <= _SHAPE_LETTERS:  # whoever writes logs can't fill the memory with names
+            if len(_shapes) == _SHAPES:
+                _shapes.clear()
+            _shapes[members] = shape
+    return shape
+
+
+def _shape(members: tuple[str, ...]) -> _Shape:
+    renamed = tuple((name, native) for name, native in _FLAT_NAMES if name in members)
+    if "Channel" not in members and not renamed:
+        raise RecordError("not-a-windows-event", "an EventID without channel, provider or host")
+    return _Shape(tuple(name for name in members if name in _NOISE), renamed)
 
 
 def _with_message(flat: Flat, message: Any) -> Flat:
@@ -220,8 +252,5 @@ def _dict(value: Any) -> Flat:
     return value if isinstance(value, dict) else {}
 
 
-def _event_id(value: Any) -> int | None:
-    if type(value) is int and 0 <= value < 1 << 31:
-        return value
-    value = text(value)
+def _event_id(value: str) -> int | None:
     return int(value) if value.isascii() and value.isdigit() and len(value) < 10 else None

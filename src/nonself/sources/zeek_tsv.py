@@ -55,14 +55,15 @@ class Header:
         if name == "fields":
             return replace(self, fields=_named(values), closed=False)
         if name == "types":
-            return replace(self, fields=tuple((its, _kind(type_)) for (its, _), type_ in zip(self.fields, values, strict=False)))
+            typed = tuple((its, _kind(type_)) for (its, _), type_ in zip(self.fields, values, strict=False))
+            return replace(self, fields=typed + self.fields[len(typed) :])
         return replace(self, closed=True) if name == "close" else self
 
 
 def read_block(block: Block, header: Header, rows: Rows) -> Header:
     """Add a block's records to `rows`; returns the header that holds after it."""
     start = 0
-    marks = _marks(block.lines, indented=not header.fields)
+    marks = _marks(block.lines, opening=block.first == 0)
     for mark in [*marks, len(block.lines)]:
         _segment(block.lines[start:mark], block.first + start, header, rows)
         start = mark + 1
@@ -74,9 +75,11 @@ def read_block(block: Block, header: Header, rows: Rows) -> Header:
     return header
 
 
-def _marks(lines: list[bytes], indented: bool) -> list[int]:
-    """Where the `#` lines are. `indented`: with white space before it too, as none of the cells can begin with it yet."""
-    starts = [(line.lstrip() if indented else line)[:1] for line in lines]
+def _marks(lines: list[bytes], opening: bool) -> list[int]:
+    """Where the `#` lines are. The `opening` line of a file may have white space before it; later it would belong to a cell."""
+    starts = [line[:1] for line in lines]
+    if opening and lines:
+        starts[0] = lines[0].lstrip()[:1]
     return [at for at, start in enumerate(starts) if start == b"#"] if b"#" in starts else []
 
 

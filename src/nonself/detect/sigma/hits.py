@@ -11,6 +11,7 @@ from nonself.core.entities import entities, entity
 from nonself.core.events import Events
 from nonself.core.schema import TIME
 from nonself.core.scores import EVIDENCE, Delta
+from nonself.detect.sigma.logsource import KEYS
 from nonself.detect.sigma.plan import Plan
 from nonself.detect.sigma.predicates import holds
 from nonself.detect.sigma.sheet import Ints, Sheet
@@ -48,17 +49,10 @@ def build(events: Events, compiled: Compiled, plans: Sequence[Plan], found: Sequ
     """Hits of one batch. `found` holds (number of the plan, position of the rule in the plan, rows of `events`)."""
     if not found:
         return empty()
-    lengths = [len(rows) for _, _, rows in found]
-    ids = [compiled.rules[plans[plan].rules[at]].id for plan, at, _ in found]
-    pairs = pl.DataFrame(
-        {
-            "rule": pl.Series(ids, dtype=pl.String).gather(np.repeat(np.arange(len(found)), lengths)),
-            "plan": np.repeat([plan for plan, _, _ in found], lengths),
-            "at": np.repeat([at for _, at, _ in found], lengths),
-            "row": np.concatenate([rows for _, _, rows in found]),
-        }
-    )
-    facts = _facts(events, pairs["row"].unique().sort())
+    pairs = _pairs(compiled, plans, found)
+    met = pairs["row"].unique().sort()
+    events = events.filter(pl.int_range(events.height).is_in(met.implode())).rechunk()
+    facts = _facts(events, met)
     rows = pairs.join(facts, on="row", how="left").sort("time", "uid", "row", nulls_last=True)
     grouped = rows.group_by(KEY).agg(
         pl.col("plan", "at", "row", "class_uid").first(),
@@ -69,7 +63,22 @@ def build(events: Events, compiled: Compiled, plans: Sequence[Plan], found: Sequ
         pl.col("time").head(EVIDENCE).alias("times"),
         pl.col("entities").explode(keep_nulls=False).unique().sort().head(MAX_ENTITIES),
     )
+    grouped = grouped.with_columns(pl.Series("row", met.search_sorted(grouped["row"])))
     return _canonical(grouped.with_columns(_matched(events, compiled, plans, grouped)))
+
+
+def _pairs(compiled: Compiled, plans: Sequence[Plan], found: Sequence[tuple[int, int, Ints]]) -> pl.DataFrame:
+    """One row per rule and event it hits: rule, plan, at, row."""
+    lengths = [len(rows) for _, _, rows in found]
+    ids = [compiled.rules[plans[plan].rules[at]].id for plan, at, _ in found]
+    return pl.DataFrame(
+        {
+            "rule": pl.Series(ids, dtype=pl.String).gather(np.repeat(np.arange(len(found)), lengths)),
+            "plan": np.repeat([plan for plan, _, _ in found], lengths),
+            "at": np.repeat([at for _, at, _ in found], lengths),
+            "row": np.concatenate([rows for _, _, rows in found]),
+        }
+    )
 
 
 def merge(deltas: Sequence[Delta]) -> Delta:
@@ -101,8 +110,8 @@ def _canonical(frame: pl.DataFrame) -> Delta:
 
 
 def _facts(events: Events, rows: pl.Series) -> pl.DataFrame:
-    """What hits keep of single events: row, time, uid, class_uid, hour, entity and entities."""
-    chosen = events[rows].with_columns(rows.alias("row"))
+    """What hits keep of single events: row, time, uid, class_uid, hour, entity and entities. `rows` are what `events` are called."""
+    chosen = events.with_columns(rows.alias("row"))
     facts = chosen.select(
         "row",
         "time",
@@ -121,7 +130,8 @@ def _matched(events: Events, compiled: Compiled, plans: Sequence[Plan], grouped:
     found: list[list[dict[str, str]]] = [[] for _ in range(grouped.height)]
     for (plan_number,), part in grouped.select("plan", "at", "row").with_row_index("group").group_by("plan"):
         plan = plans[plan_number]
-        sheet = Sheet(plan, events[part["row"]])
+        read = events.select(list(dict.fromkeys((*plan.columns, *KEYS))))
+        sheet = Sheet(plan, read[part["row"]])
         for row, (group, at) in enumerate(part.select("group", "at").iter_rows()):
             program = compiled.programs[plan.rules[at]]
             predicates = [compiled.predicates[number] for number in atoms(program.node)]

@@ -68,9 +68,3 @@ def known_values() -> tuple[frozenset[str], ...]:
     """For each column of `KEYS`, every value some stream asks for."""
     everything = [stream.accepts for logs in streams().values() for stream in logs]
     return tuple(frozenset().union(*(accepts[i] or () for accepts in everything)) for i in range(len(KEYS)))
-
-
-def columns() -> set[str]:
-    """Columns of the event schema in which some field is looked for."""
-    places = (place for logs in streams().values() for stream in logs for place in stream.places.values())
-    return {name[1:] for place in places for name in place if name.startswith("@")}

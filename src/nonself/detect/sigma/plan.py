@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, MutableMapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from weakref import WeakValueDictionary
 
 from nonself.detect.sigma.logsource import KEYS, Place, Stream, known_values, streams
 from nonself.detect.sigma.native import Extractor
@@ -12,6 +13,8 @@ from nonself.detect.sigma.predicates import Matcher, holds, scannable
 from nonself.detect.sigma.tree import And, Compiled, LogSource, Node, Not, Or, Predicate, Test
 from nonself.detect.sigma.values import fold
 
+Name = int | Predicate
+"""A predicate of one plan: its number in the compiled set, or itself where it has been adapted to a log."""
 Key = tuple[str | None, ...]
 """Folded values of the columns `KEYS`; None is null, OTHER any value that no rule or log source names."""
 OTHER = "\0other"
@@ -23,6 +26,8 @@ MAX_PLANS = 1_024
 _KEY_PLACES: dict[Place, int] = {(f"@{column}",): i for i, column in enumerate(KEYS)}
 _LONG = frozenset({"", "CallTrace", "ContextInfo", "Data", "Hashes", "Message", "Payload", "ScriptBlockText"})
 """Fields that hold pages of text: a rule is woken by another of its fields where it has one."""
+_LOCAL = frozenset({"ref", "null"})
+"""Kinds of tests that mean something else in each log."""
 _SAFE = frozenset("abcdefghijklmnopqrstuvwxyz0123456789 ._-:")
 """Characters that JSON and XML write as themselves."""
 
@@ -33,8 +38,10 @@ class Plan:
 
     rules, logs, nodes  the rules' numbers, the log each was found in, and what is left of its condition; parallel
     predicates, places  what the numbers in `nodes` mean, and where each predicate's field is; parallel
+    identities          for each predicate, what is the same in all plans that have it; parallel
     wakes               predicate -> positions in `rules` of those that can be true only where it, or another that wakes them, is true
     always              positions of the rules that nothing wakes
+    shared              matchers by the identities of their predicates: many plans search one field for the same
     """
 
     squeeze: bool = False
@@ -43,9 +50,11 @@ class Plan:
     nodes: list[Node] = field(default_factory=list)
     predicates: list[Predicate] = field(default_factory=list)
     places: list[Place] = field(default_factory=list)
+    identities: list[Name] = field(default_factory=list)
     wakes: dict[int, list[int]] = field(default_factory=dict)
     always: list[int] = field(default_factory=list)
-    _matchers: dict[Place, Matcher] = field(default_factory=dict)
+    shared: MutableMapping[tuple[Name, ...], Matcher] = field(default_factory=dict)
+    _matchers: dict[Place, tuple[list[int], Matcher]] = field(default_factory=dict)
     _extractors: dict[bool, Extractor] = field(default_factory=dict)
 
     @cached_property
@@ -68,8 +77,19 @@ class Plan:
     @cached_property
     def names(self) -> list[str]:
         """Native fields the rules ask for."""
+        return [name for name in self._asked if not name.startswith("@")]
+
+    @cached_property
+    def columns(self) -> list[str]:
+        """Columns of the event schema the rules ask for, those with native fields included; `source` always, to count the rows by."""
+        full = FULL_TEXT in self.places
+        read = [name[1:] for name in self._asked if name.startswith("@") and name != "@source"]
+        return ["source", *read, *(["ext"] if full or self.names else []), *(["raw"] if full else [])]
+
+    @cached_property
+    def _asked(self) -> list[str]:
         compared = (test.value.split(REF_SEPARATOR) for p in self.predicates for test in p.tests if test.kind == "ref")
-        return list(dict.fromkeys(name for place in (*self.places, *compared) for name in place if name and not name.startswith("@")))
+        return list(dict.fromkeys(name for place in (*dict.fromkeys(self.places), *compared) for name in place if name))
 
     @cached_property
     def waking_names(self) -> list[str]:
@@ -86,10 +106,14 @@ class Plan:
             self._extractors[whole] = Extractor(self.names if whole else self.waking_names, squeeze=self.squeeze)
         return self._extractors[whole]
 
-    def matcher(self, place: Place) -> Matcher:
+    def matcher(self, place: Place) -> tuple[list[int], Matcher]:
+        """The numbers of all scannable predicates of a field, and their matcher, which knows them by position."""
         if place not in self._matchers:
-            chosen = ((i, self.predicates[i]) for i, at in enumerate(self.places) if at == place and self.scanned[i])
-            self._matchers[place] = Matcher(chosen)
+            chosen = [i for i, at in enumerate(self.places) if at == place and self.scanned[i]]
+            identity = tuple(self.identities[i] for i in chosen)
+            matcher = self.shared.get(identity) or Matcher([self.predicates[i] for i in chosen])
+            self.shared[identity] = matcher
+            self._matchers[place] = chosen, matcher
         return self._matchers[place]
 
 
@@ -104,6 +128,13 @@ class Planner:
         self._known = [set(values) for values in known_values()]
         self._learn([stream for log in self._by_log for stream in streams()[log]])
         self._plans: dict[Key, Plan] = {}
+        self._matchers: WeakValueDictionary[tuple[Name, ...], Matcher] = WeakValueDictionary()
+
+    @cached_property
+    def _local(self) -> frozenset[int]:
+        """Numbers of the predicates that must be adapted to a log."""
+        predicates = enumerate(self._compiled.predicates)
+        return frozenset(number for number, p in predicates if any(test.kind in _LOCAL for test in p.tests))
 
     def _learn(self, logs: list[Stream]) -> None:
         """Values that rules compare key columns with are known too."""
@@ -126,18 +157,19 @@ class Planner:
         return plan
 
     def _make(self, key: Key) -> Plan:
-        plan = Plan()
-        numbers: dict[tuple[Place, Predicate], int] = {}
+        plan = Plan(shared=self._matchers)
+        binding = _Binding(self._compiled.predicates, self._local, key, {})
         chosen = {r: log for name, rules in self._by_log.items() for log in streams()[name] if log.takes(key) for r in rules}
         for rule in sorted(chosen):
             log = chosen[rule]
-            node = _bind(self._compiled.programs[rule].node, self._compiled.predicates, log, key, numbers)
+            node = binding.bind(self._compiled.programs[rule].node, log)
             if node is not False:
                 plan.rules.append(rule)
                 plan.logs.append(log)
                 plan.nodes.append(And(()) if node is True else node)
-        plan.places = [place for place, _ in numbers]
-        plan.predicates = [predicate for _, predicate in numbers]
+        plan.places = [place for place, _ in binding.numbers]
+        plan.identities = [name for _, name in binding.numbers]
+        plan.predicates = [self._compiled.predicates[name] if isinstance(name, int) else name for name in plan.identities]
         plan.squeeze = any(log.squeeze for log in plan.logs)
         for at, node in enumerate(plan.nodes):
             woken = _waking(node, plan)
@@ -148,26 +180,46 @@ class Planner:
         return plan
 
 
-def _bind(node: Node, predicates: tuple[Predicate, ...], log: Stream, key: Key, numbers: dict[tuple[Place, Predicate], int]) -> Node | bool:
-    """A condition in terms of one log: fields become places, and what the key decides is decided."""
-    if isinstance(node, int):
-        predicate, place = _localised(predicates[node], log), log.place(predicates[node].field)
-        decided = _decided(predicate, key[_KEY_PLACES[place]]) if place in _KEY_PLACES else None
-        return numbers.setdefault((place, predicate), len(numbers)) if decided is None else decided
-    if isinstance(node, Not):
-        arg = _bind(node.arg, predicates, log, key, numbers)
-        return not arg if isinstance(arg, bool) else Not(arg)
-    absorbing = isinstance(node, Or)  # true decides an Or, false an And
-    kept: list[Node] = []
-    for part in node.args:
-        arg = _bind(part, predicates, log, key, numbers)
-        if arg is absorbing:
-            return absorbing
-        if not isinstance(arg, bool):
-            kept.append(arg)
-    if len(kept) <= 1:
-        return kept[0] if kept else not absorbing
-    return type(node)(tuple(kept))
+@dataclass(slots=True)
+class _Binding:
+    """Conditions in terms of the logs they are found in: fields become places, and what the key decides is decided.
+
+    `numbers` are those given to predicates so far, each by its place and identity. To look a predicate up by itself would take a hash of
+    all its tests.
+    """
+
+    predicates: tuple[Predicate, ...]
+    local: frozenset[int]
+    key: Key
+    numbers: dict[tuple[Place, Name], int]
+
+    def bind(self, node: Node, log: Stream) -> Node | bool:
+        """What is left of a condition."""
+        if isinstance(node, int):
+            return self._predicate(node, log)
+        if isinstance(node, Not):
+            arg = self.bind(node.arg, log)
+            return not arg if isinstance(arg, bool) else Not(arg)
+        absorbing = isinstance(node, Or)  # true decides an Or, false an And
+        kept: list[Node] = []
+        for part in node.args:
+            arg = self.bind(part, log)
+            if arg is absorbing:
+                return absorbing
+            if not isinstance(arg, bool):
+                kept.append(arg)
+        if len(kept) <= 1:
+            return kept[0] if kept else not absorbing
+        return type(node)(tuple(kept))
+
+    def _predicate(self, number: int, log: Stream) -> int | bool:
+        predicate = self.predicates[number]
+        place = log.place(predicate.field)
+        local = number in self.local
+        if local:
+            predicate = _localised(predicate, log)
+        decided = _decided(predicate, self.key[_KEY_PLACES[place]]) if place in _KEY_PLACES else None
+        return self.numbers.setdefault((place, predicate if local else number), len(self.numbers)) if decided is None else decided
 
 
 def _localised(predicate: Predicate, log: Stream) -> Predicate:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import ipaddress
 import operator
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
 import re2
 from ahocorasick_rs import AhoCorasick, Implementation
@@ -14,9 +14,6 @@ from nonself.detect.sigma.tree import Predicate, Test
 from nonself.detect.sigma.values import fold, number
 
 LITERAL = frozenset({"eq", "prefix", "suffix", "contains"})
-_DFA_CHARS = 60_000
-"""Up to this many characters of literals the automaton is deterministic: up to twice as fast, for some 240 bytes a character, not 50."""
-
 _OPTIONS = re2.Options()
 _OPTIONS.log_errors = False
 _COMPARE: dict[str, Callable[[float, float], bool]] = {"lt": operator.lt, "lte": operator.le, "gt": operator.gt, "gte": operator.ge}
@@ -75,12 +72,12 @@ def scannable(predicate: Predicate) -> bool:
 
 
 class Matcher:
-    """All scannable predicates of one field. `scan` gives, for each predicate, the texts it holds for."""
+    """Scannable predicates of one field. `scan` gives, for each predicate, the texts it holds for."""
 
-    def __init__(self, predicates: Iterable[tuple[int, Predicate]]) -> None:
+    def __init__(self, predicates: Sequence[Predicate]) -> None:
         self._exact: dict[str, list[int]] = {}
         targets: dict[str, tuple[list[int], list[int], list[int], list[tuple[int, Test]]]] = {}
-        for name, predicate in predicates:
+        for name, predicate in enumerate(predicates):
             for test in predicate.tests:
                 if test.kind == "eq" and not test.cased:
                     self._exact.setdefault(test.value, []).append(name)
@@ -94,7 +91,7 @@ class Matcher:
         self._find = _automaton(list(targets))
 
     def scan(self, texts: Sequence[str]) -> dict[int, list[int]]:
-        """Numbers of the predicates that hold somewhere -> positions in `texts` (perhaps repeated)."""
+        """Positions of the predicates that hold somewhere -> positions in `texts` (perhaps repeated)."""
         found: dict[int, list[int]] = {}
         for at, text in enumerate(texts):
             folded = fold(text)
@@ -124,11 +121,10 @@ class Matcher:
 
 
 def _automaton(literals: list[str]) -> Callable[[str, bool], list[tuple[int, int, int]]] | None:
+    """A deterministic one would take seven times as long to build and 240 bytes a character, not 50; most of the work is around it, so
+    scanning would hardly be faster."""
     if not literals:
         return None
-    small = sum(map(len, literals)) <= _DFA_CHARS
-    kind = Implementation.DFA if small else Implementation.ContiguousNFA
-    find: Callable[[str, bool], list[tuple[int, int, int]]] = AhoCorasick(
-        literals, store_patterns=False, implementation=kind
-    ).find_matches_as_indexes
+    automaton = AhoCorasick(literals, store_patterns=False, implementation=Implementation.ContiguousNFA)
+    find: Callable[[str, bool], list[tuple[int, int, int]]] = automaton.find_matches_as_indexes
     return find

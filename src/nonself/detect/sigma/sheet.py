@@ -7,7 +7,6 @@ from typing import cast
 
 import numpy as np
 import numpy.typing as npt
-import polars as pl
 
 from nonself.core.events import Events
 from nonself.detect.sigma.logsource import Place
@@ -18,6 +17,7 @@ from nonself.detect.sigma.tree import Kind, Test
 from nonself.detect.sigma.values import Value, canonical, fold, full_text
 
 Ints = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
 _FEW = 32
 """Up to this many rows a predicate is tested row by row, which spares looking at its field in all the others."""
 
@@ -36,7 +36,7 @@ def rows_of(rows: int) -> list[int]:
     return members
 
 
-def row_set(member: npt.NDArray[np.bool_]) -> int:
+def row_set(member: Mask) -> int:
     """The row set of a mask with one element a row."""
     return int.from_bytes(np.packbits(member, bitorder="little").tobytes(), "little")
 
@@ -76,10 +76,13 @@ class Column:
 
 
 class Sheet:
-    """Some rows of events, as one plan sees them. Fields are decoded, and predicates evaluated, when first asked for."""
+    """Some rows of events, as one plan sees them. Fields are decoded, and predicates evaluated, when first asked for.
 
-    def __init__(self, plan: Plan, events: Events) -> None:
-        self._plan, self._events = plan, events
+    `keyworded` says in which rows a keyword may stand; None: in any.
+    """
+
+    def __init__(self, plan: Plan, events: Events, keyworded: Mask | None = None) -> None:
+        self._plan, self._events, self._keyworded = plan, events, keyworded
         self.height = events.height
         self.all = (1 << events.height) - 1
         self._ext: list[str | None] | None = None
@@ -113,8 +116,10 @@ class Sheet:
 
     def value(self, place: Place, row: int) -> Value:
         """A field's value in one row."""
-        if place in self._values or place == FULL_TEXT:
-            return self.values(place)[row]
+        if place in self._values:
+            return self._values[place][row]
+        if place == FULL_TEXT:
+            return self._full_text(row)
         for name in place:
             value = canonical(self._events[name[1:]][row]) if name.startswith("@") else self._one(name, row)
             if value is not None:
@@ -151,20 +156,18 @@ class Sheet:
         return self._ext
 
     def _full_texts(self) -> Sequence[Value]:
-        """The texts keywords are searched in; None for rows that hold none of the plan's keywords, by a search over whole columns."""
-        raw, ext = self._events["raw"], self._events["ext"]
+        if self._keyworded is None:
+            return [self._full_text(row) for row in range(self.height)]
         values: list[Value] = [None] * self.height
-        for row in range(self.height) if self._plan.gate is None else self._gated(self._plan.gate):
-            values[row] = full_text(raw[row], ext[row])
+        for row in np.flatnonzero(self._keyworded).tolist():
+            values[row] = self._full_text(row)
         return values
 
-    def _gated(self, literals: tuple[str, ...]) -> list[int]:
-        """Rows whose record holds one of some plain literals. An alternation of literals is searched for by SIMD, at a fifth of what an
-        automaton takes, and nearly every row ends here."""
-        text = self._events.select(pl.coalesce("raw", "ext")).to_series()
-        pattern = "|".join(literal.replace(".", r"\.") for literal in literals)
-        found: list[int] = text.str.to_lowercase().str.contains(pattern).fill_null(False).arg_true().to_list()
-        return found
+    def _full_text(self, row: int) -> Value:
+        """The text keywords are searched in; none where no keyword can be."""
+        if self._keyworded is not None and not self._keyworded[row]:
+            return None
+        return full_text(self._events["raw"][row], self._events["ext"][row])
 
     def _column(self, place: Place) -> Column:
         if place not in self._columns:
@@ -173,7 +176,8 @@ class Sheet:
 
     def _scan(self, place: Place) -> dict[int, list[int]]:
         if place not in self._found:
-            self._found[place] = self._plan.matcher(place).scan(self._column(place).texts)
+            numbers, matcher = self._plan.matcher(place)
+            self._found[place] = {numbers[at]: texts for at, texts in matcher.scan(self._column(place).texts).items()}
         return self._found[place]
 
     def _everywhere(self, number: int, place: Place) -> int:

@@ -1,0 +1,140 @@
+"""A batch as detectors look at it: what several of them need of it is worked out once, and only when one asks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+
+import numpy as np
+import polars as pl
+
+from nonself.baseline import codes, keys
+from nonself.baseline.codes import Coded, Ints, Mask
+from nonself.core.schema import SCHEMA
+from nonself.detect import names
+from nonself.detect.spec import Spec
+
+_DATED = pl.col("time").is_between(datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC))
+"""Other times cannot be told as dates; such events are not looked at."""
+
+
+class View:
+    """Events in order of time and uid (`frame`), and, found at the first call: which of them a detector looks at, and their names, coded.
+
+    A name is worked out once per distinct value of the columns it is made of.
+    """
+
+    __slots__ = ("_days", "_keys", "_masks", "_minutes", "_names", "_raw", "frame")
+
+    def __init__(self, frame: pl.DataFrame, masks: Mapping[str, Mask]) -> None:
+        self.frame = frame
+        self._masks = masks
+        self._raw: dict[tuple[str, ...], tuple[Ints, Ints]] = {}
+        self._names: dict[str, Coded] = {}
+        self._keys: dict[tuple[str, ...], Coded] = {}
+        self._days: Ints | None = None
+        self._minutes: Ints | None = None
+
+    def narrowed(self, spec: Spec) -> View:
+        """The events that pass the text conditions of `spec`, which are asked of the others that pass its filter."""
+        if spec.text is None or not self._masks[spec.name].any():
+            return self
+        some = self.frame.filter(pl.Series(self._masks[spec.name]))
+        columns = sorted(set(spec.text.meta.root_names()))
+        found, first = View(some, {}).raw(tuple(columns))
+        passes = some.select(columns)[first].select(spec.text.fill_null(False).alias("m")).to_series()
+        kept = some.filter(pl.Series(passes.to_numpy()[found]))
+        return View(kept, {spec.name: np.ones(kept.height, np.bool_)})
+
+    def mask(self, spec: Spec) -> Mask:
+        """Which events pass the filter of `spec`, its text conditions apart."""
+        return self._masks[spec.name]
+
+    def raw(self, columns: tuple[str, ...]) -> tuple[Ints, Ints]:
+        """Each event's combination of values of some string columns as a number, and one event of each combination."""
+        if columns not in self._raw:
+            if len(columns) == 1:
+                found = codes.numbers(self.frame[columns[0]])
+                found = np.where(found < 0, found.max(initial=-1) + 1, found)
+                self._raw[columns] = found, codes.firsts(found)
+            else:
+                self._raw[columns] = codes.combined([self.raw((column,))[0] for column in columns])
+        return self._raw[columns]
+
+    def name(self, name: str) -> Coded:
+        """A name (see `detect.names`) of every event."""
+        if name not in self._names:
+            self._names[name] = self._named(name)
+        return self._names[name]
+
+    def _named(self, name: str) -> Coded:
+        columns, frame = names.roots(name), self.frame
+        here = tuple(c for c in columns if c in frame.columns and frame[c].null_count() < frame.height)
+        expression = names.expression(name).alias(name)
+        if any(SCHEMA[c] != pl.String for c in here):
+            return codes.coded(_inputs(frame, columns, here).select(expression).to_series())
+        found, first = self.raw(here) if here else (np.zeros(frame.height, np.int64), np.zeros(1, np.int64))
+        inputs = _inputs(pl.DataFrame([frame[c][first] for c in here or ("uid",)]), columns, here)
+        return codes.spread(inputs.select(expression).to_series(), found)
+
+    def key(self, parts: tuple[str, ...]) -> Coded:
+        """The key that some names make up (`baseline.keys`), of every event: null where any is; of none, that of the organisation."""
+        if parts not in self._keys:
+            self._keys[parts] = self._key(parts)
+        return self._keys[parts]
+
+    def _key(self, parts: tuple[str, ...]) -> Coded:
+        if not parts:
+            return Coded(np.zeros(self.frame.height, np.int64), pl.Series([""]))
+        if len(parts) == 1:
+            return _cut(self.name(parts[0]))
+        coded = [self.name(part) for part in parts]
+        known = np.logical_and.reduce([part.codes >= 0 for part in coded])
+        found, first = codes.combined([np.where(known, part.codes, -1) for part in coded])
+        if not known.any():
+            return Coded(np.full(self.frame.height, -1), pl.Series([], dtype=pl.String))
+        sample = first[known[first]]
+        table = pl.DataFrame({part: c.strings(sample) for part, c in zip(parts, coded, strict=True)})
+        joined = table.select(keys.joined([pl.col(part) for part in parts])).to_series()
+        return _cut(codes.spread(joined, np.where(known, found - found[sample[0]], -1)))
+
+    @property
+    def days(self) -> Ints:
+        """Days since 1970, by UTC."""
+        if self._days is None:
+            self._when()
+        assert self._days is not None
+        return self._days
+
+    @property
+    def minutes(self) -> Ints:
+        """Minutes since midnight, UTC."""
+        if self._minutes is None:
+            self._when()
+        assert self._minutes is not None
+        return self._minutes
+
+    def _when(self) -> None:
+        time = self.frame["time"].cast(pl.Int64).fill_null(0).to_numpy()
+        self._days = time // 86_400_000_000
+        self._minutes = time // 60_000_000 % 1_440
+
+
+def _inputs(frame: pl.DataFrame, columns: tuple[str, ...], here: tuple[str, ...]) -> pl.DataFrame:
+    """Some columns of a frame, those it does not say anything in as null."""
+    nulls = [pl.Series(c, [None], dtype=SCHEMA[c]).new_from_index(0, frame.height) for c in columns if c not in here]
+    return pl.DataFrame([frame[c] for c in here] + nulls)
+
+
+def _cut(key: Coded) -> Coded:
+    if max(map(len, key.values.to_list()), default=0) * 4 <= keys.MAX_BYTES:  # a character has four bytes at most
+        return key
+    return codes.spread(keys.cut(key.values.alias("k").to_frame(), "k").to_series(), key.codes)
+
+
+def view(events: pl.DataFrame, specs: Iterable[Spec], *, evidence: bool) -> View:
+    """The events that any of `specs` may look at, as they look at them; with `evidence` sorted, for `score`."""
+    asked = list(specs)
+    frame = events.sort("time", "uid") if evidence else events
+    masks = frame.select((spec.where & _DATED).fill_null(False).alias(spec.name) for spec in asked)
+    return View(frame, {column.name: column.to_numpy() for column in masks.get_columns()})
