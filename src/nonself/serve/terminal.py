@@ -35,7 +35,7 @@ def queue(console: Console, shown: Sequence[Incident], incidents: Sequence[Incid
         what.append("\n" + _involved(incident), style="cyan")
         if incident.stages:
             what.append("\n" + _stages(incident), style="magenta")
-        counts = f"{len(incident.findings)} findings\n{incident.n_events:,} events"
+        counts = f"{_count(len(incident.findings), 'finding')}\n{_count(incident.n_events, 'event')}"
         table.add_row(
             Text(f"{incident.bits:.0f}", style=_heat(incident.bits)), incident.id, what, _span(incident.start, incident.end), counts
         )
@@ -49,6 +49,10 @@ def _below(console: Console, more: int, under: int) -> None:
     if under:
         console.print(f"  {under} weaker incidents are kept below the daily budget; [dim]nonself incidents --all[/] lists them")
     console.print(_GUIDANCE)
+
+
+def _count(n: int, noun: str) -> str:
+    return f"{n:,} {noun}" + ("" if n == 1 else "s")
 
 
 def _heat(bits: float) -> str:
@@ -79,7 +83,7 @@ def explain(console: Console, story: Story) -> None:
     console.print(Text(safe.terminal(incident.title), style="bold"))
     console.print(
         f"{incident.id}  [bold]{incident.bits:.1f} bits[/]  {incident.start:%Y-%m-%d %H:%M:%S}Z to {incident.end:%Y-%m-%d %H:%M:%S}Z  "
-        f"{len(incident.findings)} findings, {incident.n_events:,} events"
+        f"{_count(len(incident.findings), 'finding')}, {_count(incident.n_events, 'event')}"
     )
     console.print(Text(_involved(incident), style="cyan"))
     if incident.stages:
