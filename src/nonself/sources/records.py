@@ -15,7 +15,7 @@ from nonself.core import events
 from nonself.core.errors import RecordError
 from nonself.core.schema import SCHEMA, TIME
 from nonself.sources.contract import Chunk, DeadLetter, Limits
-from nonself.sources.lines import SAMPLE, Block
+from nonself.sources.lines import SAMPLE
 
 Record = dict[str, Any]
 _MAX_DIGITS = 4_300  # Python refuses to read longer integers, and no log means them
@@ -99,25 +99,6 @@ def texts(name: str, values: Sequence[bytes]) -> pl.Series:
         return pl.Series(name, values, dtype=pl.Binary).cast(pl.String)
     except pl.exceptions.PolarsError:  # some are not UTF-8
         return pl.Series(name, [decode(value) for value in values], dtype=pl.String)
-
-
-def json_table(block: Block, table: Table, limits: Limits) -> list[Record]:
-    """Decode a block of JSON lines. Good records are returned and added to `table` row by row, bad ones become its dead letters.
-
-    Blank lines are skipped. The block's own dead letters are taken over.
-    """
-    records: list[Record] = []
-    for number, line in enumerate(block.lines, block.first):
-        if not line or line.isspace():
-            continue
-        try:
-            records.append(load_json(line, limits))
-        except RecordError as error:
-            table.reject(number, line, error)
-        else:
-            table.add(number, line)
-    table.dead += block.dead
-    return records
 
 
 def load_json(line: bytes, limits: Limits) -> Record:

@@ -246,10 +246,6 @@ def _answers(value: pl.Expr) -> pl.Expr:
     return pl.when(value.is_not_null()).then(parts)
 
 
-def _renamed(names: dict[str, str]) -> Callable[[pl.Expr], pl.Expr]:
-    return lambda value: value.replace(names)
-
-
 def _guid(value: pl.Expr) -> pl.Expr:
     return value.str.strip_chars("{}")
 
