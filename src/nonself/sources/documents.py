@@ -11,6 +11,9 @@ from nonself.sources.lines import BROKEN, PIECE, SAMPLE, Block, diagnose, head_l
 
 _TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|["{}]', re.DOTALL)  # a string, a string without end, a brace
 _BETWEEN = b" \t\r\n,[]\x1e"
+_NO_END, _JUNK = "the object has no end", "bytes between objects"
+OWN = (_NO_END, _JUNK)
+"""What is said of bytes outside of objects; of a stream that breaks other things are said."""
 
 
 def is_lines(head: bytes) -> bool:
@@ -21,18 +24,19 @@ def is_lines(head: bytes) -> bool:
     return len(starts) == 1 or starts[0].endswith(b"}") or starts[1].startswith(b"{")
 
 
-def split(source_input: Input, limits: Limits) -> Iterator[Block]:
+def split(source_input: Input, limits: Limits, skip: int = 0) -> Iterator[Block]:
     """The outermost objects of the stream as blocks, as `lines.split` gives lines: object i is record i.
 
     Commas, line ends and the brackets of an outer array are skipped; other bytes between objects become a dead letter "json-syntax",
     an unfinished object at the end "truncated". An object over `line_bytes` is "line-too-long" and ends the reading, since nothing
-    tells where it ends. Never raises on input.
+    tells where it ends. `skip` bytes at the start (of the UTF-8 stream) are passed over. Never raises on input.
     """
     cutter = _Cutter(source_input.origin, limits)
     try:
         for piece in pieces(source_input, min(PIECE, limits.line_bytes)):
-            yield from cutter.feed(piece)
-        cutter.end(RecordError("truncated", "the object has no end"))
+            yield from cutter.feed(piece[skip:])
+            skip = max(skip - len(piece), 0)
+        cutter.end(RecordError("truncated", _NO_END))
     except BROKEN as error:
         cutter.end(diagnose(error), always=True)
     yield from cutter.flush()
@@ -89,7 +93,7 @@ class _Cutter:
         self.size += end - self.start
         self.start = end
         if junk:
-            self.dead.append(DeadLetter(self.origin, self.number, "json-syntax", "bytes between objects", junk[:SAMPLE]))
+            self.dead.append(DeadLetter(self.origin, self.number, "json-syntax", _JUNK, junk[:SAMPLE]))
             self.number += 1
             yield from self.flush()
 

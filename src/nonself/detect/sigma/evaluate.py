@@ -15,6 +15,7 @@ from nonself.core.scores import Delta
 from nonself.detect.sigma import hits
 from nonself.detect.sigma.gate import keyworded
 from nonself.detect.sigma.logsource import KEYS
+from nonself.detect.sigma.native import native
 from nonself.detect.sigma.plan import Key, Plan, Planner
 from nonself.detect.sigma.sheet import Ints, Sheet, rows_of
 from nonself.detect.sigma.tree import Compiled, Node, Not, Or
@@ -53,7 +54,7 @@ class Engine:
         """Hits of all rules as a frame of `hits.HITS`."""
         groups = self._groups(events)
         # In one piece: taking rows out of columns in several pieces copies their texts, which costs ten times as much.
-        whole = events.select(sorted({"ext", "raw"}.union(*(plan.columns for plan, _ in groups)))).rechunk()
+        whole = native(events.select(sorted({"ext", "raw"}.union(*(plan.columns for plan, _ in groups)))).rechunk())
         held = keyworded(whole, groups)
         found: list[tuple[int, int, Ints]] = []  # plan, position of the rule in it, rows of `events`
         for number, (plan, rows) in enumerate(groups):

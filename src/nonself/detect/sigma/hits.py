@@ -12,6 +12,7 @@ from nonself.core.events import Events
 from nonself.core.schema import TIME
 from nonself.core.scores import EVIDENCE, Delta
 from nonself.detect.sigma.logsource import KEYS
+from nonself.detect.sigma.native import native
 from nonself.detect.sigma.plan import Plan
 from nonself.detect.sigma.predicates import holds
 from nonself.detect.sigma.sheet import Ints, Sheet
@@ -37,7 +38,7 @@ HITS: dict[str, pl.DataType] = {
     "matched": pl.List(pl.Struct({"field": pl.String(), "value": pl.String()})),  # the rule's fields in the earliest event
 }
 KEY = ("rule", "entity", "hour")
-_WHO = ("host", "user", "src_ip", "dst_ip", "resource", "cred")
+WHO = ("host", "user", "src_ip", "dst_ip", "resource", "cred")
 
 
 def empty() -> Delta:
@@ -51,9 +52,9 @@ def build(events: Events, compiled: Compiled, plans: Sequence[Plan], found: Sequ
         return empty()
     pairs = _pairs(compiled, plans, found)
     met = pairs["row"].unique().sort()
-    events = events.filter(pl.int_range(events.height).is_in(met.implode())).rechunk()
-    facts = _facts(events, met)
-    rows = pairs.join(facts, on="row", how="left").sort("time", "uid", "row", nulls_last=True)
+    events = native(events.filter(pl.int_range(events.height).is_in(met.implode()))).rechunk()
+    known = facts(events, met)
+    rows = pairs.join(known, on="row", how="left").sort("time", "uid", "row", nulls_last=True)
     grouped = rows.group_by(KEY).agg(
         pl.col("plan", "at", "row", "class_uid").first(),
         pl.col("time").min().alias("start"),
@@ -109,7 +110,7 @@ def _canonical(frame: pl.DataFrame) -> Delta:
     return frame.select(pl.col(name).cast(dtype) for name, dtype in HITS.items()).sort(KEY, nulls_last=True)
 
 
-def _facts(events: Events, rows: pl.Series) -> pl.DataFrame:
+def facts(events: Events, rows: pl.Series) -> pl.DataFrame:
     """What hits keep of single events: row, time, uid, class_uid, hour, entity and entities. `rows` are what `events` are called."""
     chosen = events.with_columns(rows.alias("row"))
     facts = chosen.select(
@@ -118,7 +119,7 @@ def _facts(events: Events, rows: pl.Series) -> pl.DataFrame:
         pl.col("uid").fill_null(""),
         "class_uid",
         pl.col("time").dt.truncate("1h").alias("hour"),
-        pl.coalesce(*(entity(role) for role in _WHO), pl.concat_str(pl.lit("source:"), pl.col("source").fill_null(""))).alias("entity"),
+        pl.coalesce(*(entity(role) for role in WHO), pl.concat_str(pl.lit("source:"), pl.col("source").fill_null(""))).alias("entity"),
     )
     named = entities(chosen.with_columns(pl.col("row").cast(pl.String).alias("uid")))
     by_row = named.group_by(pl.col("uid").cast(rows.dtype).alias("row")).agg(pl.col("entity").alias("entities"))

@@ -1,4 +1,4 @@
-"""Native fields out of `ext`: only those the rules ask for, so most of a record is skipped and never becomes Python objects."""
+"""Native fields of a record: only those the rules ask for, so most of a record is skipped and never becomes Python objects."""
 
 from __future__ import annotations
 
@@ -8,19 +8,28 @@ from typing import Any
 
 import msgspec
 import orjson
+import polars as pl
 
+from nonself.core.events import Events
 from nonself.detect.sigma.values import Value, canonical
 
 _FAULTS = (msgspec.MsgspecError, RecursionError)
 Fields = Any
-"""A decoded record: an object with one attribute a wanted field, `msgspec.UNSET` where the record lacks it."""
+"""A decoded record: an object with one attribute a wanted member, `msgspec.UNSET` where the record lacks it."""
+
+
+def native(events: Events) -> Events:
+    """The events with `ext` as what native fields are read from: itself, or `raw` where a source left `ext` null."""
+    return events.with_columns(pl.coalesce("ext", "raw")) if events["ext"].null_count() else events
 
 
 class Extractor:
-    """Decodes chosen members of JSON objects. `squeeze` says that members' names may hold spaces the chosen names do not."""
+    """Decodes chosen fields of JSON objects. A field is a member of that very name or, for `a.b`, member `b` of the object `a`; of
+    objects in a list it is all they have. `squeeze` says that members' names may hold spaces the chosen names do not."""
 
     def __init__(self, names: Iterable[str], *, squeeze: bool) -> None:
-        self._attributes = {name: f"f{number}" for number, name in enumerate(names)}
+        members = dict.fromkeys(member for name in names for member in (name, name.split(".", 1)[0]))
+        self._attributes = {member: f"f{number}" for number, member in enumerate(members)}
         self._squeeze = squeeze
         slots = [(attribute, Any, msgspec.UNSET) for attribute in self._attributes.values()]
         self._struct = msgspec.defstruct("Fields", slots, rename={a: name for name, a in self._attributes.items()}, gc=False)
@@ -36,13 +45,35 @@ class Extractor:
     def column(self, records: Sequence[Fields], name: str) -> list[Value]:
         """One field of records that `read` gave."""
         values: list[Any] = list(map(attrgetter(self._attributes[name]), records))
+        if "." in name:
+            values = [
+                self._inside(record, name) if value is msgspec.UNSET else value for record, value in zip(records, values, strict=True)
+            ]
         if set(map(type, values)) <= {str}:
             return values
         return [None if value is msgspec.UNSET else value if type(value) is str else canonical(value) for value in values]
 
     def has(self, record: Fields, name: str) -> bool:
         """Whether the record names the field, be it null."""
-        return getattr(record, self._attributes[name]) is not msgspec.UNSET
+        return getattr(record, self._attributes[name]) is not msgspec.UNSET or self._inside(record, name) is not msgspec.UNSET
+
+    def _inside(self, record: Fields, name: str) -> Any:
+        """What a dotted name leads to within the record's nested objects, or UNSET."""
+        member, *path = name.split(".")
+        value = getattr(record, self._attributes[member])
+        for key in path:
+            value = _member(value, key)
+        return value if path else msgspec.UNSET
+
+
+def _member(value: Any, key: str) -> Any:
+    """A member of an object, or that of all objects in a list; UNSET where there is none."""
+    if isinstance(value, dict):
+        return value.get(key, msgspec.UNSET)
+    if isinstance(value, list):
+        found = [part for item in value if (part := _member(item, key)) is not msgspec.UNSET]
+        return found or msgspec.UNSET
+    return msgspec.UNSET
 
 
 def _squeezed(text: str) -> bytes:

@@ -7,6 +7,7 @@ from typing import cast
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 
 from nonself.core.events import Events
 from nonself.detect.sigma.logsource import Place
@@ -20,6 +21,8 @@ Ints = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 _FEW = 32
 """Up to this many rows a predicate is tested row by row, which spares looking at its field in all the others."""
+_SPARSE = 8
+"""Where fewer than one row in so many lacks a column's value, only their records are decoded."""
 
 
 def rows_of(rows: int) -> list[int]:
@@ -131,13 +134,24 @@ class Sheet:
         if place not in self._values:
             values = self._full_texts() if place == FULL_TEXT else self._all(place[0])
             for name in place[1:]:
-                values = [other if value is None else value for value, other in zip(values, self._all(name), strict=True)]
+                values = self._filled(values, name)
             self._values[place] = values
         return self._values[place]
 
-    def _all(self, name: str) -> Sequence[Value]:
+    def _filled(self, values: list[Value], name: str) -> list[Value]:
+        """`values` with those that are missing taken from the field `name`."""
+        missing = [row for row, value in enumerate(values) if value is None]
+        if len(missing) > self.height // _SPARSE:
+            return [other if value is None else value for value, other in zip(values, self._all(name), strict=True)]
+        for row in missing:
+            values[row] = self._one(name, row) if not name.startswith("@") else canonical(self._events[name[1:]][row])
+        return values
+
+    def _all(self, name: str) -> list[Value]:
         if name.startswith("@"):
-            return [value if type(value) is str else canonical(value) for value in self._events[name[1:]].to_list()]
+            column = self._events[name[1:]]
+            values: list[Value] = column.to_list()
+            return values if column.dtype == pl.String else [canonical(value) for value in values]
         whole = name not in self._plan.waking_names
         extractor = self._plan.extractor(whole)
         if whole not in self._records:
@@ -155,7 +169,7 @@ class Sheet:
             self._ext = self._events["ext"].to_list()
         return self._ext
 
-    def _full_texts(self) -> Sequence[Value]:
+    def _full_texts(self) -> list[Value]:
         if self._keyworded is None:
             return [self._full_text(row) for row in range(self.height)]
         values: list[Value] = [None] * self.height

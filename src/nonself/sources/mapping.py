@@ -1,0 +1,290 @@
+"""A mapping: a TOML table that says how one kind of record becomes event columns. Ours lie in `maps/`, users write their own.
+
+    name = "okta"                      what the column `source` holds: lower case, digits, dashes
+    title = "Okta system log"
+    version = 1                        of this mapping, goes into `map_ver`
+    nothing = ["", "-"]                texts that mean "no value" (default: the empty text)
+
+    [recognise]                        a record is of this kind when
+    has = ["eventType", "published"]     it holds all of these fields, and
+    is = { kind = ["a", "b*"] }          these fields are one of these texts (`*` stands for anything)
+    inside = ["Records"]                 where a document holds its records in a list: under one of these members
+    unwrap = ["_source"]                 where each record holds the real one, as an object or as JSON text: under one of these
+
+    [time]
+    from = ["published"]               the first that holds a time: ISO 8601, or a number of s, ms, us or ns since 1970 (by its size)
+    format = "%d/%m/%Y %H:%M"          only where it is written in another way (as strptime; UTC unless it holds %z)
+
+    [columns]                          columns of the event schema
+    user = "actor.alternateId"           a field
+    src_ip = ["client.ip", "ip"]         the first of several that has a value
+    provider = "=Okta"                   a constant
+    status_id = { from = "outcome.result", map = { SUCCESS = 1, FAILURE = 2 }, default = 0 }
+    status_id = { from = "errorCode", present = 2, absent = 1 }
+    user = { from = "identity", as = "tail" }       one of TRANSFORMS
+    duration_us = { from = "took_ms", scale = 1000 }
+
+    [[class]]                          the OCSF class: the first whose conditions all hold; one without conditions holds always
+    when = { op = ["user.session.*"] }   of event columns (or of fields, with a leading dot): one of these texts, any letter case
+    class = 3002
+    activity = 1                         or "verb": by what the operation's name begins with (create, get, update, delete...)
+
+    also = ["a.b"]                     fields that code beside the table asks for
+
+A field is a path of members: `actor.alternateId`; `target.0.id` is an item of a list, `target[].id` are all, `target[type=User].id` is the
+first item whose member is that text; `"a.b"` in quotes is one member with dots in its name.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import resources
+from typing import Any
+
+import polars as pl
+
+from nonself.core.errors import ConfigError
+from nonself.core.schema import CLASSES, SCHEMA
+
+VERB = -1
+"""The activity that is told by the operation's name."""
+_NAME = re.compile(r"[a-z][a-z0-9-]{0,63}")
+_SEGMENT = re.compile(r'"(?P<quoted>[^"]+)"|(?P<member>[^.\[\]"]+)(?P<filter>\[(?P<key>[^=\]]*)(?:=(?P<value>[^\]]*))?\])?')
+_TOP = {"name", "title", "version", "nothing", "recognise", "time", "columns", "class", "also", "formats"}
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of a path: a member's name, then which items of the list it holds: none asked for, all ("" key), or by a member's text."""
+
+    member: str
+    key: str | None = None
+    value: str = ""
+
+
+Path = tuple[Step, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """Where a column's value comes from.
+
+    fields    paths as written, the first with a value counts; constants with "=" before them
+    values    folded texts and what they become; empty: the text itself
+    default   for a text that `values` lacks; None: none
+    present, absent   what it is where any field has a value, and where none has
+    transform one of TRANSFORMS, or ""
+    scale     factor of a number
+    """
+
+    fields: tuple[str, ...]
+    values: tuple[tuple[str, Any], ...] = ()
+    default: Any = None
+    present: Any = None
+    absent: Any = None
+    transform: str = ""
+    scale: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Class:
+    """An OCSF class and activity, and the conditions: (event column or field with a leading dot, patterns)."""
+
+    uid: int
+    activity: int
+    when: tuple[tuple[str, tuple[str, ...]], ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Mapping:
+    """A mapping as read. The module's docstring says what each part means."""
+
+    name: str
+    title: str
+    formats: str
+    version: int
+    nothing: tuple[str, ...]
+    has: tuple[str, ...]
+    equal: tuple[tuple[str, tuple[str, ...]], ...]
+    inside: tuple[str, ...]
+    unwrap: tuple[str, ...]
+    times: tuple[str, ...]
+    time_format: str
+    cells: dict[str, Cell]
+    classes: tuple[Class, ...]
+    also: tuple[str, ...]
+
+    def fields(self) -> tuple[str, ...]:
+        """All fields the mapping reads, each once."""
+        cells = (field for cell in self.cells.values() for field in cell.fields if not field.startswith("="))
+        conditions = (name[1:] for kind in self.classes for name, _ in kind.when if name.startswith("."))
+        return tuple(dict.fromkeys((*self.times, *cells, *conditions, *self.also)))
+
+    def dtype(self, field: str) -> pl.DataType:
+        """The type a field's values are collected in: that of the columns it alone makes up; else text."""
+        asked = field in (*self.times, *self.also) or any(name == f".{field}" for kind in self.classes for name, _ in kind.when)
+        users = [(SCHEMA[name], cell) for name, cell in self.cells.items() if field in cell.fields]
+        types = {_collected(dtype, cell) for dtype, cell in users}
+        return types.pop() if len(types) == 1 and not asked else pl.String()
+
+
+def _collected(dtype: pl.DataType, cell: Cell) -> pl.DataType:
+    if cell.values or cell.transform:
+        return pl.String()
+    if cell.scale is not None or dtype.is_float():
+        return pl.Float64()
+    return pl.Int64() if dtype.is_integer() else dtype if dtype == pl.List(pl.String) else pl.String()
+
+
+@lru_cache(4_096)
+def path(field: str) -> Path:
+    """The steps of a field as written. ConfigError where it is none."""
+    steps: list[Step] = []
+    at = 0
+    while at < len(field):
+        found = _SEGMENT.match(field, at)
+        if found is None:
+            break
+        steps.append(Step(found["quoted"] or found["member"], found["key"] if found["filter"] else None, found["value"] or ""))
+        at = found.end()
+        if at < len(field):
+            if field[at] != ".":
+                break
+            at += 1
+            if at == len(field):
+                break
+    else:
+        if steps:
+            return tuple(steps)
+    raise ConfigError(f"expected a field like a.b, a.0.b, a[].b or a[type=x].b, got {field!r}")
+
+
+def shipped(name: str) -> Mapping:
+    """A mapping that comes with nonself."""
+    text = resources.files("nonself.sources").joinpath("maps", f"{name}.toml").read_text("utf-8")
+    return parse(text, f"{name}.toml")
+
+
+def parse(text: str, where: str) -> Mapping:
+    """A mapping from its TOML text. ConfigError says what is wrong with it, and in which part of `where`."""
+    try:
+        table = tomllib.loads(text)
+        return _mapping(table)
+    except (tomllib.TOMLDecodeError, ConfigError) as error:
+        raise ConfigError(f"{where}: {error}") from None
+
+
+def _mapping(table: dict[str, Any]) -> Mapping:
+    _known(table, _TOP, "a mapping")
+    name = _text(table, "name")
+    if not _NAME.fullmatch(name):
+        raise ConfigError(f"name: expected lower-case letters, digits and dashes, got {name!r}")
+    how = table.get("recognise", {})
+    _known(how, {"has", "is", "inside", "unwrap"}, "[recognise]")
+    when = table.get("time", {})
+    _known(when, {"from", "format"}, "[time]")
+    mapping = Mapping(
+        name=name,
+        title=_text(table, "title"),
+        formats=table.get("formats", "JSON: lines, array or single records"),
+        version=int(table.get("version", 1)),
+        nothing=tuple(table.get("nothing", [""])),
+        has=_texts(how.get("has", [])),
+        equal=tuple((field, _texts(values)) for field, values in how.get("is", {}).items()),
+        inside=_texts(how.get("inside", [])),
+        unwrap=_texts(how.get("unwrap", [])),
+        times=_texts(when.get("from", [])),
+        time_format=when.get("format", ""),
+        cells={column: _cell(column, spec) for column, spec in table.get("columns", {}).items()},
+        classes=tuple(map(_class, table.get("class", []))),
+        also=_texts(table.get("also", [])),
+    )
+    if not mapping.has and not mapping.equal:
+        raise ConfigError("[recognise]: expected `has` or `is`: nothing says which records are meant")
+    if not mapping.times:
+        raise ConfigError("[time]: expected `from`, the fields that hold the time")
+    for field in (*mapping.fields(), *mapping.has, *(field for field, _ in mapping.equal)):
+        path(field)
+    return mapping
+
+
+def _cell(column: str, spec: Any) -> Cell:
+    if column not in SCHEMA or column in ("uid", "time", "source", "origin", "record", "ext", "raw", "map_ver", "class_uid"):
+        raise ConfigError(f"[columns] {column}: expected a column of `nonself schema` that a mapping may fill")
+    if isinstance(spec, str | list):
+        return Cell(_texts(spec))
+    _known(spec, {"from", "map", "default", "present", "absent", "as", "scale"}, f"[columns] {column}")
+    transform = spec.get("as", "")
+    if transform and transform not in TRANSFORMS:
+        raise ConfigError(f"[columns] {column}: expected `as` to be one of {', '.join(sorted(TRANSFORMS))}, got {transform!r}")
+    return Cell(
+        fields=_texts(spec.get("from", [])),
+        values=tuple((text.lower(), value) for text, value in spec.get("map", {}).items()),
+        default=spec.get("default"),
+        present=spec.get("present"),
+        absent=spec.get("absent"),
+        transform=transform,
+        scale=spec.get("scale"),
+    )
+
+
+def _class(spec: dict[str, Any]) -> Class:
+    _known(spec, {"when", "class", "activity"}, "[[class]]")
+    uid, activity = spec.get("class"), spec.get("activity", 0)
+    if uid not in CLASSES:
+        raise ConfigError(f"[[class]] class: expected an OCSF class that nonself knows, got {uid!r}")
+    if activity != "verb" and not isinstance(activity, int):
+        raise ConfigError(f'[[class]] activity: expected a number or "verb", got {activity!r}')
+    when = tuple((name, _texts(patterns)) for name, patterns in spec.get("when", {}).items())
+    for name, _ in when:
+        if not name.startswith(".") and name not in SCHEMA:
+            raise ConfigError(f"[[class]] when: expected an event column, or a field with a leading dot, got {name!r}")
+    return Class(uid, VERB if activity == "verb" else activity, when)
+
+
+def _known(table: Any, names: set[str], where: str) -> None:
+    if not isinstance(table, dict):
+        raise ConfigError(f"{where}: expected a table, got {table!r}")
+    if unknown := sorted(table.keys() - names):
+        raise ConfigError(f"{where}: expected {', '.join(sorted(names))}, got {', '.join(unknown)}")
+
+
+def _text(table: dict[str, Any], name: str) -> str:
+    value = table.get(name)
+    if not isinstance(value, str) or not value:
+        raise ConfigError(f"{name}: expected a text, got {value!r}")
+    return value
+
+
+def _texts(value: str | Iterable[Any]) -> tuple[str, ...]:
+    values: Sequence[Any] = [value] if isinstance(value, str) else list(value)
+    if not all(isinstance(one, str | int | bool) for one in values):
+        raise ConfigError(f"expected a text or a list of texts, got {value!r}")
+    return tuple(str(one).lower() if isinstance(one, bool) else str(one) for one in values)
+
+
+def _tail(value: pl.Expr) -> pl.Expr:
+    return value.str.extract(r"([^/:\\]*)$")
+
+
+TRANSFORMS: dict[str, Callable[[pl.Expr], pl.Expr]] = {
+    "lower": lambda value: value.str.to_lowercase(),
+    "upper": lambda value: value.str.to_uppercase(),
+    "tail": _tail,  # after the last / : or backslash
+    "ip": lambda value: value.str.extract(
+        r"^(?:::ffff:)?\[?([0-9]{1,3}(?:\.[0-9]{1,3}){3}|[0-9A-Fa-f]{0,4}:[0-9A-Fa-f:.]{1,45})\]?(?::[0-9]+|%\w+)?$"
+    ),
+    "not_ip": lambda value: pl.when(~value.str.contains(r"^[0-9.]+$|^[0-9A-Fa-f]*:[0-9A-Fa-f:.]*$")).then(value),
+    "url_host": lambda value: value.str.extract(r"^[A-Za-z][A-Za-z0-9+.-]*://(?:[^/@]*@)?\[?([^/:?#\]]+)"),
+    "url_path": lambda value: value.str.extract(r"^[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*([/?].*)$"),
+    "mail_user": lambda value: value.str.extract(r"^([^@]*)"),
+    "mail_domain": lambda value: value.str.extract(r"@([^@]*)$"),
+    "account": lambda value: value.str.extract(r"([^\\]*)$"),  # user of DOMAIN\user
+    "account_domain": lambda value: value.str.extract(r"^([^\\]*)\\"),
+    "hash": lambda value: value.str.extract(r"([0-9A-Fa-f:]{32,})").str.replace_all(":", "").str.to_lowercase(),
+}
+"""What a text can be turned into; null where it doesn't fit."""
