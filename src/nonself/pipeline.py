@@ -28,6 +28,7 @@ from nonself.correlate import incidents as correlate
 from nonself.detect import detectors, views
 from nonself.detect.contract import Detector
 from nonself.detect.sigma import Ruleset
+from nonself.detect.view import View
 from nonself.ledger import DEAD, Batch, Conclusion, Ledger, Offset
 from nonself.sources.contract import Chunk, Input, Limits
 
@@ -151,19 +152,15 @@ def _dead_frame(content: str, chunk: Chunk) -> pl.DataFrame:
 def _commit(pack: _Pack, ledger: Ledger, ruleset: Ruleset, stats: Stats) -> None:
     events = frames.concat(pack.events)
     with stats.stage("rules"):
-        deltas: dict[str, Delta] = {SIGMA: ruleset.match(events)}
-    with stats.stage("learn"):
-        for detector, view in views(events, evidence=False):
-            deltas[detector.name] = detector.learn(view)
+        hits = ruleset.match(events)
     dead = pl.concat(pack.dead) if pack.dead else pl.DataFrame(schema=DEAD)
     with stats.stage("commit"):
-        ledger.commit(Batch(list(pack.offsets.values()), events, deltas, dead))
+        ledger.commit(Batch(list(pack.offsets.values()), events, {SIGMA: hits}, dead))
 
 
 def _conclude(ledger: Ledger, ruleset: Ruleset, config: Config, stats: Stats) -> None:
-    """Score what is pending, calibrate, correlate everything, and commit the lot in one transaction."""
-    with stats.stage("score"):
-        made, windows = _behaviour(ledger, config)
+    """Learn and score what is pending, calibrate, correlate everything, and commit the lot in one transaction."""
+    made, deltas = _behaviour(ledger, config, stats)
     with stats.stage("rules"):
         made += _rule_findings(ledger, ruleset, config)
     with stats.stage("correlate"):
@@ -171,31 +168,73 @@ def _conclude(ledger: Ledger, ruleset: Ruleset, config: Config, stats: Stats) ->
         found = correlate(known.values(), window=timedelta(minutes=config.correlate.window_minutes), hub=config.correlate.hub)
         found = budget.apply(found, config.budget.incidents_per_day)
     with stats.stage("commit"):
-        ledger.conclude(Conclusion(made, windows, found))
+        ledger.conclude(Conclusion(made, deltas, found))
 
 
-def _behaviour(ledger: Ledger, config: Config) -> tuple[list[Finding], dict[str, Delta]]:
-    """Findings of every learner over the pending events, and the calibration windows they add."""
-    learners, since = detectors(), _since(ledger, config.self.days)
-    selves = {d.name: d.merge(ledger.deltas(d.name, since=since)) for d in learners}
-    scored: dict[str, list[Scores]] = {d.name: [] for d in learners}
-    learnt: dict[str, list[Delta]] = {d.name: [] for d in learners}
-    columns = sorted({"uid", "time"}.union(*(d.columns for d in learners)))
-    for first, last in ledger.spans(SCORED_AT_ONCE, pending=True):
-        events = ledger.events(day=first, last=last, pending=True, columns=columns)
-        for detector, view in views(events, evidence=True):
-            scores = detector.score(view, selves[detector.name], included=True)
-            learnt[detector.name].append(window.learn(scores))
-            # No score under the floor can become a finding (p is never below 2^-score), so only the others are kept.
-            scored[detector.name].append(scores.filter(pl.col("score") >= config.calibrate.min_bits))
-    made: list[Finding] = []
-    windows: dict[str, Delta] = {}
-    for detector in learners:
-        name = _CALIBRATION + detector.name
-        windows[name] = window.merge(learnt[detector.name])
-        calibration = window.merge([*ledger.deltas(name, since=since), windows[name]])
-        made += _findings(detector, scored[detector.name], calibration, config)
-    return made, windows
+def _behaviour(ledger: Ledger, config: Config, stats: Stats) -> tuple[list[Finding], dict[str, Delta]]:
+    """Findings of every learner over the pending events; and what was learnt of them, the calibration windows among it."""
+    since = _since(ledger, config.self.days)
+    pending = _Pending(ledger)
+    with stats.stage("learn"):
+        learnt = _learn(pending)
+    with stats.stage("score"):
+        selves = {d.name: d.merge([*ledger.deltas(d.name, since=since), *_recent(learnt.get(d.name), since)]) for d in detectors()}
+        scored, windows = _score(pending, selves, config)
+        made: list[Finding] = []
+        for detector in detectors():
+            name = _CALIBRATION + detector.name
+            calibration = window.merge([*ledger.deltas(name, since=since), windows[name]])
+            made += _findings(detector, scored[detector.name], calibration, config)
+    return made, learnt | windows
+
+
+class _Pending:
+    """Views of the pending events, as many days at a time as `SCORED_AT_ONCE` allows. Where they fit in one pass they are kept, since
+    what learning works out of them scoring needs too."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._spans = ledger.spans(SCORED_AT_ONCE, pending=True)
+        self._columns = sorted({"uid", "time"}.union(*(detector.columns for detector in detectors())))
+        self._kept: list[tuple[Detector, View]] | None = None
+
+    def views(self) -> Iterator[tuple[Detector, View]]:
+        """Each detector with a view of each span that holds events of its classes."""
+        if self._kept is None and len(self._spans) == 1:
+            self._kept = list(self._read(*self._spans[0]))
+        if self._kept is not None:
+            yield from self._kept
+            return
+        for first, last in self._spans:
+            yield from self._read(first, last)
+
+    def _read(self, first: date, last: date) -> Iterator[tuple[Detector, View]]:
+        return views(self._ledger.events(day=first, last=last, pending=True, columns=self._columns), evidence=True)
+
+
+def _learn(pending: _Pending) -> dict[str, Delta]:
+    """What each detector learns of the pending events."""
+    learnt: dict[str, list[Delta]] = {}
+    for detector, view in pending.views():
+        learnt.setdefault(detector.name, []).append(detector.learn(view))
+    return {detector.name: detector.merge(learnt[detector.name]) for detector in detectors() if detector.name in learnt}
+
+
+def _recent(delta: Delta | None, since: date | None) -> list[Delta]:
+    """What was just learnt, as the ledger will give it back."""
+    return [] if delta is None else [delta if since is None else delta.filter(pl.col("day") >= since)]
+
+
+def _score(pending: _Pending, selves: dict[str, Delta], config: Config) -> tuple[dict[str, list[Scores]], dict[str, Delta]]:
+    """By detector, the scores that may become findings; and the calibration windows of all scores."""
+    scored: dict[str, list[Scores]] = {name: [] for name in selves}
+    learnt: dict[str, list[Delta]] = {name: [] for name in selves}
+    for detector, view in pending.views():
+        scores = detector.score(view, selves[detector.name], included=True)
+        learnt[detector.name].append(window.learn(scores))
+        # No score under the floor can become a finding (p is never below 2^-score), so only the others are kept.
+        scored[detector.name].append(scores.filter(pl.col("score") >= config.calibrate.min_bits))
+    return scored, {_CALIBRATION + name: window.merge(parts) for name, parts in learnt.items()}
 
 
 def _findings(detector: Detector, scored: list[Scores], calibration: Delta, config: Config) -> list[Finding]:
