@@ -35,7 +35,7 @@ def test_every_example_is_read() -> None:
 def test_every_rule_is_evaluated() -> None:
     ruleset = Ruleset.load([RULES], builtin=False)
     assert ruleset.rejected == ()
-    assert {rule.id for rule in ruleset.rules} == {rule["id"] for rule in rules().values()}
+    assert {rule.id for rule in ruleset.rules} >= {rule["id"] for rule in rules().values()}
 
 
 @pytest.mark.parametrize("rule", rules())

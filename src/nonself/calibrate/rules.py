@@ -46,8 +46,11 @@ class RuleInfo(Protocol):
     def path(self) -> str: ...
 
 
-def findings(new: Delta, known: Delta, rules: Mapping[str, RuleInfo], events: int, *, min_bits: float) -> list[Finding]:
-    """Findings of the episodes in `new`; `known` holds all episodes ever (`new` included), `events` counts all events read."""
+def findings(
+    new: Delta, known: Delta, rules: Mapping[str, RuleInfo], events: int, *, min_bits: float, kind: str = "sigma"
+) -> list[Finding]:
+    """Findings of the episodes in `new`; `known` holds all episodes ever (`new` included), `events` counts all events read. A finding's
+    detector is named `kind:rule`."""
     episodes = dict(known.group_by("rule").agg(pl.len()).iter_rows())
     made = []
     for row in new.sort("start", "rule", "entity", nulls_last=True).iter_rows(named=True):
@@ -55,13 +58,13 @@ def findings(new: Delta, known: Delta, rules: Mapping[str, RuleInfo], events: in
         if rule is None or row["start"] is None:
             continue
         k = episodes[row["rule"]]
-        finding = _finding(row, rule, k, max(events, k))
+        finding = _finding(row, rule, k, max(events, k), f"{kind}:{rule.id}")
         if finding.bits >= min_bits:
             made.append(finding)
     return made
 
 
-def _finding(row: dict[str, Any], rule: RuleInfo, k: int, n: int) -> Finding:
+def _finding(row: dict[str, Any], rule: RuleInfo, k: int, n: int, detector: str) -> Finding:
     p = k / (n + 1)
     rarity, prior = -math.log2(p), PRIOR.get(rule.level, PRIOR["medium"])
     matched = ", ".join(f"{item['field']} = {item['value']}" for item in row["matched"] or [])
@@ -71,8 +74,8 @@ def _finding(row: dict[str, Any], rule: RuleInfo, k: int, n: int) -> Finding:
         Reason(feature="author's level", seen=rule.level or "none", normal="prior, averages to zero gain over all rules", bits=prior),
     )
     return Finding(
-        id=finding_id(f"sigma:{rule.id}", row["entity"], str(row["start"]), row["events"]),
-        detector=f"sigma:{rule.id}",
+        id=finding_id(detector, row["entity"], str(row["start"]), row["events"]),
+        detector=detector,
         title=rule.title,
         entity=row["entity"],
         entities=tuple(row["entities"]),

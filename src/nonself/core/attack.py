@@ -31,6 +31,15 @@ TACTICS: dict[str, str] = {
 }
 """Tactics in kill-chain order: name -> caption."""
 
+TACTIC_IDS: dict[str, str] = dict(
+    zip(
+        ("TA0043", "TA0042", "TA0001", "TA0002", "TA0003", "TA0004", "TA0005", "TA0006", "TA0007", "TA0008", "TA0009", "TA0011", "TA0010",
+         "TA0040"),
+        TACTICS, strict=True,
+    )
+)  # fmt: skip
+"""ATT&CK's ids of the tactics -> their names."""
+
 _RENAMED = {"stealth": "defense-evasion", "defense-impairment": "defense-evasion"}
 """Later versions of ATT&CK split Defense Evasion in two, and current Sigma rules carry the new names."""
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import re2
-from sigma.modifiers import SigmaBase64Modifier, SigmaBase64OffsetModifier, SigmaUTF16Modifier
 from sigma.rule.detection import SigmaDetectionItem
 from sigma.types import (
     Placeholder,
@@ -18,6 +19,7 @@ from sigma.types import (
     SigmaNumber,
     SigmaRegularExpression,
     SigmaString,
+    SigmaStringPartType,
     SigmaTimestampPart,
     SigmaType,
     SpecialChars,
@@ -33,51 +35,48 @@ _OPTIONS = re2.Options()
 _OPTIONS.log_errors = False
 
 
-def tests(item: SigmaDetectionItem, values: list[SigmaType]) -> list[Test]:
+Placeholders = Mapping[str, tuple[str, ...]]
+"""What `%name%` stands for in a value with the modifier `expand`: Sigma strings, any of which will do."""
+
+MAX_EXPANDED = 10_000
+"""Values that the placeholders of one value may make."""
+
+
+def tests(item: SigmaDetectionItem, values: list[SigmaType], placeholders: Placeholders) -> list[Test]:
     """The tests, any of which makes an item true; an item without a value asks for "no value". Raises RuleError."""
-    _exact_encoding(item)
     if not values:
         return [Test("null")]
-    made = [test for value in values for test in _tests(value)]
+    made = [test for value in values for test in _tests(value, placeholders)]
     return [_unanchored(test) for test in made] if item.field is None else made
 
 
-def _exact_encoding(item: SigmaDetectionItem) -> None:
-    """pySigma encodes a literal `*` with its escape, counts characters where base64 counts bytes, and writes UTF-16's mark as UTF-8."""
-    encoders = {SigmaBase64Modifier, SigmaBase64OffsetModifier} & set(item.modifiers)
-    if not encoders:
-        return
-    for value in item.original_value or ():
-        text = "".join(part for part in value.s if isinstance(part, str)) if isinstance(value, SigmaString) else ""
-        if not text.isascii() or "*" in text or "?" in text or SigmaUTF16Modifier in item.modifiers:
-            raise RuleError(f"the parser does not encode {text[:60]!r} to base64 exactly (wildcard character, non-ASCII or utf16)")
-
-
-def _tests(value: SigmaType) -> list[Test]:
+def _tests(value: SigmaType, placeholders: Placeholders) -> list[Test]:
     if isinstance(value, SigmaExpansion):
-        return [test for part in value.values for test in _tests(part)]
+        return [test for part in value.values for test in _tests(part, placeholders)]
     if isinstance(value, SigmaString):
-        return [_string(value)]
-    if isinstance(value, SigmaTimestampPart):
-        raise RuleError("time modifiers (minute, hour, day...) are not evaluated")
-    if isinstance(value, SigmaNumber):
-        return [Test("eq", scalar(value.number) or "")]
-    if isinstance(value, SigmaBool):
-        return [Test("eq", "true" if value.boolean else "false")]
+        cased = isinstance(value, SigmaCasedString)
+        return [_string(parts, cased) for parts in _expanded(list(value.s), placeholders)]
+    if isinstance(value, SigmaRegularExpression):
+        return [_regex(value, placeholders)]
     if isinstance(value, SigmaNull):
         return [Test("null")]
-    if isinstance(value, SigmaExists):
-        return [Test("exists", "true" if value.exists else "false")]
     return [_special(value)]
 
 
 def _special(value: SigmaType) -> Test:
-    if isinstance(value, SigmaRegularExpression):
-        return _regex(value)
+    if isinstance(value, SigmaTimestampPart):
+        return Test("is", str(value.number), part=value.timestamp_part.name.lower())
+    if isinstance(value, SigmaNumber):
+        return Test("eq", scalar(value.number) or "")
+    if isinstance(value, SigmaBool):
+        return Test("eq", "true" if value.boolean else "false")
+    if isinstance(value, SigmaExists):
+        return Test("exists", "true" if value.exists else "false")
     if isinstance(value, SigmaCIDRExpression):
         return Test("cidr", str(value.network))
     if isinstance(value, SigmaCompareExpression) and value.op.name in _COMPARE:
-        return Test(_COMPARE[value.op.name], str(value.number.number))
+        part = value.number.timestamp_part.name.lower() if isinstance(value.number, SigmaTimestampPart) else ""
+        return Test(_COMPARE[value.op.name], str(value.number.number), part=part)
     if isinstance(value, SigmaFieldReference):
         part = {(False, False): "eq", (True, False): "prefix", (False, True): "suffix"}.get(
             (value.starts_with, value.ends_with), "contains"
@@ -86,13 +85,42 @@ def _special(value: SigmaType) -> Test:
     raise RuleError(f"values of kind {type(value).__name__} are not evaluated")
 
 
-def _string(value: SigmaString) -> Test:
-    """A string with wildcards: literal tests where `*` stands only at the ends, else a pattern."""
-    for part in value.s:
+def _expanded(parts: list[SigmaStringPartType], placeholders: Placeholders) -> list[list[str | SpecialChars]]:
+    """A string's parts with each placeholder replaced by each of its values in turn."""
+    made: list[list[str | SpecialChars]] = [[]]
+    for part in parts:
         if isinstance(part, Placeholder):
-            raise RuleError(f"placeholder %{part.name}% has no value here (modifier expand)")
-    cased = isinstance(value, SigmaCasedString)
-    parts: list[str | SpecialChars] = [p if cased or not isinstance(p, str) else fold(p) for p in value.s if not isinstance(p, Placeholder)]
+            ways = [[p for p in SigmaString(text).s if not isinstance(p, Placeholder)] for text in _meaning(part.name, placeholders)]
+        else:
+            ways = [[part]]
+        if len(made) * len(ways) > MAX_EXPANDED:
+            raise RuleError(expected=f"placeholders that make at most {MAX_EXPANDED} values of one", got="more")
+        made = [[*head, *tail] for head in made for tail in ways]
+    return [_merged(alternative) for alternative in made]
+
+
+def _merged(parts: list[str | SpecialChars]) -> list[str | SpecialChars]:
+    """Neighbouring texts as one."""
+    merged: list[str | SpecialChars] = []
+    for part in parts:
+        if merged and isinstance(part, str) and isinstance(merged[-1], str):
+            merged[-1] += part
+        else:
+            merged.append(part)
+    return merged
+
+
+def _meaning(name: str, placeholders: Placeholders) -> tuple[str, ...]:
+    if name not in placeholders:
+        raise RuleError(
+            f"placeholder %{name}% has no value (modifier expand)", do="give its values in a file placeholders.toml beside the rules"
+        )
+    return placeholders[name]
+
+
+def _string(whole: list[str | SpecialChars], cased: bool) -> Test:
+    """A string with wildcards: literal tests where `*` stands only at the ends, else a pattern."""
+    parts = [part if cased or not isinstance(part, str) else fold(part) for part in whole]
     star = SpecialChars.WILDCARD_MULTI
     start, end = parts[:1] == [star], parts[-1:] == [star]
     inner = parts[start : len(parts) - end]
@@ -107,11 +135,17 @@ def _string(value: SigmaString) -> Test:
     return Test("glob", _valid(f"(?s)^{pattern}$"), cased, need)
 
 
-def _regex(value: SigmaRegularExpression) -> Test:
-    if value.contains_placeholder():
-        raise RuleError("a placeholder in a regular expression has no value here (modifier expand)")
+def _regex(value: SigmaRegularExpression, placeholders: Placeholders) -> Test:
+    """A regular expression; a placeholder in it stands for its values as plain text."""
     flags = "".join(sorted(SigmaRegularExpression.sigma_to_re_flag[flag] for flag in value.flags))
     pattern = str(value.regexp)
+    if value.contains_placeholder():
+        pieces = (
+            "(?:" + "|".join(map(re2.escape, _meaning(part.name, placeholders))) + ")" if isinstance(part, Placeholder)
+            else part if isinstance(part, str) else {SpecialChars.WILDCARD_MULTI: "*", SpecialChars.WILDCARD_SINGLE: "?"}[part]
+            for part in value.regexp.s
+        )  # fmt: skip
+        pattern = "".join(pieces)
     need = required(pattern, ignore_case="i" in flags or "(?" in pattern)
     return Test("re", _valid((f"(?{flags})" if flags else "") + pattern), need=need)
 

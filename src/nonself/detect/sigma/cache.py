@@ -15,7 +15,7 @@ import msgspec
 from nonself.detect.sigma.logsource import table
 from nonself.detect.sigma.tree import Compiled
 
-ENGINE = 1
+ENGINE = 2
 """Version of what a compiled set means: raised when compilation changes."""
 _DIGEST = 32
 

@@ -6,7 +6,9 @@ the net.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
+from types import MappingProxyType
 
 from sigma.conditions import ConditionAND, ConditionIdentifier, ConditionItem, ConditionNOT, ConditionOR, ConditionSelector, SigmaCondition
 from sigma.exceptions import SigmaError
@@ -14,13 +16,24 @@ from sigma.rule.detection import SigmaDetection, SigmaDetectionItem, SigmaDetect
 from sigma.types import SigmaType
 
 from nonself.core.errors import RuleError
-from nonself.detect.sigma.atoms import tests
+from nonself.detect.sigma import encoders
+from nonself.detect.sigma.atoms import Placeholders, tests
 from nonself.detect.sigma.tree import And, Node, Not, Or, Predicate, Program, Test, atoms
 
 MAX_CONDITION = 4_096
+MAX_CONDITIONS = 64
 MAX_BRACKETS = 32
-MAX_DASHES = 4
-"""pySigma writes out every combination of five dashes: n dashes in one `windash` value make 5^n strings."""
+MAX_NOTS = 64
+MAX_MODIFIERS = 12
+MAX_REGEX = 8_192
+MAX_WILDCARDS = 128
+"""In one value: its pattern's states grow with them, and the time to search with it."""
+MAX_VARIANTS = 20_000
+"""pySigma writes out every combination of five dashes: n dashes in one `windash` value make 5^n strings. This many in one rule."""
+
+NO_PLACEHOLDERS: Placeholders = MappingProxyType({})
+_DASH = re.compile(r"\B[-/]\b")
+encoders.install()
 
 _PARSER_ERRORS = (SigmaError, RecursionError, ArithmeticError, ValueError, TypeError, AttributeError, LookupError)
 """What pySigma raises on malformed rules: its own family, and Python's where it did not expect the shape it got."""
@@ -39,8 +52,14 @@ class Predicates:
         return tuple(self._numbers)
 
 
-def program(detection: object, predicates: Predicates) -> Program:
+def program(detection: object, predicates: Predicates, placeholders: Placeholders = NO_PLACEHOLDERS) -> Program:
     """Compile a rule's `detection` section. Raises RuleError with the reason where the engine can't evaluate it exactly."""
+    node, _ = parts(detection, predicates, placeholders)
+    return Program(node, _shown(node, predicates.all()))
+
+
+def parts(detection: object, predicates: Predicates, placeholders: Placeholders = NO_PLACEHOLDERS) -> tuple[Node, dict[str, Node]]:
+    """The whole condition of a `detection` section, and each of the named detections it is made of. Raises RuleError."""
     if not isinstance(detection, dict) or "condition" not in detection:
         raise RuleError(expected="a detection section with a condition", got="none")
     _guard(detection)
@@ -49,26 +68,43 @@ def program(detection: object, predicates: Predicates) -> Program:
         trees = [SigmaCondition(condition, parsed).parse(postprocess=False) for condition in parsed.condition]
     except _PARSER_ERRORS as error:
         raise RuleError(" ".join(str(error).split())[:300] or type(error).__name__) from None
-    scope = _Scope(parsed, predicates)
-    node = _join(Or, [scope.condition(tree) for tree in trees])
-    return Program(node, _shown(node, predicates.all()))
+    scope = _Scope(parsed, predicates, placeholders)
+    return _join(Or, [scope.condition(tree) for tree in trees]), scope.done
 
 
 def _guard(detection: dict[object, object]) -> None:
     """Refuse what would cost pySigma more than its size."""
-    conditions = detection["condition"]
-    for condition in conditions if isinstance(conditions, list) else [conditions]:
+    conditions = detection["condition"] if isinstance(detection["condition"], list) else [detection["condition"]]
+    if len(conditions) > MAX_CONDITIONS:
+        raise RuleError(expected=f"at most {MAX_CONDITIONS} conditions", got=str(len(conditions)))
+    for condition in conditions:
         if not isinstance(condition, str):
             raise RuleError(expected="a condition that is text", got=type(condition).__name__)
-        if len(condition) > MAX_CONDITION or condition.count("(") > MAX_BRACKETS:
-            raise RuleError(expected=f"a condition of at most {MAX_CONDITION} characters and {MAX_BRACKETS} brackets", got="more")
-    for key, value in _items(detection):
-        if not isinstance(key, str):
-            raise RuleError(expected="field names that are text", got=f"{key!r}"[:80])
-        if "windash" in key.split("|")[1:]:
-            for text in value if isinstance(value, list) else [value]:
-                if isinstance(text, str) and text.count("-") + text.count("/") > MAX_DASHES:
-                    raise RuleError(expected=f"at most {MAX_DASHES} dashes in a windash value", got=text[:80])
+        if len(condition) > MAX_CONDITION or condition.count("(") > MAX_BRACKETS or len(re.findall(r"\bnot\b", condition)) > MAX_NOTS:
+            limits = f"{MAX_CONDITION} characters, {MAX_BRACKETS} brackets and {MAX_NOTS} times `not`"
+            raise RuleError(expected=f"a condition of at most {limits}", got="more")
+    variants = sum(_checked(key, value) for key, value in _items(detection))
+    if variants > MAX_VARIANTS:
+        raise RuleError(expected=f"windash values that make at most {MAX_VARIANTS} variants", got="more")
+
+
+def _checked(key: object, value: object) -> int:
+    """Refuse an item that costs too much by itself; else how many variants `windash` makes of it."""
+    if not isinstance(key, str):
+        raise RuleError(expected="field names that are text", got=f"{key!r}"[:80])
+    modifiers = key.split("|")[1:]
+    if len(modifiers) > MAX_MODIFIERS:
+        raise RuleError(expected=f"at most {MAX_MODIFIERS} modifiers", got=str(len(modifiers)))
+    texts = [text for text in (value if isinstance(value, list) else [value]) if isinstance(text, str)]
+    if "re" in modifiers:
+        if max(map(len, texts), default=0) > MAX_REGEX:
+            raise RuleError(expected=f"regular expressions of at most {MAX_REGEX} characters", got="more")
+    elif any(text.count("*") + text.count("?") > MAX_WILDCARDS for text in texts):
+        raise RuleError(expected=f"values of at most {MAX_WILDCARDS} wildcards", got="more")
+    if "windash" not in modifiers:
+        return 0
+    made: int = sum(5 ** min(len(_DASH.findall(text)), 16) for text in texts)
+    return made if modifiers.count("windash") == 1 else MAX_VARIANTS + 1  # twice: variants of variants
 
 
 def _items(section: object) -> Iterable[tuple[object, object]]:
@@ -84,9 +120,9 @@ def _items(section: object) -> Iterable[tuple[object, object]]:
 class _Scope:
     """One rule's named detections, each compiled once however often the condition names it."""
 
-    def __init__(self, detections: SigmaDetections, predicates: Predicates) -> None:
-        self._detections, self._predicates = detections.detections, predicates
-        self._done: dict[str, Node] = {}
+    def __init__(self, detections: SigmaDetections, predicates: Predicates, placeholders: Placeholders) -> None:
+        self._detections, self._predicates, self._placeholders = detections.detections, predicates, placeholders
+        self.done: dict[str, Node] = {}
 
     def condition(self, tree: object) -> Node:
         if isinstance(tree, ConditionIdentifier):
@@ -104,9 +140,9 @@ class _Scope:
     def _named(self, name: str) -> Node:
         if name not in self._detections:
             raise RuleError(f"the condition's {name!r} is not a detection")
-        if name not in self._done:
-            self._done[name] = self._detection(self._detections[name])
-        return self._done[name]
+        if name not in self.done:
+            self.done[name] = self._detection(self._detections[name])
+        return self.done[name]
 
     def _detection(self, detection: SigmaDetection) -> Node:
         parts = [self._detection(p) if isinstance(p, SigmaDetection) else self._item(p) for p in detection.detection_items]
@@ -121,7 +157,7 @@ class _Scope:
         return Not(node) if item.negated else node
 
     def _predicate(self, item: SigmaDetectionItem, values: list[SigmaType]) -> int:
-        made: list[Test] = tests(item, values)
+        made: list[Test] = tests(item, values, self._placeholders)
         return self._predicates.number(Predicate(item.field or "", tuple(dict.fromkeys(made))))
 
 

@@ -30,6 +30,11 @@ def documents(data: bytes) -> Iterator[tuple[int, object]]:
     A document that can't be built is given as the RuleError that says why; the ones after it are still read. Raises RuleError where
     the file as a whole can't be read.
     """
+    return ((node.start_mark.line + 1, document) for node, document in nodes(data))
+
+
+def nodes(data: bytes) -> Iterator[tuple[yaml.Node, object]]:
+    """As `documents`, with each document's node, which knows the line of everything in it."""
     if len(data) > MAX_BYTES:
         raise RuleError(expected=f"a rule file of at most {MAX_BYTES} bytes", got="more")
     try:
@@ -40,7 +45,7 @@ def documents(data: bytes) -> Iterator[tuple[int, object]]:
             node = cast(yaml.Node, loader.get_node())
             document = _construct(loader, node)
             if document is not None:
-                yield node.start_mark.line + 1, document
+                yield node, document
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise RuleError(_reason(error)) from None
 

@@ -10,11 +10,13 @@ from pathlib import Path
 from nonself.core.errors import UsageError
 
 SUFFIXES = (".yml", ".yaml")
+PLACEHOLDERS = "placeholders.toml"
 MAX_BYTES = 1 << 20
 
 
 def rule_files(paths: Sequence[Path], *, builtin: bool) -> Iterator[tuple[str, bytes | OSError]]:
-    """Rule files as (path, content), in a fixed order: those of `paths` (files, or trees of .yml), then nonself's own.
+    """Rule files as (path, content), in a fixed order: those of `paths` (files, or trees of .yml), then nonself's own. Files of
+    placeholders are among them.
 
     A file that can't be read gives its error; one that is too long gives its first `MAX_BYTES + 1` bytes. Raises UsageError for a
     path that is not there.
@@ -29,12 +31,12 @@ def rule_files(paths: Sequence[Path], *, builtin: bool) -> Iterator[tuple[str, b
 
 
 def _walk(path: Path) -> Iterator[Path]:
-    """The file itself, or all rule files below a folder; links to folders are not followed, so no walk is endless."""
+    """The file itself, or all rule and placeholder files below a folder; links to folders are not followed, so no walk is endless."""
     if not path.is_dir():
         yield path
     for folder, folders, names in os.walk(path):
         folders.sort()
-        yield from (Path(folder, name) for name in sorted(names) if name.endswith(SUFFIXES))
+        yield from (Path(folder, name) for name in sorted(names) if name.endswith(SUFFIXES) or name == PLACEHOLDERS)
 
 
 def _content(path: Path) -> bytes | OSError:

@@ -65,7 +65,7 @@ def build(events: Events, compiled: Compiled, plans: Sequence[Plan], found: Sequ
         pl.col("entities").explode(keep_nulls=False).unique().sort().head(MAX_ENTITIES),
     )
     grouped = grouped.with_columns(pl.Series("row", met.search_sorted(grouped["row"])))
-    return _canonical(grouped.with_columns(_matched(events, compiled, plans, grouped)))
+    return canonical(grouped.with_columns(_matched(events, compiled, plans, grouped)))
 
 
 def _pairs(compiled: Compiled, plans: Sequence[Plan], found: Sequence[tuple[int, int, Ints]]) -> pl.DataFrame:
@@ -102,10 +102,11 @@ def merge(deltas: Sequence[Delta]) -> Delta:
     )
     evidence = whole.select(*KEY, "events", "times").explode("events", "times").sort("times", "events", nulls_last=True)
     first = evidence.group_by(KEY).agg(pl.col("events", "times").head(EVIDENCE))
-    return _canonical(merged.join(first, on=KEY, nulls_equal=True, how="left"))
+    return canonical(merged.join(first, on=KEY, nulls_equal=True, how="left"))
 
 
-def _canonical(frame: pl.DataFrame) -> Delta:
+def canonical(frame: pl.DataFrame) -> Delta:
+    """Grouped hits (all columns of `HITS` but `day`) in their declared types and order."""
     frame = frame.with_columns(pl.col("hour").dt.date().alias("day"))
     return frame.select(pl.col(name).cast(dtype) for name, dtype in HITS.items()).sort(KEY, nulls_last=True)
 

@@ -23,8 +23,11 @@ REF_SEPARATOR = "\0"
 MAX_PLANS = 1_024
 """Plans kept: whoever writes log records chooses channel and provider names, so their number is not ours to trust."""
 
+MAX_GATE = 2_048
+"""Literals searched for as one alternation: building it takes more than it spares where there are very many."""
+
 _KEY_PLACES: dict[Place, int] = {(f"@{column}",): i for i, column in enumerate(KEYS)}
-_LONG = frozenset({"", "CallTrace", "ContextInfo", "Data", "Hashes", "Message", "Payload", "ScriptBlockText"})
+LONG = frozenset({"", "CallTrace", "ContextInfo", "Data", "Hashes", "Message", "Payload", "ScriptBlockText"})
 """Fields that hold pages of text: a rule is woken by another of its fields where it has one."""
 _LOCAL = frozenset({"ref", "null"})
 """Kinds of tests that mean something else in each log."""
@@ -72,7 +75,7 @@ class Plan:
         """Literals one of which stands in the record of every row that a keyword can match; None where there are no such literals."""
         tests = [test for place, p in zip(self.places, self.predicates, strict=True) if place == FULL_TEXT for test in p.tests]
         literals = tuple(dict.fromkeys(_plain(test.need) for test in tests))
-        return literals if literals and min(map(len, literals)) > 2 else None
+        return literals if 0 < len(literals) <= MAX_GATE and min(map(len, literals)) > 2 else None
 
     @cached_property
     def names(self) -> list[str]:
@@ -172,7 +175,7 @@ class Planner:
         plan.predicates = [self._compiled.predicates[name] if isinstance(name, int) else name for name in plan.identities]
         plan.squeeze = any(log.squeeze for log in plan.logs)
         for at, node in enumerate(plan.nodes):
-            woken = _waking(node, plan)
+            woken = woken_by(node, plan)
             if woken is None:
                 plan.always.append(at)
             for number in woken[1] if woken else ():
@@ -214,15 +217,18 @@ class _Binding:
 
     def _predicate(self, number: int, log: Stream) -> int | bool:
         predicate = self.predicates[number]
+        if predicate.field in log.constants:
+            value = log.constants[predicate.field]
+            return any(holds(test, value, fold(value)) for test in predicate.tests)
         place = log.place(predicate.field)
         local = number in self.local
         if local:
-            predicate = _localised(predicate, log)
+            predicate = localised(predicate, log)
         decided = _decided(predicate, self.key[_KEY_PLACES[place]]) if place in _KEY_PLACES else None
         return self.numbers.setdefault((place, predicate if local else number), len(self.numbers)) if decided is None else decided
 
 
-def _localised(predicate: Predicate, log: Stream) -> Predicate:
+def localised(predicate: Predicate, log: Stream) -> Predicate:
     """A predicate as one log needs it: fields compared with are named by place, and null is also the empty string in a log that writes
     "no value" so."""
     kinds = {test.kind for test in predicate.tests}
@@ -247,13 +253,13 @@ def _decided(predicate: Predicate, value: str | None) -> bool | None:
     return any(holds(test, value, value) for test in tests)
 
 
-def _waking(node: Node, plan: Plan) -> tuple[float, list[int]] | None:
+def woken_by(node: Node, plan: Plan) -> tuple[float, list[int]] | None:
     """Predicates of which at least one is true wherever the condition is, with the work they are expected to cause; None if none."""
     if isinstance(node, Not):
         return None
     if isinstance(node, int):
         return (_work(plan.predicates[node]), [node]) if plan.scanned[node] else None
-    parts = [_waking(arg, plan) for arg in node.args]
+    parts = [woken_by(arg, plan) for arg in node.args]
     found = [part for part in parts if part is not None]
     if isinstance(node, And):
         return min(found, default=None)
@@ -262,7 +268,7 @@ def _waking(node: Node, plan: Plan) -> tuple[float, list[int]] | None:
 
 def _work(predicate: Predicate) -> float:
     """Short literals are found often; long fields take long to search."""
-    return sum(1 / (1 + len(test.need or test.value)) for test in predicate.tests) * (50 if predicate.field in _LONG else 1)
+    return sum(1 / (1 + len(test.need or test.value)) for test in predicate.tests) * (50 if predicate.field in LONG else 1)
 
 
 def _plain(literal: str) -> str:

@@ -11,12 +11,14 @@ import re2
 from ahocorasick_rs import AhoCorasick, Implementation
 
 from nonself.detect.sigma.tree import Predicate, Test
-from nonself.detect.sigma.values import fold, number
+from nonself.detect.sigma.values import fold, number, time_part
 
 LITERAL = frozenset({"eq", "prefix", "suffix", "contains"})
 _OPTIONS = re2.Options()
 _OPTIONS.log_errors = False
-_COMPARE: dict[str, Callable[[float, float], bool]] = {"lt": operator.lt, "lte": operator.le, "gt": operator.gt, "gte": operator.ge}
+_COMPARE: dict[str, Callable[[float, float], bool]] = {
+    "is": operator.eq, "lt": operator.lt, "lte": operator.le, "gt": operator.gt, "gte": operator.ge,
+}  # fmt: skip
 
 
 @functools.cache
@@ -59,8 +61,8 @@ def holds(test: Test, text: str, folded: str) -> bool:
             return test.need in folded and _regex(test.value)(text) is not None
         case "cidr":
             return any(address in _network(test.value) for address in _addresses(text))
-        case "lt" | "lte" | "gt" | "gte":
-            left, right = number(text), number(test.value)
+        case "is" | "lt" | "lte" | "gt" | "gte":
+            left, right = time_part(text, test.part) if test.part else number(text), number(test.value)
             return left is not None and right is not None and _COMPARE[test.kind](left, right)
         case _:
             return test.kind == "any" or (test.kind == "exists" and test.value == "true")

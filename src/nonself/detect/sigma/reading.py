@@ -10,8 +10,11 @@ from dataclasses import dataclass, field
 from nonself.core import attack
 from nonself.core.errors import RuleError
 from nonself.detect.sigma import compile as compiler
+from nonself.detect.sigma import correlation_parse, filters
+from nonself.detect.sigma.correlation_link import Names, link
 from nonself.detect.sigma.documents import documents
 from nonself.detect.sigma.logsource import streams
+from nonself.detect.sigma.placeholders import is_placeholders, placeholders
 from nonself.detect.sigma.tree import Compiled, LogSource, Predicate, Program, Rejected, Rule
 
 NOT_RUN = ("deprecated", "unsupported")
@@ -27,20 +30,46 @@ class _Set:
     predicates: compiler.Predicates = field(default_factory=compiler.Predicates)
     rejected: list[Rejected] = field(default_factory=list)
     paths: dict[str, str] = field(default_factory=dict)  # rule id -> the file it came from
+    placeholders: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    names: Names = field(default_factory=Names)
+    correlations: list[correlation_parse.Draft] = field(default_factory=list)
+    filters: list[filters.Draft] = field(default_factory=list)
 
 
 def compile_files(files: Sequence[tuple[str, bytes | OSError]]) -> Compiled:
-    """Compile rule files given as (path, content or the error met reading it)."""
+    """Compile rule files given as (path, content or the error met reading it), with the values that files of placeholders give."""
     made = _Set()
-    for path, content in files:
+    for path, content in sorted(files, key=lambda file: not is_placeholders(file[0])):
         try:
             if isinstance(content, OSError):
                 raise RuleError(f"the file can't be read: {content.strerror or content}")
+            if is_placeholders(path):
+                made.placeholders = placeholders(content) | made.placeholders
+                continue
             for line, document in documents(content):
                 _add(made, path, line, document)
         except RuleError as error:
             made.rejected.append(Rejected(path=path, line=1, rule="", reason=str(error)))
-    return Compiled(tuple(made.rules), tuple(made.programs), made.predicates.all(), tuple(made.rejected))
+    return _joined(made)
+
+
+def _joined(made: _Set) -> Compiled:
+    """The set with what refers to rules, which needs all of them to be read: correlations and filters."""
+    linked = link(made.correlations, made.rules, made.names)
+    unread = {rejected.rule: rejected.reason for rejected in made.rejected if rejected.rule not in made.paths}
+    filtering, faults = filters.apply(made.filters, made.rules, made.programs, made.names, unread)
+    refused = [(draft.rule, draft.line, reason) for draft, reason in linked.refused]
+    for rule, line, reason in refused + [(draft.rule, draft.line, reason) for draft, reason in faults]:
+        made.rejected.append(Rejected(path=rule.path, line=line, rule=rule.id, reason=reason))
+    return Compiled(
+        rules=tuple(made.rules),
+        programs=tuple(made.programs),
+        predicates=made.predicates.all(),
+        rejected=tuple(made.rejected),
+        correlations=tuple(linked.correlations),
+        filters=filtering,
+        silent=tuple(sorted(linked.silent - linked.heard)),
+    )
 
 
 def _add(made: _Set, path: str, line: int, document: object) -> None:
@@ -55,28 +84,39 @@ def _add(made: _Set, path: str, line: int, document: object) -> None:
         rule = _rule(document, path)
         if rule.id in made.paths:
             raise RuleError(f"the id is taken by {made.paths[rule.id]}: the first one counts")
-        program = compiler.program(document["detection"], made.predicates)
-        _readable(rule.logsource, program, made.predicates.all())
+        _keep(made, rule, line, document)
+        made.paths[rule.id] = path
     except RuleError as error:
         made.rejected.append(Rejected(path=path, line=line, rule=name, reason=str(error)))
+
+
+def _keep(made: _Set, rule: Rule, line: int, document: dict[object, object]) -> None:
+    """Put a document with what is of its kind."""
+    if "filter" in document:
+        made.filters.append(filters.draft(document, rule, line, made.predicates))
         return
-    made.paths[rule.id] = path
-    made.rules.append(rule)
-    made.programs.append(program)
+    target: int | str = rule.id
+    if "correlation" in document:
+        made.correlations.append(correlation_parse.draft(document, rule, line))
+    else:
+        program = compiler.program(document["detection"], made.predicates, made.placeholders)
+        _readable(rule.logsource, program, made.predicates.all())
+        target = len(made.rules)
+        made.rules.append(rule)
+        made.programs.append(program)
+    made.names.add(rule, _text(document.get("name")), target)
 
 
 def _evaluable(document: dict[object, object]) -> None:
-    """Refuse kinds of documents that are not single-event rules."""
-    for key, reason in (
-        ("correlation", "correlation rules are not evaluated yet"),
-        ("filter", "filter documents are not applied yet"),
-        ("action", "rule collections (action: global, repeat, reset) are not supported"),
-    ):
-        if key in document:
-            raise RuleError(reason)
-    for key in ("title", "logsource", "detection"):
+    """Refuse documents of no kind, or of several, and rules their author does not want run."""
+    if "action" in document:
+        raise RuleError("rule collections (action: global, repeat, reset) are not supported")
+    kinds = [key for key in ("detection", "correlation", "filter") if key in document]
+    if len(kinds) > 1:
+        raise RuleError(f"a document is one of a rule, a correlation and a filter, this has {' and '.join(kinds)}")
+    for key in ("title",) if kinds == ["correlation"] else ("title", "logsource", *(kinds or ["detection"])):
         if not document.get(key):
-            raise RuleError(f"the rule has no {key}")
+            raise RuleError(f"the {kinds[0] if kinds and kinds[0] != 'detection' else 'rule'} has no {key}")
     if (status := _text(document.get("status")).lower()) in NOT_RUN:
         raise RuleError(f"its status is {status}")
 
@@ -93,7 +133,7 @@ def _readable(logsource: LogSource, program: Program, predicates: tuple[Predicat
 
 
 def _rule(document: dict[object, object], path: str) -> Rule:
-    source = document["logsource"]
+    source = document.get("logsource", {})
     if not isinstance(source, dict):
         raise RuleError(expected="a logsource that is a mapping", got=type(source).__name__)
     techniques, tactics = attack.from_tags(_texts(document.get("tags")))

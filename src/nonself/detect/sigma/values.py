@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, timedelta
 
 import orjson
 
+_PARTS: dict[str, Callable[[datetime], int]] = {
+    "minute": lambda t: t.minute, "hour": lambda t: t.hour, "day": lambda t: t.day, "week": lambda t: t.isocalendar().week,
+    "month": lambda t: t.month, "year": lambda t: t.year,
+}  # fmt: skip
+_TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d([.,]\d{1,9})?([Zz]| ?[+-]\d\d(:?\d\d)?)?", re.ASCII)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_UNITS = ((1e11, 1_000_000), (1e14, 1_000), (1e17, 1))
+"""Numbers below the first are seconds, then milliseconds, then microseconds: each bound lies thousands of years off in its unit."""
 _NUMBER = re.compile(r"-?\d{1,400}(\.\d{1,400})?([eE][+-]?\d{1,3})?", re.ASCII)
 
 Value = str | tuple[str, ...] | None
@@ -59,6 +68,27 @@ def number(text: str) -> int | float | None:
         return int(text)
     value = float(text)
     return value if value - value == 0 else None
+
+
+def time_part(text: str, part: str) -> int | None:
+    """The minute, hour, day (of the month), week (ISO), month or year in UTC of a text that writes a time, or None: ISO 8601 with date and
+    time of day, taken as UTC where it names no zone, or a number of s, ms, us or ns since 1970 (by its size)."""
+    moment = _moment(text)
+    return None if moment is None else _PARTS[part](moment)
+
+
+def _moment(text: str) -> datetime | None:
+    try:
+        if _TIME.fullmatch(text):
+            moment = datetime.fromisoformat(text.upper().replace(",", ".").replace(" +", "+").replace(" -", "-"))
+            return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+        count = number(text)
+        if count is None or abs(count) >= 1e20:
+            return None
+        scale = next((scale for bound, scale in _UNITS if abs(count) < bound), 0.001)
+        return _EPOCH + timedelta(microseconds=count * scale)
+    except (ValueError, OverflowError):  # month 13, the year 0, a zone of 99 hours
+        return None
 
 
 def leaves(value: object) -> Iterable[str]:
