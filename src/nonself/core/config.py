@@ -50,6 +50,25 @@ class Limits(msgspec.Struct, frozen=True):
     json_depth: Annotated[int, Meta(ge=1, le=500)] = 100  # past that the interpreter's own stack is the limit
 
 
+class Sources(msgspec.Struct, frozen=True):
+    """What is read besides the kinds that nonself knows."""
+
+    maps: tuple[Text, ...] = ()
+
+
+class Enrich(msgspec.Struct, frozen=True):
+    """What is added to events on their way in."""
+
+    country: str = ""
+    asn: str = ""
+
+
+class Intel(msgspec.Struct, frozen=True):
+    """Lists of indicators that events are matched against."""
+
+    lists: tuple[Text, ...] = ()
+
+
 class Batch(msgspec.Struct, frozen=True):
     """How much is committed in one transaction."""
 
@@ -108,6 +127,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
 
     state: State = State()
     limits: Limits = Limits()
+    sources: Sources = Sources()
+    enrich: Enrich = Enrich()
+    intel: Intel = Intel()
     batch: Batch = Batch()
     lake: Lake = Lake()
     rules: Rules = Rules()

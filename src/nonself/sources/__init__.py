@@ -2,44 +2,90 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 
 from nonself.core import events
 from nonself.core.errors import RecordError
-from nonself.sources.cloudtrail import CloudTrail
+from nonself.sources import json_kinds, own_maps
+from nonself.sources.alb import LoadBalancer, S3Access
+from nonself.sources.argus import Argus
+from nonself.sources.auditd import Auditd
+from nonself.sources.cef import Cef
 from nonself.sources.contract import Chunk, DeadLetter, Input, Limits, Source
+from nonself.sources.csv_alerts import CsvAlerts
 from nonself.sources.evtx import WindowsEvtx
+from nonself.sources.flows_csv import FlowsCsv
+from nonself.sources.iis import CloudFront, W3c, WindowsFirewall
+from nonself.sources.journald import Journald
+from nonself.sources.json_source import JsonSource
+from nonself.sources.laurel import Laurel
+from nonself.sources.leef import Leef
 from nonself.sources.lines import BROKEN, SAMPLE, diagnose
+from nonself.sources.nfdump import Nfdump
+from nonself.sources.ocsf import Ocsf
+from nonself.sources.ocsf_parquet import Parquet
+from nonself.sources.pcap import Pcap
 from nonself.sources.suricata import Suricata
 from nonself.sources.syslog import Syslog
+from nonself.sources.sysmon_linux import SysmonLinux
+from nonself.sources.vpc_flow import VpcFlow
 from nonself.sources.walk import discover
+from nonself.sources.weblog import WebLog
 from nonself.sources.windows_json import WindowsJson
+from nonself.sources.windows_xml import WindowsXml
 from nonself.sources.zeek import Zeek
 
-__all__ = ["SOURCES", "discover", "read", "recognise"]
+__all__ = ["SOURCES", "discover", "own", "read", "recognise"]
 
 SOURCES: tuple[Source, ...] = (
     WindowsEvtx(),
+    Parquet(),
+    Ocsf(),  # before those whose fields an OCSF event may hold in `unmapped`
+    Pcap(),
+    Nfdump(),
+    FlowsCsv(),
+    Argus(),
+    VpcFlow(),
     WindowsJson(),
+    WindowsXml(),
     Zeek(),
     Suricata(),
-    CloudTrail(),
+    *json_kinds.sources(),
+    Auditd(),
+    Laurel(),
+    Journald(),
+    SysmonLinux(),
+    WebLog(),
+    W3c(),
+    CloudFront(),
+    WindowsFirewall(),
+    LoadBalancer(),
+    S3Access(),
+    Cef(),
+    Leef(),
+    CsvAlerts(),
     Syslog(),
 )
 """Every source, asked in this order. A new one is one file and one line here."""
 
 
-def recognise(source_input: Input) -> Source | None:
-    """The first source that knows these bytes, or None."""
-    return next((source for source in SOURCES if source.recognise(source_input.head, source_input.origin)), None)
+def own(paths: Iterable[Path]) -> tuple[Source, ...]:
+    """Sources of the user's own mappings: TOML files, or folders of them. ConfigError says what is wrong with one, and where."""
+    return own_maps.sources(paths, [source for source in SOURCES if isinstance(source, JsonSource)])
 
 
-def read(source_input: Input, limits: Limits) -> tuple[Source | None, Iterator[Chunk]]:
-    """The source that knows the input, and its chunks.
+def recognise(source_input: Input, first: Sequence[Source] = ()) -> Source | None:
+    """The first source that knows these bytes, or None; those of `first` are asked before ours."""
+    return next((source for source in (*first, *SOURCES) if source.recognise(source_input.head, source_input.origin)), None)
+
+
+def read(source_input: Input, limits: Limits, first: Sequence[Source] = ()) -> tuple[Source | None, Iterator[Chunk]]:
+    """The source that knows the input, and its chunks; those of `first` are asked before ours.
 
     Without one: None and a single chunk with one dead letter, "empty", "unrecognised" or the reason why the input can't be opened.
     """
-    source = recognise(source_input)
+    source = recognise(source_input, first)
     if source is not None:
         return source, source.read(source_input, limits)
     problem = _problem(source_input)

@@ -74,7 +74,9 @@ class Source(Protocol):
     name: str
     title: str
     formats: str
-    classes: tuple[int, ...]
+
+    @property
+    def classes(self) -> tuple[int, ...]: ...
 
     def recognise(self, head: bytes, origin: str) -> bool:
         """Whether these are its bytes, judged by content; `origin` may only break a tie between kinds alike in content."""

@@ -6,19 +6,21 @@ import io
 from collections.abc import Iterator
 from typing import BinaryIO
 
-import orjson
 from evtx import PyEvtxParser
 
 from nonself.core.errors import RecordError
 from nonself.sources.contract import Chunk, DeadLetter, Input, Limits
 from nonself.sources.lines import BROKEN, SAMPLE, diagnose
 from nonself.sources.records import Table
-from nonself.sources.windows_map import MAP_VER, Rows, classes
-from nonself.sources.windows_native import flatten
+from nonself.sources.windows_map import MAP_VER, classes
+from nonself.sources.windows_nested import read_nested
+from nonself.sources.windows_rows import Rows
+from nonself.sources.windows_tolerant import fill, parse_json
 
 _FILE_HEADER, _CHUNK = 4_096, 65_536
 _MAGIC, _CHUNK_MAGIC, _RECORD_MAGIC = b"ElfFile\0", b"ElfChnk\0", b"**\0\0"
 _TABLES, _RECORDS = 128, 512  # where the tables of strings and templates and the records begin in a chunk
+_UNUSED = bytes(_CHUNK)
 _RECORD_MIN = 28  # header and trailing size of a record
 
 
@@ -55,15 +57,16 @@ class _Pack:
         self.source, self.origin, self.limits = source, origin, limits
         self.number = 0
         self.bytes = 0
-        self.size = 0
         self._fresh()
 
     def _fresh(self) -> None:
-        self.table, self.size = Table(self.source, self.origin, MAP_VER), 0
-        self.rows = Rows(self.table)
+        self.dead: list[DeadLetter] = []
+        self.raws: list[bytes] = []
+        self.numbers: list[int] = []
+        self.size = 0
 
     def reject(self, error: RecordError, sample: bytes) -> None:
-        self.table.dead.append(DeadLetter(self.origin, self.number, error.reason, error.detail, sample[:SAMPLE]))
+        self.dead.append(DeadLetter(self.origin, self.number, error.reason, error.detail, sample[:SAMPLE]))
         self.number += 1
 
     def feed(self, header: bytes, chunk: bytes) -> Iterator[Chunk]:
@@ -75,28 +78,23 @@ class _Pack:
             if len(found) > self.limits.line_bytes:
                 self.reject(RecordError("line-too-long", f"{len(found)} bytes"), found)
                 continue
-            if self.size and (len(self.table.raws) >= self.limits.chunk_records or self.size + len(found) > self.limits.chunk_bytes):
+            if self.size and (len(self.raws) >= self.limits.chunk_records or self.size + len(found) > self.limits.chunk_bytes):
                 yield from self.flush()
-            self._add(found)
+            self.raws.append(found)
+            self.numbers.append(self.number)
+            self.number += 1
+            self.size += len(found)
         self.bytes += len(chunk)
-
-    def _add(self, raw: bytes) -> None:
-        try:
-            flat = flatten(orjson.loads(raw))
-        except (RecordError, orjson.JSONDecodeError) as error:
-            self.reject(error if isinstance(error, RecordError) else RecordError("corrupt-evtx", str(error)), raw)
-            return
-        self.table.add(self.number, raw)
-        self.rows.add(flat)
-        self.number += 1
-        self.size += len(raw)
 
     def flush(self, *, last: bool = False) -> Iterator[Chunk]:
         if last and not self.number:
             self.reject(RecordError("empty", "no records"), b"")
-        if self.table.raws or self.table.dead:
-            self.rows.finish()
-            yield self.table.chunk(self.bytes)
+        if self.raws or self.dead:
+            table = Table(self.source, self.origin, MAP_VER)
+            rows = Rows()
+            fill(table, rows, self.raws, self.numbers, read_nested(rows, self.raws), parse_json(self.limits))
+            table.dead = sorted(table.dead + self.dead, key=lambda letter: letter.record)
+            yield table.chunk(self.bytes)
         self.bytes = 0
         self._fresh()
 
@@ -104,7 +102,7 @@ class _Pack:
 def _records(header: bytes, chunk: bytes) -> Iterator[bytes | RecordError]:
     """The records of one chunk as JSON, and what is wrong with it. An unused chunk (zeros) holds nothing."""
     cut = len(chunk) < _CHUNK
-    if not chunk.strip(b"\0"):
+    if (not cut and chunk == _UNUSED) or not chunk.strip(b"\0"):
         return
     if not chunk.startswith(_CHUNK_MAGIC):
         yield RecordError("corrupt-evtx", "expected a chunk's magic number")

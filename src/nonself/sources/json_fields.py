@@ -7,22 +7,46 @@ its bytes alone. Measured on CloudTrail (1.3 KB a record, 40 fields): a third of
 from __future__ import annotations
 
 from collections.abc import Sequence
-from operator import attrgetter
+from itertools import repeat
 from typing import Any
 
 import msgspec
 import polars as pl
+from msgspec.structs import astuple
 
 from nonself.sources.contract import Limits
 from nonself.sources.mapping import Path, Step, path
-from nonself.sources.records import dump_json, load_json, scrub
+from nonself.sources.records import clean, dump_json, load_json, scrub
 
 FAULTS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 """What `decode_all` raises for a record that only `decode` may read, or say what is wrong with."""
 Decoded = Any
 """A record as the chosen shape: None where it lacks a member."""
-Values = dict[tuple[str, ...], list[Any]]
-"""Values in the making: the members that lead to them -> one value a record."""
+_LIST = pl.List(pl.String)
+Names = tuple[str, ...]
+
+
+class Values:
+    """Values in the making. Most members are absent from most records: what a batch of records lacks altogether is not kept for it."""
+
+    def __init__(self) -> None:
+        self.rows = 0
+        self._pieces: dict[Names, list[tuple[int, Sequence[Any]]]] = {}  # by the members that lead there: (first row, values)
+
+    def add(self, names: Names, values: Sequence[Any]) -> None:
+        """Values of the batch that begins after `rows`."""
+        self._pieces.setdefault(names, []).append((self.rows, values))
+
+    def of(self, names: Names) -> list[Any] | None:
+        """One value a record; None where no record has any."""
+        if names not in self._pieces:
+            return None
+        values: list[Any] = []
+        for first, piece in self._pieces[names]:
+            values.extend(repeat(None, first - len(values)))
+            values += piece
+        values.extend(repeat(None, self.rows - len(values)))
+        return values
 
 
 class _Node:
@@ -38,10 +62,10 @@ class Fields:
 
     def __init__(self, names: Sequence[str]) -> None:
         self.names = tuple(names)
-        self._paths = [path(name) for name in self.names]
         root = _Node()
-        for steps in self._paths:
-            _ask(root, steps)
+        for name in self.names:
+            _ask(root, path(name))
+        self._ways = [_way(root, path(name)) for name in self.names]
         self._shape = _Shape(root)
         self._decode = msgspec.json.Decoder(self._shape.struct).decode
 
@@ -56,17 +80,15 @@ class Fields:
         """All of some records; one of FAULTS where a single one can't be decoded as it is."""
         return list(map(self._decode, records))
 
-    def new(self) -> Values:
-        """Values of no record."""
-        return {names: [] for names in self._shape.leaves()}
-
     def gather(self, records: list[Decoded], values: Values) -> None:
         """Add the values of some records."""
-        self._shape.gather(records, (), values)
+        if records:
+            self._shape.gather(records, (), values)
+            values.rows += len(records)
 
-    def columns(self, values: Values) -> dict[str, list[Any]]:
-        """Name -> one value a record: what JSON holds there, or None."""
-        return {name: _column(values, steps) for name, steps in zip(self.names, self._paths, strict=True)}
+    def columns(self, values: Values) -> dict[str, list[Any] | None]:
+        """Name -> one value a record, what JSON holds there or None; None for a field that no record has."""
+        return {name: _column(values, *way) for name, way in zip(self.names, self._ways, strict=True)}
 
 
 def _ask(node: _Node, steps: Path) -> None:
@@ -76,6 +98,15 @@ def _ask(node: _Node, steps: Path) -> None:
         if step.key is not None or not rest or rest[0].member.isdigit():
             node.whole = True
             return
+
+
+def _way(node: _Node, steps: Path) -> tuple[Names, Step, Path]:
+    """How a path is followed: the members up to the first that is decoded whole, the step to that, and the steps within it."""
+    for at, step in enumerate(steps):
+        node = node.members[step.member]
+        if node.whole:
+            return tuple(one.member for one in steps[: at + 1]), step, steps[at + 1 :]
+    raise AssertionError("every path was asked for")
 
 
 class _Shape:
@@ -93,44 +124,26 @@ class _Shape:
         renamed = {f"f{number}": name for number, name in enumerate(self._members)}
         self.struct: Any = msgspec.defstruct("Shape", slots, rename=renamed, gc=False)
         self._nothing = self.struct()
-        attributes = [f"f{number}" for number in range(len(self._members))]
-        self._get = attrgetter(*attributes) if attributes else None
 
-    def leaves(self, prefix: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
-        """The members that lead to each value."""
-        found: list[tuple[str, ...]] = []
-        for name in self._members:
-            inner = self._inner.get(name)
-            found += inner.leaves((*prefix, name)) if inner else [(*prefix, name)]
-        return found
-
-    def gather(self, records: list[Any], prefix: tuple[str, ...], values: Values) -> None:
-        """Add the members of all records to `values`; what is no record has none."""
-        if self._get is None or not records:
-            return
-        rows = map(self._get, records)
-        columns = zip(*rows, strict=True) if len(self._members) > 1 else [list(rows)]
-        for name, column in zip(self._members, columns, strict=True):
+    def gather(self, records: list[Any], prefix: Names, values: Values) -> None:
+        """Add the members of some records to `values`."""
+        for name, column in zip(self._members, zip(*map(astuple, records), strict=True), strict=True):
+            if not any(column) and column.count(None) == len(column):
+                continue
             inner = self._inner.get(name)
             if inner is None:
-                values[(*prefix, name)].extend(column)
+                values.add((*prefix, name), column)
             else:
                 kind, nothing = inner.struct, inner._nothing
                 inner.gather([value if type(value) is kind else nothing for value in column], (*prefix, name), values)
 
 
-def _column(found: Values, steps: Path) -> list[Any]:
+def _column(found: Values, names: Names, last: Step, rest: Path) -> list[Any] | None:
     """The values a path leads to: gathered by its members up to the first that is whole, then walked."""
-    at = 1
-    names: tuple[str, ...] = (steps[0].member,)
-    while names not in found:
-        at += 1
-        names = (*names, steps[at - 1].member)
-    values, rest = found[names], steps[at:]
-    first = steps[at - 1]
-    if first.key is None and not rest:
+    values = found.of(names)
+    if values is None or (last.key is None and not rest):
         return values
-    return [_walk(_items(value, first), rest) for value in values]
+    return [None if value is None else _walk(_items(value, last), rest) for value in values]
 
 
 def _walk(value: Any, steps: Path) -> Any:
@@ -164,36 +177,37 @@ def _items(value: Any, step: Step) -> Any:
     return next((item for item in listed if isinstance(item, dict) and str(item.get(step.key)).lower() == wanted), None)
 
 
-def series(name: str, values: list[Any], dtype: pl.DataType) -> pl.Series:
-    """Values of any JSON type as a column; text takes what numbers, booleans, lists and objects are written as."""
-    if dtype != pl.String:
-        return pl.Series(name, [_fitting(value, dtype) for value in values], dtype=dtype, strict=False)
+def series(name: str, values: list[Any] | None, dtype: pl.DataType, rows: int) -> pl.Series:
+    """Values of any JSON type as a column; text takes what numbers, booleans, lists and objects are written as. None: `rows` nulls."""
+    if values is None:
+        return pl.Series(name, [None], dtype=dtype).new_from_index(0, rows)
+    if dtype == _LIST:
+        return pl.Series(name, [None if value is None else _texts(value) for value in values], dtype=dtype)
     try:
-        return pl.Series(name, values, dtype=pl.String)
-    except (TypeError, UnicodeEncodeError):  # some are not text, or hold lone surrogates
-        texts = [value if type(value) is str else _text(value) for value in values]
+        return pl.Series(name, values, dtype=dtype)
+    except (TypeError, OverflowError, UnicodeEncodeError):  # some are of another type, or text that holds lone surrogates
+        pass
+    if dtype == pl.String:
+        return pl.Series(name, [clean(text) if (text := _text(value)) else text for value in values], dtype=dtype)
+    return pl.Series(name, [_number(value, dtype) for value in values], dtype=dtype)
+
+
+def _texts(value: Any) -> list[str] | None:
+    parts = value if isinstance(value, list) else [value]
+    return [clean(text) for part in parts if (text := _text(part)) is not None] or None
+
+
+def _number(value: Any, dtype: pl.DataType) -> int | float | None:
+    """A number, or one written as text, as one of a type; None for what it can't hold."""
     try:
-        return pl.Series(name, texts, dtype=pl.String)
-    except UnicodeEncodeError:
-        return pl.Series(name, [scrub(text) for text in texts], dtype=pl.String)
-
-
-def _fitting(value: Any, dtype: pl.DataType) -> Any:
-    if dtype == pl.List(pl.String):
-        parts = value if isinstance(value, list) else [value]
-        return [text for part in parts if (text := _text(part)) is not None] or None
-    if isinstance(value, str):
-        return _number(value, dtype)
-    if type(value) is int:
-        return value if -(1 << 63) <= value < 1 << 63 else None
-    return value if type(value) is float and dtype.is_float() else int(value) if type(value) is float and abs(value) < 1e15 else None
-
-
-def _number(text: str, dtype: pl.DataType) -> int | float | None:
-    try:
-        return (float(text) if dtype.is_float() else int(text)) if len(text) < 20 and text.isascii() else None
-    except ValueError:
+        if isinstance(value, str):
+            value = (float(value) if dtype.is_float() else int(value)) if len(value) < 20 and value.isascii() else None
+        if dtype.is_float():
+            return float(value)
+        value = int(value)
+    except (TypeError, ValueError, OverflowError):
         return None
+    return value if -(1 << 63) <= value < 1 << 63 else None
 
 
 def _text(value: Any) -> str | None:

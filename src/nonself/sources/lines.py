@@ -133,11 +133,13 @@ class _Cutter:
         self.first = 0
         self.lines: list[bytes] = []
         self.size = 0
+        self.returns = False  # whether any carriage return has been met: most streams have none to look for at the ends of lines
         self.tail = b""
         self.skipped = 0  # bytes of an over-long line dropped so far; 0 when in none
         self.sample = b""
 
     def feed(self, piece: bytes) -> Iterator[Block]:
+        self.returns = self.returns or b"\r" in piece
         if self.skipped:
             end = piece.find(b"\n")
             self.sample = (self.sample + piece[: end if end >= 0 else SAMPLE])[:SAMPLE]
@@ -191,7 +193,7 @@ class _Cutter:
     def _flush(self) -> Iterator[Block]:
         if not self.lines:
             return
-        lines = [line[:-1] if line.endswith(b"\r") else line for line in self.lines]
+        lines = [line[:-1] if line.endswith(b"\r") else line for line in self.lines] if self.returns else self.lines
         yield Block(self.first, lines, self.size)
         self.first += len(lines)
         self.lines, self.size = [], 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from functools import reduce
 
 import polars as pl
 
@@ -13,7 +12,7 @@ from nonself.sources.records import instants
 
 _TRUE = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 _VERBS = {
-    1: "create|register|import|allocate|copy|generate|restore|issue|upload|insert|provision|new|add",
+    1: "create|run|register|import|allocate|copy|generate|restore|issue|upload|insert|provision|new|add",
     2: "get|list|describe|head|lookup|search|select|scan|query|batchget|download|view|check|test|simulate|preview|read|access",
     3: "put|update|modify|set|attach|detach|associate|disassociate|enable|disable|start|stop|reboot|tag|untag|authorize|revoke|change|reset"
        "|send|invoke|replace|share|patch|edit|grant|assign|rotate|rename|move|suspend|unsuspend|activate|deactivate|write|approve",
@@ -30,26 +29,38 @@ class Expressions:
         self._texts = {field for field in mapping.fields() if mapping.dtype(field) == pl.String}
         self._cells = [self._cell(column, cell).alias(column) for column, cell in mapping.cells.items()]
         self._time = _time(mapping).alias("time")
-        uid, activity = _classes(mapping.classes)
-        self._classes = [uid.alias("class_uid"), activity.alias("activity_id")]
-        if "activity_id" in mapping.cells:
-            self._classes = [uid.alias("class_uid"), pl.coalesce("activity_id", activity).cast(SCHEMA["activity_id"]).alias("activity_id")]
+        self._classify = Classifier(mapping.classes)
+        self._told = "activity_id" in mapping.cells
 
     def columns(self, fields: pl.DataFrame) -> pl.DataFrame:
         """The event columns of the mapping, `time` (null where there is none), class and activity."""
-        return fields.with_columns(*self._cells, self._time).with_columns(self._classes)
+        fields = pl.DataFrame([self._something(column) for column in fields.get_columns()])
+        frame = fields.with_columns(*self._cells, self._time)
+        uid, activity = self._classify.columns(frame)
+        return frame.with_columns(uid, pl.coalesce("activity_id", activity).alias("activity_id") if self._told else activity)
+
+    def _something(self, column: pl.Series) -> pl.Series:
+        """A field without the texts that mean that there is none."""
+        if column.dtype != pl.String or column.null_count() == column.len():
+            return column
+        for text in self._nothing:
+            nothing = column == text
+            if nothing.any():
+                column = column.set(nothing, None)
+        return column
 
     def _cell(self, column: str, cell: Cell) -> pl.Expr:
         dtype = SCHEMA[column]
-        if cell.present is not None or cell.absent is not None:
+        if not cell.values and (cell.present is not None or cell.absent is not None):
             some = pl.any_horizontal(self._field(field).is_not_null() for field in cell.fields)
             return pl.when(some).then(pl.lit(cell.present, dtype=dtype)).otherwise(pl.lit(cell.absent, dtype=dtype))
         values = [self._value(field, cell, dtype) for field in cell.fields]
-        return pl.coalesce(values) if len(values) > 1 else values[0]
+        found = pl.coalesce(values) if len(values) > 1 else values[0]
+        return found if cell.absent is None else found.fill_null(pl.lit(cell.absent, dtype=dtype))
 
     def _value(self, field: str, cell: Cell, dtype: pl.DataType) -> pl.Expr:
         if field.startswith("="):
-            return pl.lit(field[1:]).cast(dtype)
+            return pl.lit(_TRUE.get(field[1:].lower()) if dtype == pl.Boolean else field[1:]).cast(dtype)
         value = self._field(field)
         if cell.transform:
             value = TRANSFORMS[cell.transform](value.cast(pl.String))
@@ -64,8 +75,7 @@ class Expressions:
         return value.cast(dtype, strict=False) if dtype != pl.String or field not in self._texts else value
 
     def _field(self, field: str) -> pl.Expr:
-        value = pl.col(f".{field}")
-        return pl.when(~value.is_in(self._nothing)).then(value) if field in self._texts and self._nothing else value
+        return pl.col(f".{field}")
 
 
 def _time(mapping: Mapping) -> pl.Expr:
@@ -88,6 +98,8 @@ def times(value: pl.Expr) -> pl.Expr:
 
 
 def _times(value: pl.Series) -> pl.Series:
+    if value.null_count() == value.len():
+        return pl.Series(value.name, [None], dtype=TIME).new_from_index(0, value.len())
     frame = value.alias("t").to_frame()
     found = frame.select(instants(pl.col("t")))["t"]
     if found.null_count() > value.null_count():
@@ -108,45 +120,52 @@ def _since_epoch(text: pl.Expr) -> pl.Expr:
     return micros.cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
 
 
-def _classes(classes: tuple[Class, ...]) -> tuple[pl.Expr, pl.Expr]:
-    uid, activity = pl.lit(0, dtype=pl.Int32), pl.lit(0, dtype=pl.Int16)
-    for kind in reversed(classes):
-        here = pl.lit(kind.uid, dtype=pl.Int32)
-        doing = verb(pl.col("op")) if kind.activity == VERB else pl.lit(kind.activity, dtype=pl.Int16)
-        if not kind.when:
-            uid, activity = here, doing
-            continue
-        holds = reduce(lambda a, b: a & b, (_matches(name, patterns) for name, patterns in kind.when))
-        uid, activity = pl.when(holds).then(here).otherwise(uid), pl.when(holds).then(doing).otherwise(activity)
-    return uid, activity
+class Classifier:
+    """OCSF class and activity of operations. They are few, so what each is, is worked out once and kept; at most `_KEPT` of them, since
+    whoever writes the log names them."""
+
+    _KEPT = 65_536
+
+    def __init__(self, classes: tuple[Class, ...]) -> None:
+        self._classes = [(kind, [(name, patterns(texts)) for name, texts in kind.when]) for kind in classes]
+        self._asked = list(dict.fromkeys(["op", *(name for kind in classes for name, _ in kind.when)]))
+        self._known: dict[tuple[str | None, ...], tuple[int, int]] = {}
+
+    def columns(self, frame: pl.DataFrame) -> tuple[pl.Series, pl.Series]:
+        """class_uid and activity_id of each row of a frame with event columns and fields."""
+        values = [frame[name].cast(pl.String).to_list() if name in frame.columns else [None] * frame.height for name in self._asked]
+        if len(self._known) > self._KEPT:
+            self._known.clear()
+        found = [self._known.get(key) or self._class(key) for key in zip(*values, strict=True)]
+        return (
+            pl.Series("class_uid", [uid for uid, _ in found], dtype=SCHEMA["class_uid"]),
+            pl.Series("activity_id", [activity for _, activity in found], dtype=SCHEMA["activity_id"]),
+        )
+
+    def _class(self, key: tuple[str | None, ...]) -> tuple[int, int]:
+        told = dict(zip(self._asked, (value or "" for value in key), strict=True))
+        for kind, conditions in self._classes:
+            if all(pattern.fullmatch(told[name]) for name, pattern in conditions):
+                found = kind.uid, verb(told["op"]) if kind.activity == VERB else kind.activity
+                break
+        else:
+            found = 0, 0
+        self._known[key] = found
+        return found
 
 
-def _matches(name: str, patterns: tuple[str, ...]) -> pl.Expr:
-    value = pl.col(name).cast(pl.String).str.to_lowercase().fill_null("")
-    exact = [pattern.lower() for pattern in patterns if "*" not in pattern]
-    wild = [".*".join(map(re.escape, pattern.lower().split("*"))) for pattern in patterns if "*" in pattern]
-    parts = [value.is_in(exact)] if exact else []
-    parts += [value.str.contains(rf"^(?s:{'|'.join(wild)})$")] if wild else []
-    return reduce(lambda a, b: a | b, parts) if parts else pl.lit(False)
-
-
-def verb(operation: pl.Expr) -> pl.Expr:
-    """OCSF activity of an API operation by its name: 1 create, 2 read, 3 update, 4 delete, 99 other; the last word of it decides."""
-    # GetUser, get_user, user.get, compute.instances.insert, MICROSOFT.COMPUTE/VIRTUALMACHINES/DELETE: the verb begins a word.
-    return operation.map_batches(_verbs, return_dtype=pl.Int16, is_elementwise=True)
-
-
-def _verbs(operations: pl.Series) -> pl.Series:
-    names = operations.unique().drop_nulls()
-    found = {name: _verb_of(name) for name in names}
-    return operations.replace_strict(found, default=99, return_dtype=pl.Int16)
+def patterns(texts: tuple[str, ...]) -> re.Pattern[str]:
+    """One of some texts, in any letter case; `*` stands for anything."""
+    return re.compile("|".join(f"(?:{'.*'.join(map(re.escape, text.split('*')))})" for text in texts), re.IGNORECASE | re.DOTALL)
 
 
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 _ACTIVITY = {word: activity for activity, words in _VERBS.items() for word in words.split("|")}
 
 
-def _verb_of(name: str) -> int:
+def verb(name: str) -> int:
+    """OCSF activity of an API operation by its name: 1 create, 2 read, 3 update, 4 delete, 99 other. Its first word decides (GetUser),
+    else the last that is a verb (compute.instances.insert, VIRTUALMACHINES/DELETE)."""
     words = [word.lower() for word in _WORD.findall(name[:512])]
     known = [_ACTIVITY[word] for word in words if word in _ACTIVITY]
     if words and words[0] in _ACTIVITY:

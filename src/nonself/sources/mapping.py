@@ -8,6 +8,8 @@
     [recognise]                        a record is of this kind when
     has = ["eventType", "published"]     it holds all of these fields, and
     is = { kind = ["a", "b*"] }          these fields are one of these texts (`*` stands for anything)
+    or = [{ is = { log_type = "x" } }]   or what one of these says, each with its own `has` and `is`
+    needs = ["eventType"]                a record that lacks one of these is a dead letter (default: that has none of what is asked for)
     inside = ["Records"]                 where a document holds its records in a list: under one of these members
     unwrap = ["_source"]                 where each record holds the real one, as an object or as JSON text: under one of these
 
@@ -20,7 +22,7 @@
     src_ip = ["client.ip", "ip"]         the first of several that has a value
     provider = "=Okta"                   a constant
     status_id = { from = "outcome.result", map = { SUCCESS = 1, FAILURE = 2 }, default = 0 }
-    status_id = { from = "errorCode", present = 2, absent = 1 }
+    status_id = { from = "errorCode", present = 2, absent = 1 }      (`absent` goes with `map` too)
     user = { from = "identity", as = "tail" }       one of TRANSFORMS
     duration_us = { from = "took_ms", scale = 1000 }
 
@@ -53,8 +55,9 @@ from nonself.core.schema import CLASSES, SCHEMA
 VERB = -1
 """The activity that is told by the operation's name."""
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,63}")
-_SEGMENT = re.compile(r'"(?P<quoted>[^"]+)"|(?P<member>[^.\[\]"]+)(?P<filter>\[(?P<key>[^=\]]*)(?:=(?P<value>[^\]]*))?\])?')
+_SEGMENT = re.compile(r'(?:"(?P<quoted>[^"]+)"|(?P<member>[^.\[\]"]+))(?P<filter>\[(?P<key>[^=\]]*)(?:=(?P<value>[^\]]*))?\])?')
 _TOP = {"name", "title", "version", "nothing", "recognise", "time", "columns", "class", "also", "formats"}
+"""Parts of a table; a user's own may hold [read] and [sigma] too, which `own_maps` takes out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +102,18 @@ class Class:
     when: tuple[tuple[str, tuple[str, ...]], ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What a kind of record is known by: fields it holds, and fields that are one of some texts."""
+
+    has: tuple[str, ...]
+    equal: tuple[tuple[str, tuple[str, ...]], ...]
+
+    def fields(self) -> tuple[str, ...]:
+        """All fields that are looked at."""
+        return (*self.has, *(field for field, _ in self.equal))
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Mapping:
     """A mapping as read. The module's docstring says what each part means."""
@@ -108,8 +123,8 @@ class Mapping:
     formats: str
     version: int
     nothing: tuple[str, ...]
-    has: tuple[str, ...]
-    equal: tuple[tuple[str, tuple[str, ...]], ...]
+    marks: tuple[Mark, ...]
+    needs: tuple[str, ...]
     inside: tuple[str, ...]
     unwrap: tuple[str, ...]
     times: tuple[str, ...]
@@ -122,11 +137,17 @@ class Mapping:
         """All fields the mapping reads, each once."""
         cells = (field for cell in self.cells.values() for field in cell.fields if not field.startswith("="))
         conditions = (name[1:] for kind in self.classes for name, _ in kind.when if name.startswith("."))
-        return tuple(dict.fromkeys((*self.times, *cells, *conditions, *self.also)))
+        return tuple(dict.fromkeys((*self.times, *cells, *conditions, *self.also, *self.marked())))
+
+    def marked(self) -> tuple[str, ...]:
+        """The fields the kind is known by, and those a record needs."""
+        return tuple(dict.fromkeys((*(field for mark in self.marks for field in mark.fields()), *self.needs)))
 
     def dtype(self, field: str) -> pl.DataType:
         """The type a field's values are collected in: that of the columns it alone makes up; else text."""
-        asked = field in (*self.times, *self.also) or any(name == f".{field}" for kind in self.classes for name, _ in kind.when)
+        asked = field in (*self.times, *self.also, *self.marked()) or any(
+            name == f".{field}" for kind in self.classes for name, _ in kind.when
+        )
         users = [(SCHEMA[name], cell) for name, cell in self.cells.items() if field in cell.fields]
         types = {_collected(dtype, cell) for dtype, cell in users}
         return types.pop() if len(types) == 1 and not asked else pl.String()
@@ -172,29 +193,32 @@ def shipped(name: str) -> Mapping:
 def parse(text: str, where: str) -> Mapping:
     """A mapping from its TOML text. ConfigError says what is wrong with it, and in which part of `where`."""
     try:
-        table = tomllib.loads(text)
-        return _mapping(table)
+        found = mapping(tomllib.loads(text))
+        for field in found.fields():
+            path(field)
+        return found
     except (tomllib.TOMLDecodeError, ConfigError) as error:
         raise ConfigError(f"{where}: {error}") from None
 
 
-def _mapping(table: dict[str, Any]) -> Mapping:
+def mapping(table: dict[str, Any]) -> Mapping:
+    """A mapping from its table. ConfigError says what is wrong with it, and in which part; not whether its fields are JSON paths."""
     _known(table, _TOP, "a mapping")
     name = _text(table, "name")
     if not _NAME.fullmatch(name):
         raise ConfigError(f"name: expected lower-case letters, digits and dashes, got {name!r}")
     how = table.get("recognise", {})
-    _known(how, {"has", "is", "inside", "unwrap"}, "[recognise]")
+    _known(how, {"has", "is", "or", "needs", "inside", "unwrap"}, "[recognise]")
     when = table.get("time", {})
     _known(when, {"from", "format"}, "[time]")
-    mapping = Mapping(
+    found = Mapping(
         name=name,
         title=_text(table, "title"),
         formats=table.get("formats", "JSON: lines, array or single records"),
         version=int(table.get("version", 1)),
         nothing=tuple(table.get("nothing", [""])),
-        has=_texts(how.get("has", [])),
-        equal=tuple((field, _texts(values)) for field, values in how.get("is", {}).items()),
+        marks=tuple(_mark(one) for one in [how, *how.get("or", [])] if one.get("has") or one.get("is")),
+        needs=_texts(how.get("needs", [])),
         inside=_texts(how.get("inside", [])),
         unwrap=_texts(how.get("unwrap", [])),
         times=_texts(when.get("from", [])),
@@ -203,13 +227,16 @@ def _mapping(table: dict[str, Any]) -> Mapping:
         classes=tuple(map(_class, table.get("class", []))),
         also=_texts(table.get("also", [])),
     )
-    if not mapping.has and not mapping.equal:
+    if not found.marks:
         raise ConfigError("[recognise]: expected `has` or `is`: nothing says which records are meant")
-    if not mapping.times:
+    if not found.times:
         raise ConfigError("[time]: expected `from`, the fields that hold the time")
-    for field in (*mapping.fields(), *mapping.has, *(field for field, _ in mapping.equal)):
-        path(field)
-    return mapping
+    return found
+
+
+def _mark(table: Any) -> Mark:
+    _known(table, {"has", "is", "or", "needs", "inside", "unwrap"}, "[recognise]")
+    return Mark(_texts(table.get("has", [])), tuple((field, _texts(values)) for field, values in table.get("is", {}).items()))
 
 
 def _cell(column: str, spec: Any) -> Cell:
@@ -274,6 +301,7 @@ def _tail(value: pl.Expr) -> pl.Expr:
 TRANSFORMS: dict[str, Callable[[pl.Expr], pl.Expr]] = {
     "lower": lambda value: value.str.to_lowercase(),
     "upper": lambda value: value.str.to_uppercase(),
+    "first": lambda value: value.str.extract(r"^([^./:]*)"),  # before the first . / or :
     "tail": _tail,  # after the last / : or backslash
     "ip": lambda value: value.str.extract(
         r"^(?:::ffff:)?\[?([0-9]{1,3}(?:\.[0-9]{1,3}){3}|[0-9A-Fa-f]{0,4}:[0-9A-Fa-f:.]{1,45})\]?(?::[0-9]+|%\w+)?$"

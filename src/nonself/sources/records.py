@@ -14,6 +14,7 @@ import polars as pl
 from nonself.core import events
 from nonself.core.errors import RecordError
 from nonself.core.schema import SCHEMA, TIME
+from nonself.sources import stamps
 from nonself.sources.contract import Chunk, DeadLetter, Limits
 from nonself.sources.lines import SAMPLE
 
@@ -27,8 +28,8 @@ class Table:
     """Rows in the making. `raws[i]`, `numbers[i]` and entry i of every list in `columns` are one row.
 
     columns  event columns by name: a list of Python values or a polars Series, one entry a row. Values that don't fit the column's
-             type become null; strings given for numbers are read as decimal numbers. uid, source, origin, record, raw and map_ver
-             are filled by `chunk`.
+             type become null; strings given for numbers are read as decimal numbers. uid, source, origin, record, map_ver and, where
+             it is not given, raw are filled by `chunk`.
     """
 
     source: str
@@ -76,7 +77,8 @@ class Table:
         series = [column(name, values) for name, values in self.columns.items()]
         series.append(pl.Series("uid", events.uids(self.source, self.raws), dtype=pl.String))
         series.append(pl.Series("record", self.numbers, dtype=pl.Int64))
-        series.append(texts("raw", self.raws))
+        if "raw" not in self.columns:
+            series.append(texts("raw", self.raws))
         for name, value in (("source", self.source), ("origin", clean(self.origin)), ("map_ver", self.map_ver)):
             series.append(pl.Series(name, [value], dtype=SCHEMA[name]).new_from_index(0, len(self.raws)))
         return events.conform(pl.DataFrame(series))
@@ -92,13 +94,13 @@ def column(name: str, values: Sequence[Any] | pl.Series) -> pl.Series:
         return pl.Series(name, [scrub(value) for value in values], dtype=SCHEMA[name], strict=False)
 
 
-def texts(name: str, values: Sequence[bytes]) -> pl.Series:
+def texts(name: str, values: Sequence[bytes | None]) -> pl.Series:
     """Bytes as a column of text; what isn't UTF-8 becomes U+FFFD."""
     # Arrow checks and takes over a column of bytes at a quarter of the cost of as many Python strings.
     try:
         return pl.Series(name, values, dtype=pl.Binary).cast(pl.String)
     except pl.exceptions.PolarsError:  # some are not UTF-8
-        return pl.Series(name, [decode(value) for value in values], dtype=pl.String)
+        return pl.Series(name, [None if value is None else decode(value) for value in values], dtype=pl.String)
 
 
 def load_json(line: bytes, limits: Limits) -> Record:
@@ -153,11 +155,11 @@ def instants(value: pl.Expr) -> pl.Expr:
 
 
 def _instants(value: pl.Series) -> pl.Series:
-    text = value.alias("t").to_frame().select(pl.col("t").str.replace("T", " ", literal=True).str.strip_suffix("Z"))
-    times = text.select(pl.col("t").str.to_datetime(_FORMAT + "%.f", time_unit="us", strict=False))["t"]
+    times = stamps.read(value)
     if times.null_count() > value.null_count():  # the forms that are rare cost more
-        times = text.select(pl.coalesce(times, _zoned(pl.col("t"))))["t"]
-    return times.dt.replace_time_zone("UTC").alias(value.name)
+        text = value.alias("t").to_frame().select(pl.col("t").str.replace("T", " ", literal=True).str.strip_suffix("Z"))
+        times = text.select(pl.coalesce(times.alias("found"), _zoned(pl.col("t")).dt.replace_time_zone("UTC")))["found"]
+    return times.alias(value.name)
 
 
 def _zoned(text: pl.Expr) -> pl.Expr:

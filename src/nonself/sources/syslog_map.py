@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-MAP_VER = 1
+MAP_VER = 2
 SSHD = ("sshd", "sshd-session", "sshd-auth")
 
 
@@ -21,10 +21,11 @@ class Pattern:
     programs  and its program is one of these (any where empty)
     has       and it holds this text
     regex     its named groups are event columns, or one of the stand-ins below
+    forms     the usual messages among these, as words (see `syslog_words.Form`): the same columns at a tenth of the regex's cost
     constant  event columns with a fixed value
 
-    Stand-ins: `source` is an address or a name (src_ip or src_host); `owner` of a session opened by `user`; `by` whom `user` was tried;
-    `refused` tells why sudo did not run the command.
+    Stand-ins: `source` is an address or a name (src_ip or src_host); `owner` of a session and its `opener`, each perhaps with a
+    `(uid=0)`; `by` whom `user` was tried; `refused` tells why sudo did not run the command; `tty` is its terminal (`TTY` of `ext`).
     """
 
     op: str
@@ -36,56 +37,84 @@ class Pattern:
     has: str = ""
     regex: str = ""
     constant: Mapping[str, str] = field(default_factory=dict)
+    forms: tuple[str, ...] = ()
 
 
 _FROM = r" from (?P<source>\S+) port (?P<src_port>\d+)"
 _PEER = r"(?: (?:authenticating user|invalid user|user) (?P<user>.*))? (?P<source>\S+) port (?P<src_port>\d+)"
 _LAST_FROM = r" from (?P<source>\S+)(?: port (?P<src_port>\d+))?$"
 _INVALID = r"(?:invalid user |illegal user )?"
-_CRON = ("CRON", "cron", "crond", "anacron")
+_CRON = ("CRON", "cron", "crond", "CROND", "anacron")
+_TOO_MANY = "error: maximum authentication attempts exceeded for"
+_AT = "from {source} port {src_port}"
 
 
-def _ssh(op: str, activity: int, status: int | None, starts: tuple[str, ...], regex: str, has: str = "") -> Pattern:
-    return Pattern(op, 3002, activity, status, starts, SSHD, has, regex, {"app_proto": "ssh", "proto": "tcp"})
+def _ssh(op: str, activity: int, status: int | None, starts: tuple[str, ...], regex: str, has: str = "", *forms: str) -> Pattern:
+    return Pattern(op, 3002, activity, status, starts, SSHD, has, regex, {"app_proto": "ssh", "proto": "tcp"}, forms)
+
+
+def _peers(start: str) -> tuple[str, ...]:
+    """The forms of `_PEER`."""
+    whos = ("invalid user {user*} ", "authenticating user {user*} ", "user {user*} ", "")
+    return tuple(f"{start} {who}{{source}} port {{src_port}}{tail}" for who in whos for tail in (" [preauth]", ""))
 
 
 PATTERNS: tuple[Pattern, ...] = (
-    _ssh("accepted", 1, 1, ("Accepted ",), r"^Accepted (?P<auth_protocol>\S+) for (?P<user>.*)" + _FROM),
-    _ssh("failed", 1, 2, ("Failed ",), r"^Failed (?P<auth_protocol>\S+) for " + _INVALID + "(?P<user>.*)" + _FROM, " for "),
-    _ssh("invalid_user", 1, 2, ("Invalid user ", "Illegal user "), r"^I\w+ user (?P<user>.*)" + _LAST_FROM),
+    _ssh("accepted", 1, 1, ("Accepted ",),
+         r"^Accepted (?P<auth_protocol>\S+) for (?P<user>.*)" + _FROM + r"(?: ssh2: \S+ (?P<cred>\S+))?", "",
+         f"Accepted {{auth_protocol}} for {{user*}} {_AT} ssh2", f"Accepted {{auth_protocol}} for {{user*}} {_AT} ssh2: {{}} {{cred}}"),
+    _ssh("failed", 1, 2, ("Failed ",),
+         r"^Failed (?P<auth_protocol>\S+) for " + _INVALID + "(?P<user>.*)" + _FROM + r"(?: ssh2: \S+ (?P<cred>\S+))?", " for ",
+         f"Failed {{auth_protocol}} for invalid user {{user*}} {_AT} ssh2", f"Failed {{auth_protocol}} for {{user*}} {_AT} ssh2"),
+    _ssh("postponed", 1, None, ("Postponed ",), r"^Postponed (?P<auth_protocol>\S+) for " + _INVALID + "(?P<user>.*)" + _FROM),
+    _ssh("invalid_user", 1, 2, ("Invalid user ", "Illegal user "), r"^I\w+ user (?P<user>.*)" + _LAST_FROM, "",
+         f"Invalid user {{user*}} {_AT}"),
     _ssh("invalid_user", 1, 2, ("input_userauth_request: invalid user ",), r"invalid user (?P<user>.*?)(?: \[preauth\])?$"),
     _ssh("not_allowed", 1, 2, ("User ",), r"^User (?P<user>.*) from (?P<source>\S+) not allowed because", " not allowed because "),
     _ssh("too_many_failures", 1, 2, ("error: maximum authentication attempts exceeded", "maximum authentication attempts exceeded"),
-         "exceeded for " + _INVALID + "(?P<user>.*)" + _FROM),
+         "exceeded for " + _INVALID + "(?P<user>.*)" + _FROM, "",
+         *(f"{_TOO_MANY} {who}{{user*}} {_AT} ssh2 [preauth]" for who in ("invalid user ", ""))),
     _ssh("too_many_failures", 1, 2, ("Disconnecting ",), "^Disconnecting" + _PEER, " port "),
-    _ssh("connection_closed", 2, None, ("Connection closed by ", "Connection reset by "), r"^Connection (?:closed|reset) by" + _PEER),
-    _ssh("disconnected", 2, None, ("Disconnected from ",), "^Disconnected from" + _PEER),
+    _ssh("connection_closed", 2, None, ("Connection closed by ", "Connection reset by "), r"^Connection (?:closed|reset) by" + _PEER, "",
+         *_peers("Connection closed by"), *_peers("Connection reset by")),
+    _ssh("disconnected", 2, None, ("Disconnected from ",), "^Disconnected from" + _PEER, "", *_peers("Disconnected from")),
     _ssh("disconnected", 2, None, ("Received disconnect from ",),
-         r"^Received disconnect from (?P<source>\S+?)(?: port (?P<src_port>\d+):|: )"),
+         r"^Received disconnect from (?P<source>\S+?)(?: port (?P<src_port>\d+):|: )", "",
+         "Received disconnect from {source} port {src_port}:11: {*}"),
     _ssh("no_identification", 99, None, ("Did not receive identification string from ", "Bad protocol version identification "),
          "^.*" + _LAST_FROM),
     _ssh("negotiation_failed", 99, 2, ("Unable to negotiate with ", "banner exchange: Connection from "),
          r"^\D+ (?:with|from) (?P<source>\S+) port (?P<src_port>\d+)"),
-    _ssh("connection", 99, None, ("Connection from ",), r"^Connection from (?P<source>\S+) port (?P<src_port>\d+)"),
+    _ssh("connection", 99, None, ("Connection from ",), r"^Connection from (?P<source>\S+) port (?P<src_port>\d+)", "",
+         "Connection from {source} port {src_port} on {*}", "Connection from {source} port {src_port}"),
+    _ssh("listening", 99, None, ("Server listening on ",), r"^Server listening on (?P<dst_ip>\S+) port (?P<dst_port>\d+)"),
 
     Pattern("session_opened", 3002, 1, 1, ("pam_",), (), ": session opened for user ",
-            r"session opened for user (?P<owner>.*?)(?:\(uid=\d+\))? by (?P<user>.*?)\(uid=\d+\)$"),
-    Pattern("session_closed", 3002, 2, 1, ("pam_",), (), ": session closed for user ", r"session closed for user (?P<user>.*)$"),
+            r"session opened for user (?P<owner>.*?) by (?P<opener>.*?\(uid=\d+\))$", {},
+            ("pam_{}: session opened for user {owner} by {opener}",)),
+    Pattern("session_closed", 3002, 2, 1, ("pam_",), (), ": session closed for user ", r"session closed for user (?P<user>.*)$", {},
+            ("pam_{}: session closed for user {user*}",)),
     Pattern("auth_failure", 3002, 1, 2, ("pam_",), (), "authentication failure;",
-            r" ruser=(?P<by>\S*) rhost=(?P<source>\S*)(?:\s+user=(?P<user>.*))?$"),
-    Pattern("auth_failure", 3002, 1, 2, ("pam_",), (), ": check pass; user unknown"),
+            r" ruser=(?P<by>\S*) rhost=(?P<source>\S*)(?:\s+user=(?P<user>.*))?$", {},
+            ("pam_{}: authentication failure; logname={} uid={} euid={} tty={} ruser={by} rhost={source}  user={user}",
+             "pam_{}: authentication failure; logname={} uid={} euid={} tty={} ruser={by} rhost={source} ")),
+    Pattern("auth_failure", 3002, 1, 2, ("pam_",), (), ": check pass; user unknown", "", {}, ("pam_{}: check pass; user unknown",)),
+    Pattern("account_locked", 3002, 1, 2, ("pam_",), (), "Consecutive login failures for user ",
+            r"Consecutive login failures for user (?P<user>.*?) account temporarily locked"),
     Pattern("password_changed", 3001, 3, 1, ("pam_",), (), ": password changed for ", r": password changed for (?P<tgt_user>.*)$"),
 
     Pattern("sudo", 3003, 1, 1, ("",), ("sudo",), " ; COMMAND=",
-            r"^\s*(?P<user>\S+) : (?:(?P<refused>[^;=]+) ; )?(?:HOST=\S* ; )?(?:TTY=\S* ; )?(?:CWD|PWD)=(?P<cwd>.*?) ; "
+            r"^\s*(?P<user>\S+) : (?:(?P<refused>[^;=]+) ; )?(?:HOST=\S* ; )?(?:TTY=(?P<tty>\S*) ; )?(?:CWD|PWD)=(?P<cwd>.*?) ; "
             r"USER=(?P<tgt_user>.*?) ; (?:GROUP=\S* ; )?(?:TSID=\S* ; )?(?:ENV=.*? ; )?COMMAND=(?P<cmdline>.*)$"),
     Pattern("su_accepted", 3002, 1, 1, ("(to ",), ("su",), "", r"^\(to (?P<tgt_user>.*?)\) (?P<user>.*) on \S+$"),
     Pattern("su_accepted", 3002, 1, 1, ("Successful su for ",), ("su",), "", r"^Successful su for (?P<tgt_user>.*?) by (?P<user>.*)$"),
     Pattern("su_failed", 3002, 1, 2, ("FAILED su for ",), ("su",), "", r"^FAILED su for (?P<tgt_user>.*?) by (?P<user>.*)$"),
     Pattern("su_failed", 3002, 1, 2, ("FAILED SU ",), ("su",), "", r"\(to (?P<tgt_user>.*?)\) (?P<user>.*) on \S+$"),
     Pattern("session_opened", 3002, 1, 1, ("New session ",), ("systemd-logind",), "",
-            r"^New session '?(?P<session>[^ ']+)'? of user '?(?P<user>[^']*?)'?(?: with .*)?\.$"),
-    Pattern("session_closed", 3002, 2, 1, ("Removed session ",), ("systemd-logind",), "", r"^Removed session '?(?P<session>[^']*?)'?\.$"),
+            r"^New session '?(?P<session>[^ ']+)'? of user '?(?P<user>[^']*?)'?(?: with .*)?\.$", {},
+            ("New session {session} of user {user}.",)),
+    Pattern("session_closed", 3002, 2, 1, ("Removed session ",), ("systemd-logind",), "",
+            r"^Removed session '?(?P<session>[^']*?)'?\.$", {}, ("Removed session {session}.",)),
 
     Pattern("user_created", 3001, 1, 1, ("new user: ",), ("useradd", "adduser"), "",
             r"^new user: name=(?P<tgt_user>.*?), UID=(?P<tgt_uid>\d+)"),
@@ -97,11 +126,25 @@ PATTERNS: tuple[Pattern, ...] = (
             r"^user (?P<tgt_user>.*?) added by (?P<user>.*?) to group (?P<priv>.*)$"),
     Pattern("group_member_removed", 3006, 4, 1, ("delete ",), ("usermod", "userdel"), "group ",
             r"^delete [`'](?P<tgt_user>.*?)' from .*?group [`'](?P<priv>.*?)'"),
+    Pattern("group_member_removed", 3006, 4, 1, ("user ",), ("gpasswd",), " removed by ",
+            r"^user (?P<tgt_user>.*?) removed by (?P<user>.*?) from group (?P<priv>.*)$"),
+    Pattern("group_deleted", 3006, 5, 1, ("group ", "removed group "), ("groupdel", "userdel"), "removed",
+            r"^(?:removed )?group [`'](?P<priv>.*?)'"),
+    Pattern("password_changed", 3001, 3, 1, ("password for ", "changed password for "), ("chpasswd", "passwd", "usermod"), "",
+            r"password for [`'](?P<tgt_user>.*?)'"),
+    Pattern("password_changed", 3001, 3, 1, ("change user ",), ("usermod", "useradd"), " password",
+            r"^change user [`'](?P<tgt_user>.*?)' password"),
+    Pattern("password_expiry_changed", 3001, 99, 1, ("changed password expiry for ",), ("chage", "usermod"), "",
+            r"^changed password expiry for (?P<tgt_user>.*)$"),
+    Pattern("user_unlocked", 3001, 99, 1, ("unlock user ",), ("usermod", "passwd"), "", r"^unlock user [`'](?P<tgt_user>.*?)'"),
     Pattern("user_locked", 3001, 9, 1, ("lock user ",), ("usermod", "passwd"), "", r"^lock user [`'](?P<tgt_user>.*?)'"),
     Pattern("user_changed", 3001, 99, 1, ("change user ",), ("usermod",), "", r"^change user [`'](?P<tgt_user>.*?)'"),
 
     Pattern("job_run", 1006, 6, None, ("(",), _CRON, ") CMD (", r"^\((?P<user>.*?)\) CMD \((?P<cmdline>.*)\)$"),
     Pattern("crontab_replaced", 1006, 2, 1, ("(",), ("crontab",), ") REPLACE (", r"^\((?P<user>.*?)\) REPLACE \((?P<tgt_user>.*)\)$"),
+    Pattern("unit_failed", 0, 0, 2, ("Failed to start ",), ("systemd",), "", r"^Failed to start (?P<service>\S+\.[a-z]+)"),
+    Pattern("unit_failed", 0, 0, 2, ("",), ("systemd",), ": Failed with result ",
+            r"^(?P<service>\S+\.[a-z]+): Failed with result '(?P<status_code>[^']*)'"),
     Pattern("unit_started", 0, 0, None, ("Started ",), ("systemd",), "", r"^Started (?P<service>\S+\.[a-z]+)"),
     Pattern("unit_stopped", 0, 0, None, ("Stopped ",), ("systemd",), "", r"^Stopped (?P<service>\S+\.[a-z]+)"),
 )  # fmt: skip

@@ -7,9 +7,12 @@ from collections.abc import Iterator
 from nonself.core.errors import RecordError
 from nonself.sources import documents, lines
 from nonself.sources.contract import Chunk, Input, Limits
-from nonself.sources.records import Table, load_json
-from nonself.sources.windows_map import MAP_VER, Rows, classes
+from nonself.sources.records import Table, load_json, texts
+from nonself.sources.windows_flat import read_flat
+from nonself.sources.windows_map import MAP_VER, classes
 from nonself.sources.windows_native import flatten
+from nonself.sources.windows_rows import Rows
+from nonself.sources.windows_tolerant import fill, parse_json
 
 _LOOKED_AT = 20  # head lines asked before a file is given up
 
@@ -32,20 +35,12 @@ class WindowsJson:
     def read(self, source_input: Input, limits: Limits) -> Iterator[Chunk]:
         split = lines.split if documents.is_lines(source_input.head) else documents.split
         for block in split(source_input, limits):
-            table = Table(self.name, source_input.origin, MAP_VER)
-            rows = Rows(table)
-            for number, line in enumerate(block.lines, block.first):
-                if not line or line.isspace():
-                    continue
-                try:
-                    flat = flatten(load_json(line, limits))
-                except RecordError as error:
-                    table.reject(number, line, error)
-                else:
-                    table.add(number, line)
-                    rows.add(flat)
+            table, rows = Table(self.name, source_input.origin, MAP_VER), Rows()
+            numbers = range(block.first, block.first + len(block.lines))
+            raw = texts("raw", block.lines)
+            fill(table, rows, block.lines, numbers, read_flat(rows, block.lines, raw, limits.json_depth), parse_json(limits))
+            table.columns["raw"] = raw if len(rows.numbers) == len(raw) else raw[rows.numbers]
             table.dead += block.dead
-            rows.finish()
             yield table.chunk(block.bytes)
 
 

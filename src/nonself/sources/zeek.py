@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from nonself.core.events import empty
 from nonself.sources.contract import Chunk, DeadLetter, Input, Limits
-from nonself.sources.lines import SAMPLE, head_lines, split, text
+from nonself.sources.lines import SAMPLE, head_lines, split
+from nonself.sources.zeek_head import assumed, is_headless, is_summary, is_tsv
 from nonself.sources.zeek_json import is_record, read_json
 from nonself.sources.zeek_map import LOGS
 from nonself.sources.zeek_rows import NAME, Rows
@@ -14,20 +15,29 @@ from nonself.sources.zeek_tsv import Header, read_block
 
 
 class Zeek:
-    """`channel` and `op` are the log's path (conn, dns, ...), `session` is Zeek's uid."""
+    """`channel` is the log's path (conn, dns, ...), `op` what was done where the log says (an RPC's operation, an FTP command), else the
+    path too; `session` is Zeek's uid."""
 
     name = NAME
     title = "Zeek network logs"
-    formats = "TSV with #fields header, JSON lines"
+    formats = "TSV with #fields header (conn also without), JSON lines"
     classes = tuple(sorted({log.class_uid for log in LOGS.values()}))
 
     def recognise(self, head: bytes, origin: str) -> bool:
-        """A `#separator` or `#fields` line first, or JSON records of Zeek's among the first lines."""
-        return _is_tsv(head) or any(is_record(line) for line in head_lines(head))
+        """A `#separator` or `#fields` line first, JSON records of Zeek's among the first lines, or columns that every log begins with.
+
+        The reports on connections that stand among rotated logs (conn-summary) are known too: they hold no records.
+        """
+        if is_tsv(head) or is_headless(head) or is_summary(head):
+            return True
+        return b"{" in head and any(is_record(line) for line in head_lines(head))
 
     def read(self, source_input: Input, limits: Limits) -> Iterator[Chunk]:
         """See the contract. Header lines and blank lines are no records."""
-        header = Header() if _is_tsv(source_input.head) else None
+        if is_summary(source_input.head):
+            yield _nothing(source_input, "a summary of connections, as zeekctl writes beside conn.log: it holds no records")
+            return
+        header = _header(source_input.head)
         met = 0
         for block in split(source_input, limits):
             rows = Rows(source_input.origin)
@@ -39,10 +49,16 @@ class Zeek:
             met += chunk.records
             yield chunk
         if header and not met and not header.closed:
-            letter = DeadLetter(source_input.origin, 0, "empty", "a header without records and without #close", source_input.head[:SAMPLE])
-            yield Chunk(empty(), [letter], records=1)
+            yield _nothing(source_input, "a header without records and without #close")
 
 
-def _is_tsv(head: bytes) -> bool:
-    start = text(head).lstrip()
-    return start.startswith((b"#separator ", b"#separator\t")) or (start.startswith(b"#fields\t") and b"\tts\t" in start.split(b"\n", 1)[0])
+def _header(head: bytes) -> Header | None:
+    """The header to begin with; None for JSON."""
+    if is_tsv(head):
+        return Header()
+    return assumed(head) if is_headless(head) else None
+
+
+def _nothing(source_input: Input, why: str) -> Chunk:
+    letter = DeadLetter(source_input.origin, 0, "empty", why, source_input.head[:SAMPLE])
+    return Chunk(empty(), [letter], records=1)

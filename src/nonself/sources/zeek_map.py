@@ -28,10 +28,11 @@ CONNECTION = {
 """What any log may have, mapped or not; a log's own recipe goes first."""
 
 _CONN = {
+    "app_proto": "service", "duration_us": "us(duration)", "bytes_out": "orig_bytes", "bytes_in": "resp_bytes",
     "activity_id": "conn_activity(conn_state)", "status_id": "conn_status(conn_state, proto)", "status_code": "conn_state",
-    "app_proto": "service", "direction_id": "conn_direction(local_orig, local_resp)", "duration_us": "us(duration)",
-    "bytes_out": "orig_bytes", "bytes_in": "resp_bytes", "pkts_out": "orig_pkts", "pkts_in": "resp_pkts",
+    "direction_id": "conn_direction(local_orig, local_resp)", "pkts_out": "orig_pkts", "pkts_in": "resp_pkts",
 }  # fmt: skip
+"""In Zeek's own order of fields, as elsewhere where it can be: JSON is decoded faster then."""
 _TLS = {
     "activity_id": "=6", "status_id": "success(established)", "status_code": "validation_status",
     "app_proto": "=ssl", "sni": "server_name", "ja3": "ja3", "ja4": "ja4",
@@ -50,19 +51,22 @@ LOGS: dict[str, Log] = {
     }),
     "ssl": Log(4001, {**_TLS, "proto": "=tcp"}),
     "quic": Log(4001, {"activity_id": "=6", "proto": "=udp", "app_proto": "=quic", "sni": "server_name", "ja4": "ja4"}),
-    "x509": Log(0, {"session": "id", "hash": "fingerprint"}),
+    "x509": Log(0, {"session": "id", "hash": "fingerprint", "resource": "certificate.subject"}),
     "ssh": Log(4007, {
         "activity_id": "=6", "status_id": "success(auth_success)", "proto": "=tcp", "app_proto": "=ssh",
         "direction_id": "ssh_direction(direction)", "hassh": "hassh",
     }),
     "files": Log(4010, {
-        "activity_id": "file_activity(is_orig)", "session": "any(uid, conn_uids)", "src_ip": "file_orig(tx_hosts, rx_hosts, is_orig)",
-        "dst_ip": "file_resp(tx_hosts, rx_hosts, is_orig)", "app_proto": "lower(source)", "duration_us": "us(duration)",
+        "activity_id": "file_activity(is_orig)", "session": "any(uid, conn_uids)",
+        "src_ip": "file_orig(tx_hosts, rx_hosts, is_orig, id.orig_h)",
+        "dst_ip": "file_resp(tx_hosts, rx_hosts, is_orig, id.resp_h)",
+        "app_proto": "lower(source)", "duration_us": "us(duration)",
         "bytes_out": "where(is_orig, seen_bytes)", "bytes_in": "where_not(is_orig, seen_bytes)", "file_path": "filename",
         "hash": "any(sha256, sha1, md5)",
     }),
     "smb_files": Log(4006, {
-        "activity_id": "smb_activity(action)", "proto": "=tcp", "app_proto": "=smb", "file_path": "share_file(path, name)", "pipe": "path",
+        "op": "action", "activity_id": "smb_activity(action)",
+        "proto": "=tcp", "app_proto": "=smb", "file_path": "share_file(path, name)", "pipe": "path",
     }),
     "smb_mapping": Log(4006, {"activity_id": "=99", "proto": "=tcp", "app_proto": "=smb", "pipe": "path"}),
     "rdp": Log(4005, {
@@ -70,7 +74,7 @@ LOGS: dict[str, Log] = {
         "src_host": "client_name",
     }),
     "kerberos": Log(3002, {
-        "activity_id": "kerberos_activity(request_type)", "status_id": "success(success)", "status_code": "error_msg",
+        "op": "request_type", "activity_id": "kerberos_activity(request_type)", "status_id": "success(success)", "status_code": "error_msg",
         "app_proto": "=kerberos", "auth_protocol": "=Kerberos", "user": "before_slash(client)", "user_domain": "after_slash(client)",
         "svc": "service",
     }),
@@ -80,10 +84,11 @@ LOGS: dict[str, Log] = {
         "dst_host": "any(server_nb_computer_name, server_dns_computer_name)",
     }),
     "dce_rpc": Log(4001, {
-        "activity_id": "=6", "proto": "=tcp", "app_proto": "=dce_rpc", "duration_us": "us(rtt)", "pipe": "named_pipe", "svc": "endpoint",
+        "op": "operation", "activity_id": "=6",
+        "proto": "=tcp", "app_proto": "=dce_rpc", "duration_us": "us(rtt)", "pipe": "named_pipe", "svc": "endpoint",
     }),
     "ldap": Log(4001, {
-        "activity_id": "=6", "status_id": "ldap_status(result)", "status_code": "result", "app_proto": "=ldap",
+        "op": "opcode", "activity_id": "=6", "status_id": "ldap_status(result)", "status_code": "result", "app_proto": "=ldap",
         "user": "bind_name(opcode, object)", "auth_protocol": "bind_method(opcode)", "resource": "object",
     }),
     "ldap_search": Log(4001, {
@@ -95,7 +100,8 @@ LOGS: dict[str, Log] = {
         "src_host": "any(host_name, client_fqdn)", "host": "any(host_name, client_fqdn)", "host_uid": "mac", "duration_us": "us(duration)",
     }),
     "ftp": Log(4008, {
-        "activity_id": "ftp_activity(command)", "status_id": "reply(reply_code)", "status_code": "reply_code", "proto": "=tcp",
+        "op": "command", "activity_id": "ftp_activity(command)",
+        "status_id": "reply(reply_code)", "status_code": "reply_code", "proto": "=tcp",
         "app_proto": "=ftp", "user": "user", "file_path": "arg", "bytes_in": "file_size",
     }),
     "smtp": Log(4009, {
@@ -108,6 +114,43 @@ LOGS: dict[str, Log] = {
     }),
     "weird": Log(0, {"rule": "name"}),
     "tunnel": Log(4014, {"activity_id": "tunnel_activity(action)", "app_proto": "last_name(tunnel_type)"}),
+    "intel": Log(2004, {"activity_id": "=1", "rule": "seen.indicator", "hash": "seen_hash(seen.indicator_type, seen.indicator)"}),
+    "signatures": Log(2004, {
+        "activity_id": "=1", "rule": "sig_id", "src_ip": "any(src_addr, id.orig_h)", "src_port": "any(src_port, id.orig_p)",
+        "dst_ip": "any(dst_addr, id.resp_h)", "dst_port": "any(dst_port, id.resp_p)",
+    }),
+    "radius": Log(3002, {
+        "activity_id": "=1", "status_id": "radius_status(result)", "status_code": "result", "proto": "=udp", "app_proto": "=radius",
+        "auth_protocol": "=RADIUS", "user": "username", "host_uid": "mac", "duration_us": "us(ttl)",
+    }),
+    "sip": Log(4001, {
+        "op": "method", "activity_id": "=6", "status_id": "reply(status_code)", "status_code": "status_code", "app_proto": "=sip",
+        "user": "request_from", "tgt_user": "request_to", "user_agent": "user_agent",
+    }),
+    "socks": Log(4001, {
+        "activity_id": "=6", "status_id": "socks_status(status)", "status_code": "status", "proto": "=tcp", "app_proto": "=socks",
+        "user": "user", "dst_host": "any(request.name, request.host)",
+    }),
+    "snmp": Log(4001, {"activity_id": "=6", "proto": "=udp", "app_proto": "=snmp", "duration_us": "us(duration)"}),
+    "ntp": Log(4013, {"activity_id": "=99", "proto": "=udp", "app_proto": "=ntp"}),
+    "mysql": Log(6005, {
+        "op": "cmd", "activity_id": "=99", "status_id": "success(success)", "proto": "=tcp", "app_proto": "=mysql", "resource": "arg",
+    }),
+    "mqtt_connect": Log(4001, {"activity_id": "=1", "status_code": "connect_status", "app_proto": "=mqtt", "src_host": "client_id"}),
+    "mqtt_publish": Log(4001, {"activity_id": "=6", "app_proto": "=mqtt", "resource": "topic"}),
+    "mqtt_subscribe": Log(4001, {"op": "action", "activity_id": "=6", "app_proto": "=mqtt", "resource": "any(topics)"}),
+    "modbus": Log(4001, {"op": "func", "activity_id": "=6", "status_code": "exception", "proto": "=tcp", "app_proto": "=modbus"}),
+    "dnp3": Log(4001, {"op": "fc_request", "activity_id": "=6", "app_proto": "=dnp3"}),
+    "rfb": Log(4001, {
+        "activity_id": "=6", "status_id": "success(auth)", "proto": "=tcp", "app_proto": "=rfb", "auth_protocol": "authentication_method",
+        "dst_host": "desktop_name",
+    }),
+    "irc": Log(4001, {"op": "command", "activity_id": "=6", "proto": "=tcp", "app_proto": "=irc", "user": "any(nick, user)"}),
+    "syslog": Log(0, {"app_proto": "=syslog"}),
+    "pe": Log(0, {"session": "id"}),
+    "known_hosts": Log(0, {"src_ip": "host"}),
+    "known_services": Log(0, {"dst_ip": "host", "dst_port": "port_num", "proto": "port_proto", "app_proto": "lower(service)"}),
+    "known_certs": Log(0, {"dst_ip": "host", "dst_port": "port_num", "resource": "subject"}),
     "software": Log(0, {"src_ip": "host", "src_port": "host_p", "app_proto": "first_name(software_type)",
                         "user_agent": "unparsed_version"}),
 }  # fmt: skip
@@ -133,7 +176,11 @@ KINDS: tuple[tuple[str, frozenset[str]], ...] = tuple(
         ("weird", "name notice"), ("tunnel", "tunnel_type action"), ("software", "software_type"), ("capture_loss", "percent_lost acks"),
         ("stats", "pkts_proc events_proc"), ("packet_filter", "node filter"), ("reporter", "level message location"),
         ("pe", "machine is_exe"), ("ntp", "stratum root_delay"), ("dpd", "analyzer failure_reason"), ("arp", "orig_hw resp_hw"),
-        ("snmp", "community get_requests"), ("known_services", "port_num port_proto"),
+        ("snmp", "community get_requests"), ("known_services", "port_num port_proto"), ("known_certs", "port_num serial"),
+        ("radius", "username mac"), ("radius", "username result"), ("socks", "request.host bound.host"), ("socks", "request_p bound_p"),
+        ("mysql", "cmd arg"), ("mqtt_connect", "proto_name connect_status"), ("mqtt_publish", "topic payload_len"),
+        ("mqtt_subscribe", "action topics"), ("modbus", "func unit"), ("dnp3", "fc_request"), ("rfb", "authentication_method"),
+        ("irc", "nick command"), ("syslog", "facility severity message"), ("intel", "seen.indicator"), ("signatures", "sig_id"),
     )
 )  # fmt: skip
 """How a JSON record that doesn't name its log is told: the first kind all of whose fields it has."""
@@ -145,3 +192,6 @@ MAX_NAME = 128
 """Characters of a path or field name that are kept; plans are cached by them."""
 TIMELESS = frozenset({"loaded_scripts"})
 """Logs whose records bear no time."""
+LISTS = frozenset({"conn_uids", "uids", "tx_hosts", "rx_hosts", "rcptto", "to", "topics"})
+NUMBERS = frozenset({"p", "host_p", "src_port", "dst_port"})
+"""Fields that JSON holds as lists or numbers though recipes take them as text."""

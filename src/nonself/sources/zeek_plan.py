@@ -1,7 +1,7 @@
 """From a frame of one Zeek log's own fields to event columns: the recipes of `zeek_map`, built once per set of fields.
 
 A field has a kind: "text", "int", "real", "flag" or "list". TSV headers declare it, JSON shows it; where a recipe wants another kind it
-is cast, and what doesn't fit is null.
+is cast, and what doesn't fit is null. Cells of a TSV log are turned into values (`cell`) within the same expressions.
 """
 
 from __future__ import annotations
@@ -14,13 +14,23 @@ from operator import or_
 import polars as pl
 
 from nonself.core.schema import SCHEMA
-from nonself.sources.zeek_map import CONNECTION, log_of
+from nonself.sources.zeek_map import CONNECTION, LISTS, NUMBERS, log_of
 
 DTYPES: dict[str, pl.DataType] = {
     "text": pl.String(), "int": pl.Int64(), "real": pl.Float64(), "flag": pl.Boolean(), "list": pl.List(pl.String),
 }  # fmt: skip
+TEXT = " raw"
+"""The column beside the fields that holds the records' text; no field of Zeek's has a blank in its name."""
 Fields = tuple[tuple[str, str], ...]
 """The fields of a log and their kinds, in order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """What stands in the cells of a TSV log between items of a set, and for the empty (None where that does not occur)."""
+
+    set: str
+    empty: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,11 +116,16 @@ CONVERTERS: dict[str, Converter] = {
     "smb_activity": _text(lambda action: _choose(action, {"SMB::FILE_OPEN": 2}, 99)),
     "share_file": _text(_share_file),
     "file_activity": Converter(("flag",), lambda is_orig: _success(is_orig)),  # 1 upload, 2 download
-    "file_orig": Converter(("text", "text", "flag"), lambda sender, receiver, is_orig: _pick(is_orig, sender, receiver)),
-    "file_resp": Converter(("text", "text", "flag"), lambda sender, receiver, is_orig: _pick(is_orig, receiver, sender)),
+    "file_orig": Converter(("text", "text", "flag", "text"), lambda sender, receiver, is_orig, known: pl.coalesce(
+        _pick(is_orig, sender, receiver), known)),
+    "file_resp": Converter(("text", "text", "flag", "text"), lambda sender, receiver, is_orig, known: pl.coalesce(
+        _pick(is_orig, receiver, sender), known)),
     "rdp_status": _text(_rdp_status),
     "kerberos_activity": _enum(99, AS=3, TGS=4),
     "ldap_status": _good("success"),
+    "radius_status": _good("success"),
+    "socks_status": _good("succeeded"),
+    "seen_hash": _text(lambda kind, value: pl.when(kind == "Intel::FILE_HASH").then(value.str.to_lowercase())),
     "bind_name": _text(lambda opcode, name: pl.when(opcode.str.starts_with("bind")).then(name)),
     "bind_method": _text(lambda opcode: opcode.str.extract(r"^bind (\w+)")),
     "dhcp_activity": Converter(("list",), lambda kinds: _choose(kinds.list.last(), {
@@ -137,16 +152,32 @@ def recipe(text: str) -> Recipe:
 
 
 @lru_cache(maxsize=256)
-def plan(path: str | None, fields: Fields) -> tuple[pl.Expr, ...]:
-    """The expressions of every event column that a log with these fields can fill; `channel`, `op` and `class_uid` among them."""
+def plan(path: str | None, fields: Fields, marks: Marks | None = None) -> tuple[pl.Expr, ...]:
+    """The expressions of every event column that a log with these fields can fill; `channel`, `op` and `class_uid` among them.
+
+    Without `marks` the fields are columns of their kinds' types, with them cells as they stand in the log.
+    """
     log, kinds = log_of(path), dict(fields)
-    exprs = [pl.lit(log.class_uid, dtype=pl.Int32).alias("class_uid")]
-    exprs += [pl.lit(path, dtype=pl.String).alias(column) for column in ("channel", "op")]
+    exprs = {"class_uid": pl.lit(log.class_uid, dtype=pl.Int32), **{column: pl.lit(path, dtype=pl.String) for column in ("channel", "op")}}
     for column, text in {**CONNECTION, **log.columns}.items():
-        expr = _column(column, recipe(text), kinds)
+        expr = _column(column, recipe(text), kinds, marks)
         if expr is not None:
-            exprs.append(expr.cast(SCHEMA[column], strict=False).alias(column))
-    return tuple(exprs)
+            expr = pl.coalesce(expr, exprs[column]) if column == "op" else expr  # what it did, or else just which log it is
+            exprs[column] = expr.cast(SCHEMA[column], strict=False)
+    return tuple(expr.alias(column) for column, expr in exprs.items())
+
+
+def cell(name: str, kind: str, marks: Marks | None) -> pl.Expr:
+    """A field as a value of its kind. Unset cells are null already, and cells of numbers have been read as such."""
+    text = pl.col(name)
+    if marks is None or kind in ("int", "real"):
+        return text
+    if kind == "flag":
+        return pl.when(text == "T").then(True).when(text == "F").then(False)
+    empty, full = pl.lit(""), text
+    if kind == "list":
+        empty, full = pl.lit(pl.Series([[]], dtype=pl.List(pl.String))).first(), text.str.split(marks.set)
+    return full if marks.empty is None else pl.when(text == marks.empty).then(empty).otherwise(full)
 
 
 @lru_cache(maxsize=256)
@@ -156,32 +187,45 @@ def needed(path: str | None) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for text in recipes for name in recipe(text).fields))
 
 
+@lru_cache(maxsize=1024)
+def natural(path: str | None, name: str) -> str:
+    """The kind that Zeek's JSON writes a field in: that of the first recipe which asks for something else than text."""
+    for column, text in {**CONNECTION, **log_of(path).columns}.items():
+        made = recipe(text)
+        wanted = made.converter.kinds if made.converter else (_kind(SCHEMA[column]),)
+        asked = [wanted[min(at, len(wanted) - 1)] for at, its in enumerate(made.fields) if its == name]
+        if asked and asked[0] != "text":
+            return asked[0]
+    return "list" if name in LISTS else "int" if name in NUMBERS else "text"
+
+
 @lru_cache(maxsize=256)
 def taken(path: str | None) -> frozenset[str]:
-    """The fields that `ext` leaves out: ts and uid, and in a lean log all that columns hold."""
-    return frozenset({"ts", "uid", *(needed(path) if log_of(path).lean else ())})
+    """The fields that `ext` leaves out: ts and uid, `_path` (put there first), and in a lean log all that columns hold."""
+    return frozenset({"ts", "uid", "_path", *(needed(path) if log_of(path).lean else ())})
 
 
-def _column(column: str, made: Recipe, kinds: Mapping[str, str]) -> pl.Expr | None:
+def _column(column: str, made: Recipe, kinds: Mapping[str, str], marks: Marks | None) -> pl.Expr | None:
     if made.constant is not None:
         return pl.lit(made.constant)
     if not any(name in kinds for name in made.fields):
         return None
     if made.converter is None:
-        return _as(made.fields[0], kinds, _kind(SCHEMA[column]))
+        return _as(made.fields[0], kinds, _kind(SCHEMA[column]), marks)
     wanted = made.converter.kinds
-    return made.converter.build(*(_as(name, kinds, wanted[min(at, len(wanted) - 1)]) for at, name in enumerate(made.fields)))
+    return made.converter.build(*(_as(name, kinds, wanted[min(at, len(wanted) - 1)], marks) for at, name in enumerate(made.fields)))
 
 
 def _kind(dtype: pl.DataType) -> str:
     return "int" if dtype.is_integer() else next(kind for kind, its in DTYPES.items() if its == dtype)
 
 
-def _as(name: str, kinds: Mapping[str, str], wanted: str) -> pl.Expr:
+def _as(name: str, kinds: Mapping[str, str], wanted: str, marks: Marks | None) -> pl.Expr:
     """A field as another kind: of a list the first item, of one item a list, of T/F and true/false a flag; null where it isn't there."""
-    expr, kind = pl.col(name), kinds.get(name)
+    kind = kinds.get(name)
     if kind is None:
         return pl.lit(None, dtype=DTYPES[wanted])
+    expr = cell(name, kind, marks)
     if kind == wanted:
         return expr
     if kind == "list":

@@ -1,0 +1,27 @@
+"""The kinds of JSON records that a table alone describes (`maps/NAME.toml`), and those with some code beside their table."""
+
+from __future__ import annotations
+
+from nonself.sources import cloudtrail
+from nonself.sources.json_source import JsonSource
+from nonself.sources.mapping import shipped
+
+TABLES: tuple[str, ...] = (
+    "guardduty", "security-hub", "aws-waf", "route53",
+    "gcp-audit", "k8s-audit", "entra-signin", "entra-audit", "azure-activity", "m365-audit",
+    "okta", "auth0", "onelogin", "duo-auth", "duo-admin", "onepassword", "teleport", "tailscale",
+    "gworkspace", "github-audit", "github-webhook", "slack-audit", "atlassian", "asana", "box", "dropbox", "docusign", "notion", "zendesk",
+    "zoom", "salesforce", "snowflake-login", "snowflake-query", "databricks", "mongodb-atlas", "snyk", "tines", "wiz", "anthropic",
+    "openai",
+    "cloudflare", "umbrella", "zscaler-audit", "proofpoint",
+    "wazuh", "elastic-alerts", "crowdstrike-fdr", "crowdstrike-streams", "upwind", "osquery",
+)  # fmt: skip
+"""Asked in this order: of two that know a record the first reads it."""
+
+
+def sources() -> tuple[JsonSource, ...]:
+    """One source a kind; each passes on records of the others that it meets."""
+    found = (cloudtrail.source(), *(JsonSource(shipped(name)) for name in TABLES))
+    for source in found:
+        source.beside(found)
+    return found

@@ -1,0 +1,176 @@
+"""JSON records out of whatever holds them: lines, arrays, envelopes that list them (whole, streamed or one a line), printed objects."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import replace
+from functools import lru_cache
+from itertools import chain, islice
+
+import msgspec
+import orjson
+
+from nonself.core.errors import RecordError
+from nonself.sources import documents, lines
+from nonself.sources.contract import DeadLetter, Input, Limits
+from nonself.sources.json_fields import FAULTS
+from nonself.sources.records import Record, load_json
+
+_LOOKED_AT = 8
+"""Records asked for what kind they are."""
+_SIMPLE = rb'"[^"\\]*"\s*:\s*(?:"[^"\\]*"|[\w.+-]+)'
+_CLOSING = re.compile(rb"[\s\],]*(?:" + _SIMPLE + rb"[\s,]*)*\}[\s\],]*")
+_RAWS = msgspec.json.Decoder(list[msgspec.Raw])
+_ENVELOPE = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+
+def records(source_input: Input, limits: Limits, inside: tuple[str, ...]) -> Iterator[lines.Block]:
+    """The records of an input as `lines.split` gives lines: one a line, or cut out of documents that list them."""
+    listed = _is_envelope(source_input.head, inside)
+    if documents.is_lines(source_input.head) and not listed:
+        yield from lines.split(source_input, limits)
+    elif listed and len(lines.head_lines(source_input.head, 2)) > 1 and documents.is_lines(source_input.head):
+        yield from _envelopes(source_input, limits, inside)
+    elif (whole := _whole(source_input, limits)) is not None and (found := _listed(whole, inside)) is not None:
+        yield from _blocks(found, len(whole), 0, limits)
+    else:
+        yield from _streamed(source_input, limits, inside)
+
+
+def _envelopes(source_input: Input, limits: Limits, inside: tuple[str, ...]) -> Iterator[lines.Block]:
+    """Lines that each list records."""
+    first = 0
+    for block in lines.split(source_input, limits):
+        found = [record for line in block.lines if line for record in _listed(line, inside) or [line]]
+        for part in _blocks(found, block.bytes, first, limits):
+            first = part.first + len(part.lines)
+            yield part
+        if block.dead:
+            yield lines.Block(first, [], 0 if found else block.bytes, [replace(letter, record=first) for letter in block.dead])
+            first += len(block.dead)
+
+
+def _is_envelope(head: bytes, inside: tuple[str, ...]) -> bool:
+    start = lines.text(head).lstrip()[:4_096]
+    return any(re.search(rb'^\{(?s:.{0,2048}?)"%s"\s*:\s*\[' % re.escape(name.encode()), start) for name in inside)
+
+
+def _whole(source_input: Input, limits: Limits) -> bytes | None:
+    """The whole input, or None where it is large or broken."""
+    body = bytearray()
+    try:
+        for piece in lines.pieces(source_input, lines.PIECE):
+            body += piece
+            if len(body) > limits.line_bytes:
+                return None
+    except lines.BROKEN:
+        return None
+    return bytes(body)
+
+
+def _listed(document: bytes, inside: tuple[str, ...]) -> list[bytes] | None:
+    """The records of one JSON document as slices of it; None where it isn't one."""
+    try:
+        if document.lstrip()[:1] == b"[":
+            return [bytes(raw) for raw in _RAWS.decode(document)]
+        envelope = _ENVELOPE.decode(document)
+        for name in inside:
+            if name in envelope and bytes(envelope[name]).lstrip()[:1] == b"[":
+                return [bytes(raw) for raw in _RAWS.decode(envelope[name])]
+    except FAULTS:
+        return None
+    return [document.strip()]
+
+
+def _blocks(found: list[bytes], size: int, first: int, limits: Limits) -> Iterator[lines.Block]:
+    """Records at hand as blocks within the limits; they stand for `size` bytes."""
+    at, left = 0, size
+    while at < len(found):
+        end, held = at, 0
+        while end < len(found) and end - at < limits.chunk_records and (end == at or held + len(found[end]) <= limits.chunk_bytes):
+            held += len(found[end])
+            end += 1
+        share = left if end == len(found) else min(held, left)
+        yield lines.Block(first + at, found[at:end], share)
+        at, left = end, left - share
+
+
+def _streamed(source_input: Input, limits: Limits, inside: tuple[str, ...]) -> Iterator[lines.Block]:
+    """Object by object: large documents, and what is broken. Of an envelope the objects within its list."""
+    opening = _opening(source_input.head, inside)
+    closed = not opening
+    first, size = 0, 0
+    for block in documents.split(source_input, limits, skip=opening):
+        own = [letter for letter in block.dead if opening and _is_closing(letter)]
+        closed = closed or bool(own) or any(letter.reason != "json-syntax" for letter in block.dead)
+        dead = [letter for letter in block.dead if letter not in own]
+        yield replace(block, dead=dead)
+        first, size = block.first + len(block.lines) + len(block.dead), 0
+    if not closed:
+        letter = DeadLetter(source_input.origin, first, "truncated", "the list of records has no end", b"")
+        yield lines.Block(first, [], size, [letter])
+
+
+def _is_closing(letter: DeadLetter) -> bool:
+    """Whether these are the bytes after the last record of an envelope: brackets, and members of the envelope itself."""
+    return (
+        letter.reason in ("json-syntax", "truncated") and letter.detail in documents.OWN and _CLOSING.fullmatch(letter.sample) is not None
+    )
+
+
+def _opening(head: bytes, inside: tuple[str, ...]) -> int:
+    """Bytes of the head up to and with the bracket that opens an envelope's list; 0 where there is none."""
+    body = lines.text(head)
+    if body.lstrip()[:1] != b"{":
+        return 0
+    found = [match.end() for name in inside if (match := re.search(rb'"%s"\s*:\s*\[' % re.escape(name.encode()), body))]
+    return min(found, default=0)
+
+
+def first_records(head: bytes, inside: tuple[str, ...], unwrap: tuple[str, ...]) -> list[Record]:
+    """Some of the first records of a head, as dicts; what isn't JSON gives none."""
+    body = lines.text(head)
+    if body.lstrip()[:1] not in (b"{", b"["):
+        return []
+    start = _opening(head, inside) if _is_envelope(head, inside) else 0
+    return [unwrapped(record, unwrap) for record in _parsed(head, start)]
+
+
+@lru_cache(maxsize=8)
+def _parsed(head: bytes, start: int) -> tuple[Record, ...]:
+    """The first records of a head from byte `start` on; kept, since one source after the other asks for them."""
+    body = lines.text(head)[start:]
+    by_line = not start and documents.is_lines(body)
+    blocks: Iterable[lines.Block] = (
+        [lines.Block(0, lines.head_lines(body, _LOOKED_AT), 0)]
+        if by_line
+        else documents.split(lines.in_memory(body), Limits(chunk_records=_LOOKED_AT))
+    )
+    found: list[Record] = []
+    for raw in islice(chain.from_iterable(block.lines for block in blocks), _LOOKED_AT):
+        with suppress(RecordError):
+            found.append(load_json(raw, Limits()))
+    return tuple(found)
+
+
+def unwrapped(record: Record, names: tuple[str, ...]) -> Record:
+    """The real record where one of the members holds it, as an object or as JSON text."""
+    for name in names:
+        inner = record.get(name)
+        if isinstance(inner, str) and inner.lstrip()[:1] == "{":
+            try:
+                inner = orjson.loads(inner)
+            except orjson.JSONDecodeError:
+                continue
+        if isinstance(inner, dict):
+            return inner
+    return record
+
+
+def dump(record: Record) -> bytes:
+    try:
+        return orjson.dumps(record)
+    except orjson.JSONEncodeError:  # what can be read but not written is nested too deep
+        raise RecordError("json-depth", "nested too deep to be written") from None

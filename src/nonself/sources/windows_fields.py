@@ -1,0 +1,136 @@
+"""Values and members of Windows events, whatever wrote them down: text, section data, attributes, names, levels, keywords, times."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import orjson
+
+Flat = dict[str, Any]
+
+_LEVEL_OF_SEVERITY = {1: 5, 2: 4, 3: 3, 4: 2, 5: 1}  # NXLog's SeverityValue
+_LEVEL_OF_NAME = {"critical": 1, "error": 2, "warning": 3, "information": 4, "verbose": 5}
+CLASSIC = ("Windows PowerShell", "Application")
+"""Logs whose events carry text instead of named fields."""
+AUDIT = {"Audit Success": "0x8020000000000000", "Audit Failure": "0x8010000000000000"}
+"""Keywords that say how an audited action ended."""
+
+
+def text(value: Any) -> str:
+    """A field's value as Windows would write it."""
+    if isinstance(value, str):
+        return value
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, list):
+        return "\n".join(map(text, value))
+    if isinstance(value, dict):
+        return text(value["#text"]) if "#text" in value else orjson.dumps(_bounded(value)).decode() if value else ""
+    value = _bounded(value)
+    return "" if value is None else str(value)
+
+
+def _bounded(value: Any) -> Any:
+    """A JSON value with integers as `load_json` gives them: beyond 64 bits they are floats, beyond those null."""
+    if isinstance(value, dict):
+        return {name: _bounded(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_bounded(item) for item in value]
+    if isinstance(value, int) and not -(1 << 63) <= value < 1 << 64:
+        return float(value) if value.bit_length() < sys.float_info.max_exp else None
+    return value
+
+
+def as_event_id(value: Any) -> int | None:
+    """An event id, or None where the value is none."""
+    if type(value) is int:
+        return value if 0 <= value < 1 << 31 else None
+    value = text(value) if not isinstance(value, bool) else ""
+    return int(value) if value.isascii() and value.isdigit() and len(value) < 10 else None
+
+
+def as_level(level: Any, severity: Any = None) -> Any:
+    """A level; where there is only NXLog's severity, what that stands for."""
+    if level is None:
+        return _LEVEL_OF_SEVERITY.get(severity) if type(severity) is int else None
+    return _LEVEL_OF_NAME.get(level.lower(), level) if type(level) is str else level
+
+
+def as_keywords(value: Any) -> Any:
+    """Keywords as Windows writes them: a hexadecimal number. Shippers give signed integers, or names."""
+    if type(value) is int:
+        return hex(value & 0xFFFFFFFFFFFFFFFF)
+    if isinstance(value, list):
+        return next((AUDIT[word] for word in map(text, value) if word in AUDIT), text(value))
+    return AUDIT.get(value, value) if isinstance(value, str) else value
+
+
+def as_time(value: Any) -> str | None:
+    """A time's text: itself, or the attribute that holds it."""
+    if isinstance(value, str):
+        return value
+    found = attributes(value).get("SystemTime") if value else None
+    return found if isinstance(found, str) else None
+
+
+def attributes(node: Any) -> Flat:
+    """The XML attributes of a node: under "#attributes", or as its own keys with or without "@"."""
+    if not isinstance(node, dict):
+        return {}
+    inner = node.get("#attributes")
+    if isinstance(inner, dict):
+        return inner
+    return {name.removeprefix("@"): value for name, value in node.items()}
+
+
+def section(node: Any) -> Flat:
+    """EventData or one child of UserData as names and strings; values without a name are joined by newlines as `Data`."""
+    if isinstance(node, str) and node[:1] == "{":
+        try:
+            node = orjson.loads(node)
+        except orjson.JSONDecodeError:
+            return {"Data": node}
+    if isinstance(node, list) and any(isinstance(item, dict) for item in node):
+        return _named(node)
+    if not isinstance(node, dict):
+        return {"Data": text(node)} if node else {}
+    flat = {name: value if type(value) is str else text(value) for name, value in node.items() if name[0:1] not in ("#", "@")}
+    items = node.get("Data")
+    if isinstance(items, list | dict):
+        flat.update(_named(items if isinstance(items, list) else [items]))
+    return flat
+
+
+def merged(data: Flat, name: str, system: Flat) -> Flat:
+    """`data` of the section `name` under `system`: a field both have stays the system's, the section's is called after it."""
+    if data.keys().isdisjoint(system):
+        return {**system, **data}
+    return {**system, **{f"{name}_{field}" if field in system else field: value for field, value in data.items()}}
+
+
+def members(value: Any) -> Flat:
+    """An object's members; none of anything else."""
+    return value if isinstance(value, dict) else {}
+
+
+def with_message(flat: Flat, message: Any) -> Flat:
+    """Classic events have no named fields; where a shipper left out their `Data`, the rendered text, made of it, stands in."""
+    if flat.get("Channel") in CLASSIC and "Data" not in flat and message:
+        flat["Data"] = text(message)
+    return flat
+
+
+def _named(items: list[Any]) -> Flat:
+    """`<Data Name="x">v</Data>` elements as xmltodict gives them; those without a name are joined."""
+    named: Flat = {}
+    unnamed: list[str] = []
+    for item in items:
+        name = attributes(item).get("Name")
+        if isinstance(name, str):
+            named[name] = text(item.get("#text"))
+        else:
+            unnamed.append(text(item))
+    return {**named, "Data": "\n".join(unnamed)} if unnamed or not named else {"Data": "", **named}

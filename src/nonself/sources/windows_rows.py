@@ -1,0 +1,146 @@
+"""Windows events of one block, gathered kind by kind and turned into columns at once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from nonself.core.schema import SCHEMA
+from nonself.sources.records import instants, texts
+from nonself.sources.windows_convert import CONVERTED, Converters, said
+from nonself.sources.windows_fields import Flat, text
+from nonself.sources.windows_map import Kind, Route, content
+
+Fields = Mapping[str, Sequence[Any]]
+"""Native fields of some events: one value each."""
+COMMON = ("Computer", "TimeCreated", "UtcTime", "Level", "Keywords")
+"""Native fields that are taken of events of all kinds. Provider, channel and event id tell the kind."""
+_TYPED = CONVERTED | {"class_uid", "activity_id"}
+_NO_CHOICE = (None, "", "-", "0x0")
+
+
+@dataclass(slots=True)
+class Rows:
+    """Events in any order; `columns` brings them into the order of their numbers."""
+
+    numbers: list[int] = field(default_factory=list)
+    _columns: dict[str, list[Any]] = field(default_factory=dict)
+    _ext: dict[int, bytes] = field(default_factory=dict)
+    _routes: dict[tuple[str, str, int | None], Route] = field(default_factory=dict)
+    _converters: Converters = field(default_factory=Converters)
+
+    def route(self, provider: str, channel: str, event_id: int | None) -> Route:
+        """The name of an event, made once a block."""
+        key = (provider, channel, event_id)
+        route = self._routes.get(key)
+        if route is None:
+            route = self._routes[key] = content().route(*key)
+        return route
+
+    def add(self, route: Route, numbers: Sequence[int], fields: Fields) -> None:
+        """Events of one name: their numbers, and the native fields of its kind and of `COMMON`."""
+        first, count, kind = len(self.numbers), len(numbers), route.kind
+        self.numbers += numbers
+        cells: dict[str, Sequence[Any]] = {name: [cell] * count for name, cell in route.cells().items()}
+        cells["activity_id"] = _activities(kind, fields, count)
+        native = {name: _values(spec, fields, count) for name, spec in kind.columns}
+        native |= {"host": fields["Computer"], "time": _clock(route, fields), "severity_id": fields["Level"]}
+        if kind.status is None:
+            native["status_id"] = fields["Keywords"]
+        for name, values in (cells | self._converters.columns(native)).items():
+            column = self._columns.setdefault(name, [])
+            if len(column) < first:
+                column.extend([None] * (first - len(column)))
+            column.extend(values)
+
+    def add_ext(self, numbers: Iterable[int], ext: Iterable[bytes]) -> None:
+        """The native fields of events as JSON, where their raw records are not that."""
+        self._ext.update(zip(numbers, ext, strict=True))
+
+    def add_flats(self, flats: Iterable[tuple[int, Flat, bytes]]) -> None:
+        """Events of any names, each as its number, its native fields and these as JSON."""
+        groups: dict[Route, list[tuple[int, Flat]]] = {}
+        for number, flat, ext in flats:
+            route = self.route(text(flat.get("Provider_Name")), text(flat.get("Channel")), flat["EventID"])
+            groups.setdefault(route, []).append((number, flat))
+            self._ext[number] = ext
+        for route, members in groups.items():
+            fields = {name: [flat.get(name) for _, flat in members] for name in (*route.kind.fields, *COMMON)}
+            self.add(route, [number for number, _ in members], fields)
+
+    def columns(self) -> dict[str, pl.Series]:
+        """All event columns that were given, in the order of the events' numbers; `numbers` is in that order afterwards."""
+        if not self.numbers:
+            return {}
+        for cells in self._columns.values():
+            cells.extend([None] * (len(self.numbers) - len(cells)))
+        order = np.argsort(np.array(self.numbers))
+        frame = pl.DataFrame([_series(name, cells) for name, cells in self._columns.items()])[order]
+        self.numbers.sort()
+        columns = {series.name: series for series in frame.with_columns(instants(pl.col("time"))).get_columns()}
+        if self._ext:
+            columns["ext"] = texts("ext", [self._ext.get(number) for number in self.numbers])
+        return columns
+
+
+def _clock(route: Route, fields: Fields) -> Sequence[Any]:
+    """When it happened: by Sysmon's own clock where that is said, else by the log's."""
+    logged, own = fields["TimeCreated"], said(fields["UtcTime"])
+    if not route.is_sysmon or own.count(None) == len(own):
+        return logged
+    return [clock if mine is None else mine for mine, clock in zip(own, logged, strict=True)]
+
+
+def _series(name: str, values: list[Any]) -> pl.Series:
+    """A column as it was collected: of its own type, or native values as text."""
+    if name in _TYPED:
+        return pl.Series(name, values, dtype=SCHEMA[name])
+    try:
+        return pl.Series(name, values, dtype=pl.String)
+    except (TypeError, OverflowError):  # some are not text
+        return pl.Series(name, [value if type(value) is str else text(value) or None for value in values], dtype=pl.String)
+
+
+def _activities(kind: Kind, fields: Fields, count: int) -> list[int]:
+    if not kind.activity_field:
+        return [kind.activity] * count
+    return [kind.activity_of.get(text(value), 99) for value in fields[kind.activity_field]]
+
+
+def _values(spec: str, fields: Fields, count: int) -> Sequence[Any]:
+    """One column of one kind: "Field", "Field|Fallback", "A+B", "A~key" or "=constant"."""
+    if spec.startswith("="):
+        return [spec[1:]] * count
+    if "|" in spec:
+        choices = [_values(part, fields, count) for part in spec.split("|")]
+        return _first([choice for choice in choices if choice.count(None) < count], count)
+    if "+" in spec:
+        columns = [_values(part, fields, count) for part in spec.split("+")]
+        return ["\\".join(text(part) for part in row if part) or None for row in zip(*columns, strict=True)]
+    if "~" in spec:
+        name, key = spec.split("~")
+        found = [_setting(key).search(text(value)) for value in fields[name]]
+        return [match.group(1).strip() if match else None for match in found]
+    return fields[spec]
+
+
+def _first(choices: list[Sequence[Any]], count: int) -> Sequence[Any]:
+    """The first of the choices that says something, row by row."""
+    if not choices:
+        return [None] * count
+    values, *others = choices
+    if not others:
+        return [None if value in _NO_CHOICE else value for value in values]
+    return [next((value for value in row if value not in _NO_CHOICE), None) for row in zip(values, *others, strict=True)]
+
+
+@cache
+def _setting(key: str) -> re.Pattern[str]:
+    """Finds the first line `key=value` or `key = value` of a text, as PowerShell describes its context."""
+    return re.compile(rf"^[ \t]*{re.escape(key)}[ \t]*=[ \t]*([^\r\n]*)", re.MULTILINE)
