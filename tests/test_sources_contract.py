@@ -21,8 +21,15 @@ LIMITS = Limits()
 NAMES = [source.name for source in SOURCES]
 BY_NAME = {source.name: source for source in SOURCES}
 CASES = [pytest.param(name, *sample, id=f"{name}:{sample[0]}") for name, samples in SAMPLES.items() for sample in samples]
-TEXT = [case for case in CASES if case.values[0] != "windows-evtx"]
-BY_LINE = [case for case in TEXT if documents.is_lines(case.values[2][:65536])]
+BINARY = ("windows-evtx", "pcap", "nfdump", "parquet")
+HEADED = ("netflow-csv", "argus", "vpc-flow", "csv-alerts")  # a first line that begins with a letter names the fields of all others
+# The conversation that a capture is cut in is told as far as it was seen: its flow, and what it carried.
+# So are the events of the audit log that were open at the cut.
+OPEN = {"pcap": 2, "auditd": 2}
+JOINED = ("auditd",)  # an event is several lines: shuffled lines are other events
+TEXT = [case for case in CASES if case.values[0] not in BINARY]
+# Exported XML is cut into events, not lines: what stands between two of them is one dead letter, and a damaged tag may cost its event.
+BY_LINE = [case for case in TEXT if documents.is_lines(case.values[2][:65536]) and case.values[0] != "windows-xml"]
 NOT_LOGS = (b"", b"\n\n", b"\0" * 5000, b"hello world\n", b"%PDF-1.7\n\xff\xfe\0", b"<html></html>", b"[1,2,3]", b'{"a":1}\n', b"[" * 1000)
 # What must not change when records are mixed; `record` and `origin` tell the place and do.
 FIELDS = [name for name in SCHEMA if name not in ("record", "origin")]
@@ -125,7 +132,7 @@ def test_a_cut_file_gives_what_stands_before_the_cut_and_is_never_silent(name: s
         frame = events(found)
         assert frame.height or reasons(found)
         extra = set(frame["uid"]) - whole
-        assert len(extra) <= 1  # a text line cut within its last field may still be a record
+        assert len(extra) <= OPEN.get(name, 1)  # a text line cut within its last field may still be a record
 
 
 @pytest.mark.parametrize(("name", "file", "data", "count"), CASES)
@@ -169,11 +176,11 @@ def test_bytes_that_are_no_utf8_are_kept(name: str, file: str, data: bytes, coun
     assert events(found).height + len(reasons(found)) == count
 
 
-@pytest.mark.parametrize(("name", "file", "data", "count"), BY_LINE)
+@pytest.mark.parametrize(("name", "file", "data", "count"), [case for case in BY_LINE if case.values[0] not in JOINED])
 def test_permuting_records_changes_no_record(name: str, file: str, data: bytes, count: int) -> None:
     rows = [row for row in data.split(b"\n") if row.strip()]
-    head = [row for row in rows if row.startswith(b"#")]
-    body = [row for row in rows if not row.startswith(b"#")]
+    head = [row for row in rows if _names_fields(name, row)]
+    body = [row for row in rows if not _names_fields(name, row)]
     if any(row.startswith(b"#close") for row in head):
         head = [row for row in head if not row.startswith(b"#close")]
     plain = events(chunks(b"\n".join(head + body) + b"\n", file)).select(FIELDS).sort("uid", "time")
@@ -182,6 +189,10 @@ def test_permuting_records_changes_no_record(name: str, file: str, data: bytes, 
         random.Random(seed).shuffle(mixed)
         frame = events(chunks(b"\n".join(head + mixed) + b"\n", file)).select(FIELDS)
         assert frame.unique(maintain_order=True).sort("uid", "time").equals(plain.unique(maintain_order=True))
+
+
+def _names_fields(name: str, row: bytes) -> bool:
+    return row.startswith(b"#") or (name in HEADED and row[:1].isalpha())
 
 
 def test_a_broken_source_input_is_one_dead_letter() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import orjson
 import polars as pl
 import pytest
 from hypothesis import given, settings
@@ -13,6 +14,11 @@ from hypothesis import strategies as st
 from evtx_writer import CHUNK, Element, event, evtx
 from nonself.sources import discover, lines, read
 from nonself.sources.contract import Chunk, Limits
+from nonself.sources.records import Table
+from nonself.sources.windows_fields import text
+from nonself.sources.windows_nested import read_nested
+from nonself.sources.windows_rows import Rows
+from nonself.sources.windows_tolerant import fill, parse_json
 
 LIMITS = Limits()
 
@@ -115,3 +121,41 @@ def test_real_files_are_read_whole(data_dir: Path) -> None:
     assert reasons(found) == []
     assert frame.height > 50
     assert frame["time"].null_count() == frame["host"].null_count() == 0
+
+
+def _record(data: object, **system: object) -> bytes:
+    """A record as the parser writes it: compact, system fields in the order of the file."""
+    fields = {
+        "Provider": {"#attributes": {"Name": "Microsoft-Windows-Sysmon", "Guid": "{g}"}}, "EventID": 1, "Version": 5, "Level": 4,
+        "Keywords": "0x8000000000000000", "TimeCreated": {"#attributes": {"SystemTime": "2026-03-02T10:00:00.5Z"}}, "EventRecordID": 7,
+        "Correlation": None, "Execution": {"#attributes": {"ProcessID": 4, "ThreadID": 8}},
+        "Channel": "Microsoft-Windows-Sysmon/Operational", "Computer": "ws5", "Security": {"#attributes": {"UserID": "S-1-5-18"}},
+    }  # fmt: skip
+    return orjson.dumps({"Event": {"System": fields | system, "EventData": data}})
+
+
+PLAIN = _record({"Image": "C:\\a.exe", "ProcessId": 4242, "CommandLine": 'say "TimeCreated":1,"Channel":"x","EventData":1'})
+RECORDS = [
+    PLAIN,
+    _record({}), _record(None), _record("text"), _record({"Data": {"#text": ["a", "b"]}}), _record({"Image": {"#text": "x"}}),
+    _record({"Channel": "Security", "EventID": 4624, "Image": "x"}), _record({"#attributes": {"Name": "x"}, "Image": "y"}),
+    _record({"Image": "x"}, EventID={"#attributes": {"Qualifiers": 0}, "#text": "1"}), _record({"Image": "x"}, EventID="1"),
+    _record({"Image": "x"}, Security=None, Correlation={"#attributes": {"ActivityID": "A"}}), _record({"Image": "x"}, Computer=None),
+    _record({"Image": "x"}, Foo={"A": 1, "EventData": {"Image": "y"}}), _record({"Image": None, "ProcessId": True}),
+    _record({"Image": "x"}, Provider={"#attributes": {"Name": '"Channel":"Security",'}}), _record({"Image": "x"}, TimeCreated=None),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("at", range(len(RECORDS)))
+def test_a_record_read_at_speed_is_what_it_is_read_slowly(at: int) -> None:
+    def table(records: list[bytes], *, fast: bool) -> pl.DataFrame:
+        made, rows = Table("windows-evtx", "f", 1), Rows()
+        left = read_nested(rows, records) if fast else list(range(len(records)))
+        fill(made, rows, records, range(len(records)), left, parse_json(LIMITS))
+        return made.chunk(0).events
+
+    fast, slow = table([PLAIN, RECORDS[at]], fast=True), table([PLAIN, RECORDS[at]], fast=False)
+    assert fast.drop("ext").equals(slow.drop("ext"))
+    for one, other in zip(map(json.loads, fast["ext"]), map(json.loads, slow["ext"]), strict=True):
+        assert {name: text(value) for name, value in one.items()} == {name: text(value) for name, value in other.items()}
+    assert read_nested(Rows(), [PLAIN]) == []

@@ -7,7 +7,15 @@ from __future__ import annotations
 
 import json
 
+import samples_json
+import samples_ocsf
+import samples_windows
+import samples_zeek
 from evtx_writer import event, evtx
+from samples_flows import SAMPLES as FLOWS
+from samples_unix import SAMPLES as UNIX
+from samples_unix import SYSMON_IN_SYSLOG
+from samples_web import SAMPLES as WEB
 
 SAMPLES: dict[str, list[tuple[str, bytes, int]]] = {}
 
@@ -123,6 +131,7 @@ SAMPLES["zeek"] = [
          "id_resp_h": "10.0.0.6", "id_resp_p": 2, "proto": "tcp", "conn_state": "REJ"},
         {"@stream": "x509", "@proc": "zeek", "ts": 1772445605.5, "id": "FaC1", "certificate_serial": "03E8", "fingerprint": "ab12"}), 2),
 ]  # fmt: skip
+SAMPLES["zeek"] += samples_zeek.SAMPLES
 
 
 def _eve(kind: str, second: int, **parts: object) -> dict[str, object]:
@@ -183,3 +192,11 @@ SAMPLES["syslog"] = [
         b'<38>1 2026-03-02T10:00:07Z web1 sshd 5 - [x@1 a="b"] Accepted password for ann from 10.0.0.5 port 50123 ssh2\n'
         b"<86>1 2026-03-02T10:00:08Z web1 su 6 - - (to root) ann on pts/0\n"), 2),
 ]  # fmt: skip
+SAMPLES |= FLOWS
+SAMPLES |= samples_windows.SAMPLES
+SAMPLES["windows-json"] += samples_windows.JSON_SAMPLES
+SAMPLES |= WEB
+SAMPLES |= UNIX
+SAMPLES["syslog"].append(SYSMON_IN_SYSLOG)
+SAMPLES |= {"ocsf": samples_ocsf.OCSF, "parquet": samples_ocsf.PARQUET}
+SAMPLES |= samples_json.SAMPLES

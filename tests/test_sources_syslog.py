@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
+from unittest import mock
 
 import orjson
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nonself.core.schema import CLASSES, SCHEMA
-from nonself.sources import lines
+from nonself.sources import lines, syslog_said
 from nonself.sources.contract import Chunk, Limits
 from nonself.sources.syslog import Syslog
-from nonself.sources.syslog_map import FAMILIES, PATTERNS, patterns_of
+from nonself.sources.syslog_map import FAMILIES, PATTERNS, Pattern, patterns_of
 
 REFERENCE = datetime(2026, 6, 1, tzinfo=UTC)
-STAND_INS = {"source", "owner", "by", "refused"}
+STAND_INS = {"source", "owner", "opener", "by", "refused", "tty"}
 
 
 def read(data: bytes, reference: datetime | None = REFERENCE, limits: Limits | None = None) -> list[Chunk]:
@@ -94,7 +96,7 @@ def test_messages_fill_their_columns(program: str, message: str, expected: dict[
     found = said(program, message)
     assert {name: found.get(name) for name in expected} == expected
     assert "op" in expected or "op" not in found
-    assert orjson.loads(str(found["ext"]))["program"] == program.split("[")[0]
+    assert found["log_provider"] == program.split("[")[0]
 
 
 @pytest.mark.parametrize(
@@ -122,6 +124,7 @@ def test_a_refusal_cannot_be_written_into_a_command() -> None:
     assert (found["op"], found["status_id"], found["tgt_user"]) == ("sudo", 1, "root")
 
 
+@settings(max_examples=40)
 @given(st.text(st.characters(codec="utf-8", exclude_characters="\n\r"), min_size=1, max_size=40).filter(lambda name: name == name.strip()))
 def test_any_user_name_is_read_whole_and_the_address_stays_true(name: str) -> None:
     found = said("sshd[7]", f"Failed password for invalid user {name} from 5.6.7.8 port 2222 ssh2")
@@ -137,22 +140,27 @@ def test_a_huge_name_and_control_characters_are_kept() -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "time", "host", "channel", "severity"),
+    ("line", "time", "host", "channel", "severity", "ext"),
     [
-        ("Mar  2 10:00:01 web1 sshd[7]: hello", "2026-03-02 10:00:01+00:00", "web1", None, None),
-        ("<38>Mar 12 10:00:01 web1 sshd[7]: hello", "2026-03-12 10:00:01+00:00", "web1", "auth", 1),
-        ("Mar  2 10:00:01 sshd[7]: hello", "2026-03-02 10:00:01+00:00", None, None, None),
-        ("2026-03-02T10:00:01.250000+02:00 web1 sshd[7]: hello", "2026-03-02 08:00:01.250000+00:00", "web1", None, None),
-        ("<83>2026-03-02T10:00:01Z web1 sshd[7]: hello", "2026-03-02 10:00:01+00:00", "web1", "authpriv", 4),
-        ('<34>1 2026-03-02T10:00:01.5Z web1 sshd 7 ID47 [a@1 k="v\\"]"][b@2] hello', "2026-03-02 10:00:01.500000+00:00", "web1", "auth", 5),
-        ("<34>1 2026-03-02T10:00:01Z - sshd 7 - - \ufeffhello", "2026-03-02 10:00:01+00:00", None, "auth", 5),
+        ("Mar  2 10:00:01 web1 sshd[7]: hello", "2026-03-02 10:00:01+00:00", "web1", None, None, None),
+        ("<38>Mar 12 10:00:01 web1 sshd[7]: hello", "2026-03-12 10:00:01+00:00", "web1", "auth", 1, None),
+        ("45 <38>Mar 12 10:00:01 web1 sshd[7]: hello", "2026-03-12 10:00:01+00:00", "web1", "auth", 1, None),
+        ("Mar  2 10:00:01 sshd[7]: hello", "2026-03-02 10:00:01+00:00", None, None, None, None),
+        ("2026-03-02T10:00:01.250000+02:00 web1 sshd[7]: hello", "2026-03-02 08:00:01.250000+00:00", "web1", None, None, None),
+        ("<83>2026-03-02T10:00:01Z web1 sshd[7]: hello", "2026-03-02 10:00:01+00:00", "web1", "authpriv", 4, None),
+        ("2026-03-02 10:00:01.250000-0130  web1 sshd[7]: hello", "2026-03-02 11:30:01.250000+00:00", "web1", None, None, None),
+        ("2026-03-02 10:00:01+01 web1 sshd[7]: hello", "2026-03-02 09:00:01+00:00", "web1", None, None, None),
+        ('<34>1 2026-03-02T10:00:01.5Z web1 sshd 7 ID47 [a@1 k="v\\"]"][b@2] hello', "2026-03-02 10:00:01.500000+00:00", "web1", "auth", 5,
+         {"msgid": "ID47", "structured_data": '[a@1 k="v\\"]"][b@2]'}),
+        ("<34>1 2026-03-02T10:00:01Z - sshd 7 - - \ufeffhello", "2026-03-02 10:00:01+00:00", None, "auth", 5, None),
     ],
-)
-def test_heads(line: str, time: str, host: str | None, channel: str | None, severity: int | None) -> None:
+)  # fmt: skip
+def test_heads(line: str, time: str, host: str | None, channel: str | None, severity: int | None, ext: object) -> None:
+    line = line.replace("hello", "Failed password for ann from 192.0.2.1 port 9 ssh2")
     found = rows(line.encode()).row(0, named=True)
     assert (str(found["time"]), found["host"], found["channel"], found["severity_id"]) == (time, host, channel, severity)
-    assert (found["log_provider"], found["pid"]) == ("sshd", 7)
-    assert orjson.loads(found["ext"]) == {"program": "sshd", "message": "hello"}
+    assert (found["log_provider"], found["pid"], found["user"], found["src_port"]) == ("sshd", 7, "ann", 9)
+    assert (found["ext"] and orjson.loads(found["ext"])) == ext
     assert Syslog().recognise(line.encode(), "") == (host is not None or line.startswith("<34>"))
 
 
@@ -199,6 +207,70 @@ def test_patterns_name_only_columns_and_classes_that_exist() -> None:
         assert set(pattern.constant) <= set(SCHEMA)
         assert pattern.class_uid in CLASSES
     assert all(any(program in pattern.programs for pattern in patterns_of(number)) for program, number in FAMILIES.items())
+
+
+NAMES = st.text("ab:(=) 1.", min_size=1, max_size=8).filter(lambda name: name == name.strip())
+
+
+@settings(max_examples=60)
+@given(NAMES, NAMES, st.sampled_from([(pattern, form) for pattern in PATTERNS for form in pattern.forms]), st.booleans())
+def test_forms_mean_what_regexes_mean(name: str, other: str, chosen: tuple[Pattern, str], is_cut: bool) -> None:
+    """Every usual form is only a faster way to its pattern's columns: with all forms taken away nothing changes."""
+    pattern, form = chosen
+    values = {"source": "192.0.2.1", "src_port": "22", "user": name, "session": "c5", "owner": f"{name}(uid=5)", "opener": "(uid=0)"}
+    message = re.sub(r"\{(\w*)\*?\}", lambda found: values.get(found[1], other.replace(" ", "")) or "x", form)
+    program = pattern.programs[0] if pattern.programs else "sshd"
+    line = f"Mar  2 10:00:01 web1 {program}[7]: {message[: -1 - len(other)] if is_cut else message}\n".encode()
+    fast = rows(line)
+    with mock.patch.object(syslog_said, "_forms", lambda family: ()):
+        assert rows(line).equals(fast)
+
+
+def test_forms_are_used_and_agree_over_many_lines() -> None:
+    data = b"".join(f"Mar  2 10:00:01 web{n % 3} {'sshd' if n % 2 else f'p{n}'}[{n}]: Failed password for u{n} from 10.0.0.{n % 256} port "
+                    f"{n} ssh2\n".encode() for n in range(3_000))  # fmt: skip
+    found = rows(data).filter(pl.col("log_provider") == "sshd")
+    assert found["user"].to_list() == [f"u{n}" for n in range(1, 3_000, 2)]
+    assert found["src_port"].to_list() == found["pid"].to_list() == list(range(1, 3_000, 2))
+    assert found["host"].to_list() == [f"web{n % 3}" for n in range(1, 3_000, 2)]
+    with mock.patch.object(syslog_said, "_by_regex", side_effect=AssertionError("a usual line went through a regex")):
+        rows(b"".join(line for line in data.splitlines(keepends=True) if b" sshd[" in line))
+
+
+def test_a_long_file_of_two_years_is_cut_anywhere() -> None:
+    lines_ = [f"{day} 10:00:00 web1 x: {'y' * 90} {n}\n".encode() for day in ("Nov 30", "Dec 31", "Jan  1", "Feb  2") for n in range(1_500)]
+    found = rows(b"".join(lines_))
+    assert found["time"].dt.year().to_list() == [2025] * 3_000 + [2026] * 3_000
+    parts = read(b"".join(lines_), limits=Limits(chunk_records=7))
+    assert pl.concat([chunk.events for chunk in parts]).equals(found)
+    assert max(chunk.records for chunk in parts) == 7
+    assert sum(chunk.bytes for chunk in parts) == sum(map(len, lines_))
+
+
+@pytest.mark.parametrize("line", [
+    b"<", b"<>", b"<1", b"<999>", b"<34>1", b"<34>1 ", b"<34>1 -", b"<34>1 2026-03-02T10:00:01Z", b"<34>1 2026-03-02T10:00:01Z a b c d",
+    b"<34>1 2026-03-02T10:00:01Z a b 99999999999999999999 d - x", b"1 <34>", b"12345678901 <34>1 x", b"Mar  2 10:00:01",
+    b"Mar  2 10:00:01 ",
+    b"Mar  2 10:00:01 a", b"Mar  2 10:00:01 a:", b"Mar  2 10:00:01 a b[", b"Mar  2 10:00:01 a b[]: c", b"Mar  2 10:00:01 a b[x]: c",
+    b"Mar  2 10:00:01 a b[123456789]: c", b"Mar  2 10:00:01 a sshd: ", b"Mar  2 10:00:01 a sshd: Accepted ", b"Mar  0 10:00:01 a b: c",
+    b"Mar 32 10:00:01 a b: c", b"Mar  2 24:00:01 a b: c", b"Mar  2 10:0x:01 a b: c", b"mar  2 10:00:01 a b: c", b"2026-03-02 10:00:01+01",
+    b"2026-03-02T", b"Mar  2 10:00:01 \xff\xfe sshd[1]: Failed password for \xff from 1.2.3.4 port 22 ssh2", b"\0" * 40, b" " * 40 + b"x",
+    b"Mar  2 10:00:01 a sshd[1]: message repeated 9 times: [ x", b"Mar  2 10:00:01 a sshd[1]: message repeated 9 times: [",
+    b"Mar  2 10:00:01 a sshd[1]: Failed password for x from 1.2.3.4 port 99999999999 ssh2",
+])  # fmt: skip
+def test_odd_lines_are_an_event_or_a_reason_and_move_no_other(line: bytes) -> None:
+    good = b"Mar  2 10:00:01 web1 sshd[7]: Accepted password for ann from 10.0.0.5 port 50123 ssh2\n"
+    (alone,) = read(good)
+    (chunk,) = read(line + b"\n" + good + line)
+    assert chunk.events.height + len(chunk.dead) == 3
+    assert chunk.events.filter(pl.col("record") == 1).drop("record").equals(alone.events.drop("record"))
+
+
+@given(st.lists(st.text("<>0123 :[]-TZMar2\x00é\ufeff", max_size=40).map(str.encode) | st.binary(max_size=30), max_size=8))
+def test_no_bytes_break_a_line(parts: list[bytes]) -> None:
+    data = b"\n".join(parts)
+    found = read(data)
+    assert sum(chunk.records for chunk in found) == sum(bool(line.strip()) for line in data.split(b"\n"))
 
 
 def test_not_syslog() -> None:

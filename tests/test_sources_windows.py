@@ -9,10 +9,15 @@ from typing import Any
 
 import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from nonself.sources import discover, lines, read
 from nonself.sources.contract import Limits
+from nonself.sources.windows_json import WindowsJson
 from nonself.sources.windows_map import content
+from nonself.sources.windows_native import ALIASES
+from samples_windows import DOTTED, ECS, GET_WINEVENT, SPLUNK, XML_CLEARED, XML_LOGON, XML_PROCESS, named, xml_event
 from test_sources_samples import CLEARED, DNS, LOGON, PROCESS, SERVICE
 
 LIMITS = Limits()
@@ -36,7 +41,8 @@ def native(event_id: int, channel: str = "Security", provider: str = "", **field
 
 
 def ext(record: dict[str, Any]) -> dict[str, Any]:
-    return json.loads(row(record)["ext"])  # type: ignore[no-any-return]
+    found = row(record)
+    return json.loads(found.get("ext") or found["raw"])  # type: ignore[no-any-return]
 
 
 def test_a_sysmon_process() -> None:
@@ -58,12 +64,48 @@ def test_a_logon_is_about_who_logs_on() -> None:
     assert "image" not in found
 
 
+def test_a_flat_record_is_its_own_native_fields() -> None:
+    assert "ext" not in row(PROCESS)
+    assert row(PROCESS)["raw"] == json.dumps(PROCESS)
+    for native_name, spellings in ALIASES.items():
+        assert native_name not in spellings
+
+
 def test_rules_see_native_names_and_no_transport() -> None:
-    fields = ext(PROCESS)
+    fields = ext({"_source": PROCESS})
     assert fields["Image"] == PROCESS["Image"] and fields["CommandLine"] == PROCESS["CommandLine"]
     assert fields["Provider_Name"] == "Microsoft-Windows-Sysmon" and fields["Computer"] == "ws5.corp.example"
     assert fields["EventID"] == 1 and fields["Keywords"] == "0x8000000000000000"
     assert not fields.keys() & {"Message", "@version", "tags", "port", "host", "@timestamp", "EventTime"}
+
+
+_VALUES = st.one_of(
+    st.none(), st.booleans(), st.integers(-5, 20), st.integers(), st.floats(allow_nan=False), st.text(max_size=8),
+    st.sampled_from(["-", "", "0x1f", "4624", "CORP\\ann", "ann@CORP", "Security", "System", "2026-01-01T00:00:00Z", "LOCAL", "10.0.0.1"]),
+    st.lists(st.text(max_size=3), max_size=2), st.dictionaries(st.text(max_size=3), st.integers(), max_size=2),
+)  # fmt: skip
+_NAMES = st.sampled_from([
+    "EventID", "Channel", "Provider_Name", "SourceName", "Provider", "Hostname", "Computer", "@timestamp", "TimeCreated", "EventTime",
+    "Level", "EventLevel", "SeverityValue", "Keywords", "UtcTime", "TargetUserName", "TargetDomainName", "SubjectUserName", "IpAddress",
+    "IpPort", "LogonType", "ProcessId", "Image", "Hashes", "User", "EventType", "TargetObject", "Initiated", "Data", "EventData", "x",
+])  # fmt: skip
+
+
+@settings(max_examples=150)
+@given(st.lists(st.tuples(st.sampled_from([PROCESS, LOGON, {**NATIVE, "EventID": 7045}, {"EventID": 3, "Channel": "x"}]),
+                          st.dictionaries(_NAMES, _VALUES, max_size=4)), min_size=1, max_size=6))  # fmt: skip
+def test_a_record_read_at_speed_beside_others_is_what_it_is_alone_and_slowly(drawn: list[tuple[dict[str, Any], dict[str, Any]]]) -> None:
+    """`_source` sends a record the tolerant way; permuting, mixing and the way taken must all leave it the same columns."""
+    records = [base | odd for base, odd in drawn]
+    slowly = [columns({"_source": record}) for record in records]
+    assert columns(*records) == [fields for alone in slowly for fields in alone]
+    assert columns(*reversed(records)) == [fields for alone in reversed(slowly) for fields in alone]
+
+
+def columns(*records: dict[str, Any]) -> list[dict[str, Any]]:
+    data = b"".join(json.dumps(record, ensure_ascii=False).encode("utf-8", "surrogatepass") + b"\n" for record in records)
+    found = list(WindowsJson().read(lines.in_memory(data), LIMITS))
+    return pl.concat([chunk.events for chunk in found]).drop("uid", "raw", "ext", "record", "map_ver").to_dicts()
 
 
 def test_the_same_event_in_every_shape_gives_the_same_columns() -> None:
@@ -225,9 +267,103 @@ def test_a_record_that_is_no_event_is_a_dead_letter() -> None:
     assert sum(chunk.events.height for chunk in found) == 2
 
 
+def test_get_winevent_as_json() -> None:
+    found = row(GET_WINEVENT)
+    assert (found["pid"], found["image"], found["cmdline"], found["user"]) == (4242, "C:\\a.exe", "a.exe -x: y", "ann")
+    assert found["time"].replace(tzinfo=None) == datetime(2026, 3, 2, 10, 0, 1, 250000)
+    assert ext(GET_WINEVENT)["Data"] == "-\n4242\nC:\\a.exe" and ext(GET_WINEVENT)["UserID"] == "S-1-5-18"
+
+
+def test_dotted_winlogbeat_names() -> None:
+    found = row(DOTTED)
+    assert (found["op"], found["user"], found["logon_type"], found["status_id"], found["host"]) == ("4625", "bob", 3, 2, "srv1")
+
+
+def test_fields_that_elastic_renamed_come_back() -> None:
+    found, fields = row(ECS), ext(ECS)
+    assert (found["image"], found["cmdline"], found["parent_image"], found["user"]) == ("C:\\a.exe", "a.exe -x", "C:\\p.exe", "ann")
+    assert (found["integrity"], found["hash"], fields["User"]) == ("High", "ab" * 32, "CORP\\ann")
+
+
+def test_splunk() -> None:
+    found = row(SPLUNK)
+    assert (found["class_uid"], found["service"], found["file_path"], found["host"]) == (201004, "updater", "C:\\u.exe", "srv1")
+
+
+def xml(*parts: str) -> tuple[list[dict[str, Any]], list[str]]:
+    source, found = read(lines.in_memory("".join(parts).encode()), LIMITS)
+    assert source is not None and source.name == "windows-xml"
+    chunks = list(found)
+    rows = [{name: value for name, value in fields.items() if value is not None} for chunk in chunks for fields in chunk.events.to_dicts()]
+    return rows, [letter.reason for chunk in chunks for letter in chunk.dead]
+
+
+def test_exported_xml() -> None:
+    (logon, process, cleared), dead = xml(XML_LOGON, XML_PROCESS, XML_CLEARED)
+    assert (logon["user"], logon["src_ip"], logon["logon_type"], logon["status_id"]) == ("ann", "192.0.2.9", 10, 1)
+    assert logon["time"].replace(tzinfo=None) == datetime(2026, 3, 2, 10, 0, 0, 123456)
+    assert (process["image"], process["pid"]) == ("C:\\a & b.exe", 500)
+    assert (cleared["channel"], cleared["resource"], cleared["user"]) == ("System", "Application", "eve")
+    assert json.loads(cleared["ext"])["UserData_Channel"] == "Application"
+    assert dead == []
+
+
+@pytest.mark.parametrize(
+    ("bad", "reasons"),
+    [
+        (XML_PROCESS.replace("&amp;", "&lol;"), ["xml-syntax"]),
+        (XML_PROCESS.replace("<System>", "<!DOCTYPE x [<!ENTITY lol 'x'>]><System>"), ["xml-syntax"]),
+        ("<!DOCTYPE Events [<!ENTITY lol SYSTEM 'file:///etc/passwd'>]>", ["xml-syntax"]),
+        (xml_event(1, "<a>" * 3000 + "</a>" * 3000), ["xml-depth"]),
+        ("<Event xmlns='x'><System>", ["xml-syntax"]),
+        ("<Event><b></Event>", ["xml-syntax"]),
+        ("<Event><System></System></Event>", ["not-a-windows-event"]),
+    ],
+)
+def test_hostile_xml_costs_no_other_event(bad: str, reasons: list[str]) -> None:
+    found, dead = xml(XML_LOGON, bad, XML_CLEARED)
+    assert dead == reasons
+    assert [fields["op"] for fields in found] == ["4624", "104"]
+
+
+@pytest.mark.parametrize("odd", ["\x01", "&#1;", "&#x1B;", "&#x0;"])
+def test_control_characters_hide_no_event(odd: str) -> None:
+    (found,), dead = xml(xml_event(4688, named(NewProcessName="C:\\a.exe", CommandLine=f"evil{odd}arg")))
+    assert (found["cmdline"], dead) == ("evil\ufffdarg", [])
+
+
+@pytest.mark.parametrize(
+    ("provider", "event_id", "fields", "expected"),
+    [
+        ("Microsoft-Windows-TaskScheduler", 106, {"TaskName": "\\x", "UserContext": "CORP\\ann"}, {"service": "\\x", "user": "ann"}),
+        ("Microsoft-Windows-Windows Defender", 1116, {"Threat Name": "T", "Detection User": "C\\ann"}, {"rule": "T", "class_uid": 2004}),
+        ("Microsoft-Windows-RemoteDesktopServices-RdpCoreTS", 131, {"ClientIP": "192.0.2.7:5001", "ConnType": "TCP"},
+         {"src_ip": "192.0.2.7", "proto": "tcp", "class_uid": 4005}),
+        ("Microsoft-Windows-WinRM", 6, {"connection": "srv9/wsman?PSVersion=5"}, {"dst_host": "srv9", "class_uid": 4001}),
+        ("Microsoft-Windows-AppLocker", 8004, {"FullFilePath": "C:\\e.exe", "RuleName": "r", "TargetUser": "S-1-5-21-1"},
+         {"image": "C:\\e.exe", "status_id": 2, "user_uid": "S-1-5-21-1", "rule": "r"}),
+        ("Microsoft-Windows-DNS-Client", 3008, {"QueryName": "x.example", "QueryType": "28", "QueryStatus": "9003", "QueryResults": "::1;"},
+         {"query": "x.example", "qtype": "AAAA", "rcode": "NXDOMAIN", "activity_id": 2}),
+        ("Microsoft-Windows-DNSServer", 257, {"QNAME": "x.example.", "QTYPE": 1, "Destination": "10.0.0.9", "RCODE": 0},
+         {"query": "x.example.", "src_ip": "10.0.0.9", "qtype": "A", "rcode": "NOERROR"}),
+        ("Microsoft-Windows-Windows Firewall With Advanced Security", 2004, {"RuleName": "r", "ModifyingApplication": "C:\\n.exe"},
+         {"resource": "r", "image": "C:\\n.exe", "class_uid": 3004, "activity_id": 1}),
+        ("Microsoft-Windows-NTLM", 8004, {"UserName": "ann", "DomainName": "C", "WorkstationName": "W"}, {"user": "ann", "src_host": "W"}),
+        ("Microsoft-Windows-PrintService", 808, {"PluginDllName": "C:\\e.dll", "ErrorCode": "0x45A"}, {"module_path": "C:\\e.dll"}),
+        ("Microsoft-Windows-SMBClient", 31017, {"UserName": "ann", "ServerName": "\\\\srv"}, {"dst_host": "srv", "status_id": 2}),
+        ("Microsoft-Windows-CodeIntegrity", 3033, {"FileNameBuffer": "e.dll", "ProcessNameBuffer": "p.exe"}, {"module_path": "e.dll"}),
+        ("Microsoft-Windows-Bits-Client", 16403, {"RemoteName": "https://x.example/a?b", "LocalName": "C:\\a"},
+         {"url_host": "x.example", "url_path": "/a?b", "file_path": "C:\\a"}),
+    ],
+)  # fmt: skip
+def test_other_logs(provider: str, event_id: int, fields: dict[str, Any], expected: dict[str, Any]) -> None:
+    found = native(event_id, provider, provider, **fields)
+    assert {name: found.get(name) for name in expected} == expected
+
+
 def test_the_table_names_real_columns_and_logs() -> None:
     table = content()
-    assert len(table.kinds) > 120
+    assert len(table.kinds) > 350
     assert {log for log, _ in table.kinds} == set(table.logs.values())
 
 

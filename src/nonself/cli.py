@@ -52,12 +52,14 @@ def parser() -> argparse.ArgumentParser:
     _state(scan)
     scan.add_argument("--rules", action="append", type=Path, metavar="DIR", help="Sigma rules, a file or tree; repeatable")
     scan.add_argument("--no-builtin-rules", action="store_true", help="leave nonself's own rules out")
+    _extra(scan)
     _output(scan)
     scan.add_argument("--html", type=Path, metavar="FILE", help="also write a self-contained HTML report")
     scan.add_argument("--stats", type=Path, metavar="FILE", help="also write what was read and what it cost, as JSON")
     scan.add_argument("--fail-on", type=float, metavar="BITS", help="exit 1 when an incident within the budget has at least BITS bits")
     scan.add_argument("--budget", type=int, metavar="N", help="incidents shown a day")
     scan.add_argument("--quiet", action="store_true", help="no progress on stderr")
+    _lake(commands)
     listing = _command(commands, "incidents", _incidents, "list the incidents of the state")
     _state(listing)
     _output(listing)
@@ -76,13 +78,76 @@ def parser() -> argparse.ArgumentParser:
     demo = _command(commands, "demo", _demo, "make the logs of a small company, scan them, show what was hidden in them")
     demo.add_argument("--out", type=Path, default=Path("demo"), metavar="DIR", help="where logs, state and report go (default: demo)")
     demo.add_argument("--seed", type=int, default=7, help="seed of the company (default: 7)")
+    _rules(commands)
     bench = _command(commands, "bench", _bench, "measure speed and memory on data given")
-    bench.add_argument("track", choices=("scan",), help="what to measure")
-    bench.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="data to measure on")
+    bench.add_argument("track", choices=("scan", "rules"), help="what to measure")
+    bench.add_argument("paths", nargs="*", type=Path, metavar="PATH", help="data to measure on")
+    bench.add_argument("--events", action="append", type=Path, default=[], metavar="PATH", help="data to measure on, too")
     bench.add_argument("--rules", action="append", type=Path, metavar="DIR", help="Sigma rules")
     bench.add_argument("--repeat", type=int, default=3, metavar="N", help="runs, each in a fresh process; the first is cold (default: 3)")
     bench.add_argument("--json", action="store_true", help="as JSON")
     return top
+
+
+def _rules(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    group = commands.add_parser("rules", help="check, test, explain and update Sigma rules", description="Work on Sigma rules.")
+    actions = group.add_subparsers(title="actions", metavar="ACTION", required=True)
+    check = _command(actions, "check", _rules_check, "say which rules are evaluated, why others are not, and what looks wrong in them")
+    check.add_argument("paths", nargs="+", type=Path, metavar="DIR", help="rules, a file or tree")
+    check.add_argument("--cost", action="store_true", help="also name the ten dearest rules, by an estimate")
+    check.add_argument("--events", action="append", type=Path, default=[], metavar="PATH", help="measure the cost over these logs instead")
+    check.add_argument("--json", action="store_true", help="as JSON")
+    test = _command(actions, "test", _rules_test, "run rules against their examples, or against SigmaHQ's regression data")
+    test.add_argument("paths", nargs="*", type=Path, metavar="DIR", help="rules, a file or tree (default: nonself's own)")
+    test.add_argument(
+        "--regression", type=Path, metavar="DIR", help="a regression_data folder; its rules lie beside it unless DIR is given"
+    )
+    test.add_argument("--json", action="store_true", help="as JSON")
+    explain = _command(actions, "explain", _rules_explain, "tell which part of a rule held on an event, and which did not")
+    explain.add_argument("rule", metavar="RULE", help="a rule's file, or its id or the start of one")
+    explain.add_argument("event", metavar="EVENT", help="a file, a JSON record, `-` (stdin) or the uid of an event of the state")
+    explain.add_argument("--record", type=int, default=0, metavar="N", help="which record of a file, from 0 (default: 0)")
+    explain.add_argument("--rules", action="append", type=Path, metavar="DIR", help="where the rule is looked for by its id; repeatable")
+    explain.add_argument("--json", action="store_true", help="as JSON")
+    _state(explain)
+    update = _command(actions, "update", _rules_update, "take a release of rules from a file, folder or https URL into the data home")
+    update.add_argument("source", metavar="URL|FILE", help="a .zip, .tar.gz or folder of rules, or the https URL of one")
+    update.add_argument("--sha256", metavar="HEX", help="the hash it must have; needed with a URL")
+    update.add_argument("--name", default="sigma", metavar="NAME", help="what the set is called in the data home (default: sigma)")
+    update.add_argument("--json", action="store_true", help="as JSON")
+
+
+def _lake(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Data in and out of the lake."""
+    ingest = _command(commands, "ingest", _run_ingest, "read logs into the lake and learn from them; a later scan scores them")
+    ingest.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="file, folder or archive of logs")
+    _state(ingest)
+    ingest.add_argument("--rules", action="append", type=Path, metavar="DIR", help="Sigma rules, as for the scan to come; repeatable")
+    ingest.add_argument("--no-builtin-rules", action="store_true", help="leave nonself's own rules out")
+    _extra(ingest)
+    ingest.add_argument("--json", action="store_true", help="what was read, as JSON")
+    ingest.add_argument("--quiet", action="store_true", help="no progress on stderr")
+    ocsf = _command(commands, "ocsf", _run_ocsf, "write events as OCSF 1.8 JSON lines, from logs or from the lake")
+    ocsf.add_argument("paths", nargs="*", type=Path, metavar="PATH", help="logs to read on the fly (default: the lake of --state)")
+    _state(ocsf)
+    _maps(ocsf)
+    ocsf.add_argument("--where", metavar="SQL", help='only events for which this holds, such as "class_uid = 3002 AND status_id = 2"')
+    ocsf.add_argument("--since", metavar="TIME", help="only events from then on: a date or an ISO 8601 time, UTC where it names no zone")
+    ocsf.add_argument("--until", metavar="TIME", help="only events before then")
+    ocsf.add_argument("--raw", action="store_true", help="each event's raw record too, as raw_data")
+    sql = _command(commands, "sql", _run_sql, "run one SELECT over the lake: views events, findings, incidents, inputs, dead")
+    sql.add_argument("query", metavar="SELECT", help="DuckDB's SQL; nothing can be written, no other file can be read")
+    _state(sql)
+    _output(sql, of="rows", csv="CSV")
+    sql.add_argument("--seconds", type=float, default=60.0, metavar="S", help="time the query may take (default: 60)")
+    sql.add_argument("--memory", type=int, default=2048, metavar="MB", help="memory the query may take (default: 2048)")
+    features = _command(commands, "features", _run_features, "write what each entity did in each window as Parquet, with a data card")
+    features.add_argument("out", type=Path, metavar="FILE", help="the Parquet file; its card goes beside it (.card.json, .card.md)")
+    _state(features)
+    features.add_argument("--window", choices=("hour", "day"), default="day", help="length of a window (default: day)")
+    features.add_argument("--kinds", default="user,host,ip", metavar="LIST", help="kinds of entity, by commas (default: user,host,ip)")
+    features.add_argument("--since", metavar="TIME", help="only events from then on")
+    features.add_argument("--until", metavar="TIME", help="only events before then")
 
 
 def _command(
@@ -102,12 +167,21 @@ def _state(command: argparse.ArgumentParser) -> None:
     _config_flag(command)
 
 
-def _output(command: argparse.ArgumentParser) -> None:
+def _maps(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--map", action="append", type=Path, metavar="FILE", help="a mapping of your own, or a folder; repeatable")
+
+
+def _extra(command: argparse.ArgumentParser) -> None:
+    _maps(command)
+    command.add_argument("--intel", action="append", type=Path, metavar="FILE", help="a list of indicators to match; repeatable")
+
+
+def _output(command: argparse.ArgumentParser, of: str = "incidents", csv: str = "CSV that Timesketch loads") -> None:
     form = command.add_mutually_exclusive_group()
     form.add_argument("--json", dest="form", action="store_const", const="json", help="JSON lines (the default into a pipe)")
-    form.add_argument("--csv", dest="form", action="store_const", const="csv", help="CSV that Timesketch loads")
+    form.add_argument("--csv", dest="form", action="store_const", const="csv", help=csv)
     form.add_argument("--table", dest="form", action="store_const", const="table", help="table (the default on a terminal)")
-    command.add_argument("--top", type=int, default=20, metavar="N", help="incidents in the table (default: 20)")
+    command.add_argument("--top", type=int, default=20, metavar="N", help=f"{of} in the table (default: 20)")
 
 
 def _load_config(arguments: argparse.Namespace) -> Config:
@@ -116,8 +190,9 @@ def _load_config(arguments: argparse.Namespace) -> Config:
     overrides: dict[str, object] = {}
     if getattr(arguments, "state", None):
         overrides["state.dir"] = arguments.state
-    if getattr(arguments, "rules", None):
-        overrides["rules.dirs"] = [str(path) for path in arguments.rules]
+    for flag, key in (("rules", "rules.dirs"), ("map", "sources.maps"), ("intel", "intel.lists")):
+        if getattr(arguments, flag, None):
+            overrides[key] = [str(path) for path in getattr(arguments, flag)]
     if getattr(arguments, "no_builtin_rules", False):
         overrides["rules.builtin"] = False
     if getattr(arguments, "budget", None) is not None:
@@ -129,6 +204,30 @@ def _scan(arguments: argparse.Namespace) -> int:
     from nonself.serve import run
 
     return run.scan(arguments, _load_config(arguments))
+
+
+def _run_ingest(arguments: argparse.Namespace) -> int:
+    from nonself.serve import run
+
+    return run.ingest(arguments, _load_config(arguments))
+
+
+def _run_ocsf(arguments: argparse.Namespace) -> int:
+    from nonself.serve import ocsf_run
+
+    return ocsf_run.run(arguments, _load_config(arguments))
+
+
+def _run_sql(arguments: argparse.Namespace) -> int:
+    from nonself.serve import sql
+
+    return sql.run(arguments, _load_config(arguments))
+
+
+def _run_features(arguments: argparse.Namespace) -> int:
+    from nonself.serve import features_run
+
+    return features_run.run(arguments, _load_config(arguments))
 
 
 def _incidents(arguments: argparse.Namespace) -> int:
@@ -175,9 +274,40 @@ def _demo(arguments: argparse.Namespace) -> int:
     return status
 
 
-def _bench(arguments: argparse.Namespace) -> int:
-    from nonself.lab import bench
+def _rules_check(arguments: argparse.Namespace) -> int:
+    from nonself.serve import rules_check
 
+    return rules_check.check(arguments)
+
+
+def _rules_test(arguments: argparse.Namespace) -> int:
+    from nonself.serve import rules_test
+
+    return rules_test.test(arguments)
+
+
+def _rules_explain(arguments: argparse.Namespace) -> int:
+    from nonself.serve import rules_explain
+
+    return rules_explain.explain_rule(arguments, _load_config(arguments))
+
+
+def _rules_update(arguments: argparse.Namespace) -> int:
+    from nonself.serve import rules_update, run
+
+    return rules_update.update(arguments, run.data_home())
+
+
+def _bench(arguments: argparse.Namespace) -> int:
+    paths = [*arguments.paths, *arguments.events]
     if arguments.repeat < 1:
         raise UsageError(expected="--repeat of at least 1", got=str(arguments.repeat))
-    return bench.scan(arguments.paths, arguments.rules or [], repeat=arguments.repeat, as_json=arguments.json)
+    if not paths:
+        raise UsageError(expected="data to measure on", got="no path")
+    if arguments.track == "rules":
+        from nonself.lab import bench_rules
+
+        return bench_rules.rules(arguments.rules or [], paths, repeat=arguments.repeat, as_json=arguments.json)
+    from nonself.lab import bench
+
+    return bench.scan(paths, arguments.rules or [], repeat=arguments.repeat, as_json=arguments.json)

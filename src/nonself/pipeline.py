@@ -20,19 +20,26 @@ from nonself.calibrate.findings import About, significant
 from nonself.calibrate.findings import findings as make_findings
 from nonself.core import events as frames
 from nonself.core.config import Config
+from nonself.core.enrich import Places
 from nonself.core.finding import Finding
 from nonself.core.incident import Incident
 from nonself.core.scores import Delta, Scores
 from nonself.core.stats import Stats
 from nonself.correlate import incidents as correlate
-from nonself.detect import detectors, views
+from nonself.detect import alerts, detectors, views
 from nonself.detect.contract import Detector
-from nonself.detect.sigma import Ruleset
+from nonself.detect.sigma import Ruleset, hits
 from nonself.detect.view import View
 from nonself.ledger import DEAD, Batch, Conclusion, Ledger, Offset
-from nonself.sources.contract import Chunk, Input, Limits
+from nonself.sources.contract import Chunk, Input, Limits, Source
 
 SIGMA = "sigma"
+ALERTS = "alerts"
+"""Hits of other tools' rules."""
+CORRELATION = "sigma-correlation"
+"""What rule correlations take from events, and wait for more of."""
+CORRELATED = "sigma-correlated"
+"""Hits of rule correlations, kept to know how often each fires."""
 SCORED_AT_ONCE = 200_000
 """Events scored in one pass, in whole days: few passes cost less CPU, small ones less memory (a hot event is about 300 bytes)."""
 _CALIBRATION = "calibration:"
@@ -94,28 +101,46 @@ def scan(
     stats: Stats,
     tick: Callable[[Stats], None] = lambda _: None,
 ) -> list[Incident]:
-    """Read everything under `paths` that the ledger has not read yet, and conclude. Returns all incidents, most significant first."""
-    limits = _limits(config)
-    pack = _Pack()
-    for reading, chunk in _chunks(sources.discover(paths, limits), ledger, limits, stats):
-        pack.add(reading, chunk)
-        stats.met(reading.source, chunk, done=reading.done, size=reading.input.size)
-        tick(stats)
-        if pack.records >= config.batch.records or pack.bytes >= config.batch.bytes:
-            _commit(pack, ledger, ruleset, stats)
-            pack = _Pack()
-    if pack.offsets:
-        _commit(pack, ledger, ruleset, stats)
+    """`ingest`, and conclude everything pending. Returns all incidents, most significant first."""
+    ingest(paths, ledger, ruleset, config, stats, tick)
     if ledger.pending():
         _conclude(ledger, ruleset, config, stats)
     return ledger.incidents()
 
 
-def _limits(config: Config) -> Limits:
+def ingest(
+    paths: Sequence[Path],
+    ledger: Ledger,
+    ruleset: Ruleset,
+    config: Config,
+    stats: Stats,
+    tick: Callable[[Stats], None] = lambda _: None,
+) -> None:
+    """Read everything under `paths` that the ledger has not read yet: events, dead letters, rule hits and what the detectors learn are
+    committed and stay pending. A later `scan` concludes them as if it had read them itself."""
+    limits = limits_of(config)
+    own = sources.own(map(Path, config.sources.maps))
+    places = Places(config.enrich.country, config.enrich.asn)
+    pack = _Pack()
+    for reading, chunk in _chunks(sources.discover(paths, limits), ledger, limits, stats, own):
+        pack.add(reading, chunk)
+        stats.met(reading.source, chunk, done=reading.done, size=reading.input.size)
+        tick(stats)
+        if pack.records >= config.batch.records or pack.bytes >= config.batch.bytes:
+            _commit(pack, ledger, ruleset, places, stats)
+            pack = _Pack()
+    if pack.offsets:
+        _commit(pack, ledger, ruleset, places, stats)
+
+
+def limits_of(config: Config) -> Limits:
+    """The caps of the configuration, as sources take them."""
     return Limits(**{name: getattr(config.limits, name) for name in Limits.__dataclass_fields__})
 
 
-def _chunks(inputs: Iterable[Input], ledger: Ledger, limits: Limits, stats: Stats) -> Iterator[tuple[_Reading, Chunk]]:
+def _chunks(
+    inputs: Iterable[Input], ledger: Ledger, limits: Limits, stats: Stats, own: Sequence[Source]
+) -> Iterator[tuple[_Reading, Chunk]]:
     """Chunks the ledger does not hold yet, each with its input's state after it. The same content is read once, whatever its name."""
     met: set[str] = set()
     for source_input in stats.timed("walk", inputs):
@@ -125,7 +150,7 @@ def _chunks(inputs: Iterable[Input], ledger: Ledger, limits: Limits, stats: Stat
             continue
         met.add(source_input.content)
         with stats.stage("read"):
-            source, chunks = sources.read(source_input, limits)
+            source, chunks = sources.read(source_input, limits, own)
         reading = _Reading(source_input, source.name if source else "")
         for chunk, last in _with_last(stats.timed("read", chunks)):
             reading.past(chunk, last=last)
@@ -149,20 +174,24 @@ def _dead_frame(content: str, chunk: Chunk) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=DEAD, orient="row")
 
 
-def _commit(pack: _Pack, ledger: Ledger, ruleset: Ruleset, stats: Stats) -> None:
-    events = frames.concat(pack.events)
+def _commit(pack: _Pack, ledger: Ledger, ruleset: Ruleset, places: Places, stats: Stats) -> None:
+    with stats.stage("enrich"):
+        events = places.fill(frames.concat(pack.events))
     with stats.stage("rules"):
-        hits = ruleset.match(events)
+        matched, inputs = ruleset.observe(events)
+        others = alerts.learn(events)
     dead = pl.concat(pack.dead) if pack.dead else pl.DataFrame(schema=DEAD)
     with stats.stage("commit"):
-        ledger.commit(Batch(list(pack.offsets.values()), events, {SIGMA: hits}, dead))
+        ledger.commit(Batch(list(pack.offsets.values()), events, {SIGMA: matched, CORRELATION: inputs, ALERTS: others}, dead))
 
 
 def _conclude(ledger: Ledger, ruleset: Ruleset, config: Config, stats: Stats) -> None:
     """Learn and score what is pending, calibrate, correlate everything, and commit the lot in one transaction."""
     made, deltas = _behaviour(ledger, config, stats)
     with stats.stage("rules"):
-        made += _rule_findings(ledger, ruleset, config)
+        deltas[CORRELATED] = _correlated(ledger, ruleset)
+        made += _rule_findings(ledger, ruleset, deltas[CORRELATED], config)
+        made += _alert_findings(ledger, config)
     with stats.stage("correlate"):
         known = {finding.id: finding for finding in made} | {finding.id: finding for finding in ledger.findings()}
         found = correlate(known.values(), window=timedelta(minutes=config.correlate.window_minutes), hub=config.correlate.hub)
@@ -256,8 +285,29 @@ def _since(ledger: Ledger, days: int) -> date | None:
     return max(held) - timedelta(days=days - 1) if held and max(held) > date.min + timedelta(days=days) else None
 
 
-def _rule_findings(ledger: Ledger, ruleset: Ruleset, config: Config) -> list[Finding]:
-    new = ruleset.merge(ledger.deltas(SIGMA, pending=True))
-    known = ruleset.merge(ledger.deltas(SIGMA))
+def _correlated(ledger: Ledger, ruleset: Ruleset) -> Delta:
+    """Hits of rule correlations that hold a pending event. Inputs of earlier days are read as far back as a window can reach."""
+    pending = ruleset.merge_inputs(ledger.deltas(CORRELATION, pending=True))
+    first = pending["day"].min()
+    if not isinstance(first, date):
+        return ruleset.correlate(pending)
+    since = first - timedelta(days=min(ruleset.reach.days + 1, (first - date.min).days))
+    return ruleset.correlate(ruleset.merge_inputs(ledger.deltas(CORRELATION, since=since)), pending)
+
+
+def _rule_findings(ledger: Ledger, ruleset: Ruleset, correlated: Delta, config: Config) -> list[Finding]:
+    new = pl.concat([ruleset.merge(ledger.deltas(SIGMA, pending=True)), correlated])
+    known = pl.concat([ruleset.merge(ledger.deltas(SIGMA)), *ledger.deltas(CORRELATED), correlated])
     by_id = {rule.id: rule for rule in ruleset.rules}
-    return rule_calibration.findings(new, known, by_id, sum(ledger.event_counts().values()), min_bits=config.calibrate.rule_min_bits)
+    return rule_calibration.findings(new, known, by_id, _read_so_far(ledger), min_bits=config.calibrate.rule_min_bits)
+
+
+def _alert_findings(ledger: Ledger, config: Config) -> list[Finding]:
+    """Findings of what other tools found, calibrated by how often each of their rules fires here."""
+    new, known = hits.merge(ledger.deltas(ALERTS, pending=True)), hits.merge(ledger.deltas(ALERTS))
+    floor = config.calibrate.rule_min_bits
+    return rule_calibration.findings(new, known, alerts.rules(known), _read_so_far(ledger), min_bits=floor, kind="alert")
+
+
+def _read_so_far(ledger: Ledger) -> int:
+    return sum(ledger.event_counts().values())

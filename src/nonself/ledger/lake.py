@@ -13,6 +13,7 @@ import io
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
 
 import polars as pl
 
@@ -112,6 +113,11 @@ class Lake:
                 room = most
             room -= events
         return spans
+
+    def files(self) -> list[Path]:
+        """The event files on disk, in the order of their batches."""
+        found = (self._blobs.peek(blob) for blob in self._files(Selection()))
+        return [blob for blob in found if isinstance(blob, Path)]
 
     def counts(self) -> dict[int, int]:
         """Events by class, in order of class."""

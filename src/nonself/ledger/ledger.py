@@ -140,6 +140,11 @@ class Ledger:
         only = None if classes is None else frozenset(classes)
         return self._lake.read(Selection(day, last or day, pending, only, None if uids is None else tuple(uids)), columns)
 
+    def event_files(self) -> list[Path]:
+        """The Parquet files of all events, in the order of their batches, for an engine that reads Parquet itself: unchecked, the
+        columns that are null throughout left out, and listed as often as they count. Empty for a state in memory."""
+        return self._lake.files()
+
     def event_counts(self) -> dict[int, int]:
         """OCSF class uid -> events in the ledger; 0 counts those without a class too."""
         return self._lake.counts()

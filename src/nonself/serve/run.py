@@ -35,8 +35,12 @@ def state_dir(config: Config) -> str:
     """The state directory: as configured, else `nonself` in the user's data home (XDG)."""
     if config.state.dir:
         return config.state.dir
-    home = os.environ.get("XDG_DATA_HOME") or str(Path.home() / ".local" / "share")
-    return str(Path(home) / "nonself")
+    return str(data_home())
+
+
+def data_home() -> Path:
+    """`nonself` in the user's data home (XDG)."""
+    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "nonself"
 
 
 def scan(arguments: argparse.Namespace, config: Config) -> int:
@@ -61,6 +65,24 @@ def scan(arguments: argparse.Namespace, config: Config) -> int:
     if arguments.stats:
         arguments.stats.write_text(_stats(stats, ruleset), encoding="utf-8")
     return _status(stats, found, config, arguments.fail_on)
+
+
+def ingest(arguments: argparse.Namespace, config: Config) -> int:
+    """`nonself ingest`: read into the lake and learn, score nothing; what was read goes to stdout."""
+    from nonself import pipeline
+
+    paths, stats = _existing(arguments.paths), Stats()
+    ruleset = Ruleset.load([Path(d) for d in config.rules.dirs], builtin=config.rules.builtin, cache=_cache())
+    with (
+        Ledger.open(state_dir(config), keep_raw=config.lake.raw) as ledger,
+        Progress(paths, quiet=arguments.quiet) as progress,
+    ):
+        pipeline.ingest(paths, ledger, ruleset, config, stats, progress)
+    if arguments.json or not sys.stdout.isatty():
+        print(safe.json(stats.as_dict()))
+    else:
+        terminal.summary(_console(), stats)
+    return _status(stats, [], config, None)
 
 
 def incidents(arguments: argparse.Namespace, config: Config) -> int:
