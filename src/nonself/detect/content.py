@@ -7,11 +7,16 @@ from collections.abc import Iterable
 from importlib import resources
 
 from nonself.core.errors import ConfigError
+from nonself.detect.beacon import Beacon
 from nonself.detect.contract import Detector
+from nonself.detect.longconn import LongConn
 from nonself.detect.rare import Rare
 from nonself.detect.spec import Spec, parse
 from nonself.detect.volume import Volume
 
+_Learner = Rare | Volume | Beacon | LongConn
+PRIMITIVES: dict[str, type[_Learner]] = {"rare": Rare, "volume": Volume, "beacon": Beacon, "longconn": LongConn}
+"""What makes a detector of an entry, by the entry's `primitive`."""
 TABLES: tuple[str, ...] = ("endpoint", "identity", "network", "cloud")
 
 
@@ -28,8 +33,7 @@ def load(tables: Iterable[tuple[str, str]]) -> tuple[Detector, ...]:
         for spec in _specs(file, text):
             if spec.name in made:
                 raise ConfigError(expected="a name used once", got=repr(spec.name), where=f"{file}: key 'name'")
-            detector: Detector = Rare(spec) if spec.primitive == "rare" else Volume(spec)
-            made[spec.name] = detector
+            made[spec.name] = PRIMITIVES[spec.primitive](spec)
     return tuple(made.values())
 
 
@@ -46,4 +50,4 @@ def _specs(file: str, text: str) -> list[Spec]:
 
 def specs(learners: Iterable[Detector]) -> list[Spec]:
     """What the tables say of these detectors."""
-    return [d.spec for d in learners if isinstance(d, Rare | Volume)]
+    return [d.spec for d in learners if isinstance(d, _Learner)]

@@ -3,7 +3,8 @@
     normal   column = value, or a list of values: one event for every combination, each working hour of ten days
     odd      columns that differ in the odd events; the rest is normal's first values. A `#` in a text counts the odd events up;
              an integer written as "#" becomes that number
-    times    number of odd events, a second apart, on the eleventh day (default 1)
+    times    number of odd events on the eleventh day (default 1)
+    every    seconds between them (default 1)
     hour     hour of the odd events (default 10)
     daily    true: one event a day for every combination, not one an hour
 
@@ -40,7 +41,8 @@ def build(spec: Spec) -> Example:
     usual = _frame(_usual(normal, range(_DAYS), hours), "normal")
     base = {column: value[0] if isinstance(value, list) else value for column, value in normal.items()}
     at = _START + timedelta(days=_DAYS, hours=given.get("hour", 10))
-    odd = [{**base, **{c: _counted(v, i) for c, v in given["odd"].items()}, "time": at + timedelta(seconds=i)} for i in range(times)]
+    every = timedelta(seconds=given.get("every", 1))
+    odd = [{**base, **{c: _counted(v, i) for c, v in given["odd"].items()}, "time": at + i * every} for i in range(times)]
     beside = list(_usual(normal, range(_DAYS, _DAYS + 1), hours))
     return Example(normal=usual, odd=_frame(iter([*odd, *beside]), "odd"), winner="odd-000000")
 

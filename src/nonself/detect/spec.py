@@ -18,6 +18,7 @@ WINDOWS: dict[str, int] = {"10min": 144, "1h": 24, "1d": 1}
 """Window names and how many of them a day has."""
 _PER: dict[str, str] = {"10min": "ten minutes", "1h": "one hour", "1d": "one day"}
 _GRAIN: dict[str, int] = {"": 1, "bytes": 10_000, "us": 1_000_000}
+SPECIALISTS = ("beacon", "longconn")
 _FILTERS = ("has", "ends", "except")
 _WORD = re.compile(r"\{(\w+)\}")
 
@@ -27,13 +28,14 @@ class Spec:
     """One entry of a content table.
 
     name, title, about, attack   what it is: unique name, a few words, one sentence, ATT&CK techniques
-    primitive   `rare` (X by Y) or `volume` (how much by Y per window)
+    primitive   `rare` (X by Y), `volume` (how much by Y per window), or a specialist: `beacon` (how regularly Y calls X), `longconn` (how
+                long Y stays connected to X)
     classes     the OCSF classes it looks at; part of `where`, kept apart so that a batch is split by class once for all detectors
     where, text which events it looks at: conditions on whole values, and, asked of what these leave, on parts of texts
     over        names that make up Y; none is the whole organisation
-    x           rare: names that make up X
+    x           names that make up X; a volume has none
     measure     volume: `count` of events, `sum` or `max` of a column, `distinct` count of a name
-    value       volume: the column summed or the name counted
+    value       volume: the column summed or the name counted; specialists: the column of sizes or durations
     unit        volume: "", "bytes" or "us", for the texts
     window      length of a window
     compare     `history`: y's own history, backed by its peers; `peers`: its peers alone, for what y may have been doing all along
@@ -105,13 +107,13 @@ class Spec:
         """The event columns it reads, sorted."""
         read = {"time", "uid", *self.where.meta.root_names()}.union(*(names.roots(name) for name in self.named))
         read |= set(self.text.meta.root_names()) if self.text is not None else set()
-        return tuple(sorted(read | ({self.value} if self.summed else set())))
+        return tuple(sorted(read | ({self.value} if self.summed or self.primitive in SPECIALISTS else set())))
 
 
 _ALLOWED = set(Spec.__dataclass_fields__) - {"text", "classes"}
 _NEEDED = ("name", "title", "about", "attack", "primitive", "where", "over", "entity", "says", "thing", "peer", "peers", "example")
 _CHOICES = {
-    "primitive": ("rare", "volume"),
+    "primitive": ("rare", "volume", *SPECIALISTS),
     "measure": ("count", "sum", "max", "distinct"),
     "unit": ("", "bytes", "us"),
     "window": tuple(WINDOWS),
@@ -130,12 +132,7 @@ def parse(entry: Mapping[str, Any], where: str) -> Spec:
             raise ConfigError(expected=f"key {key!r}", got="none", where=where)
     for key, value in entry.items():
         _check_type(key, value, where)
-    if entry["primitive"] == "rare":
-        _expect(bool(entry.get("x")), "x", "at least one name", entry.get("x"), where)
-        _expect(entry.get("window", "1h") != "10min", "window", "1h or 1d for a rare detector", "10min", where)
-    else:
-        _expect("x" not in entry, "x", "no x in a volume detector", entry.get("x"), where)
-        _check_value(entry, where)
+    _check_amount(entry, where)
     for key in ("over", "x", "joins"):
         for name in entry.get(key, ()):
             _check_name(name, key, where)
@@ -181,6 +178,20 @@ def _check_name(name: str, key: str, where: str) -> None:
         raise ConfigError(expected="a column, an entity role or a derived name", got=repr(name), do=do, where=f"{where}: key {key!r}")
 
 
+def _check_amount(entry: Mapping[str, Any], where: str) -> None:
+    """X and value, of which each primitive needs its own."""
+    if entry["primitive"] == "volume":
+        _expect("x" not in entry, "x", "no x in a volume detector", entry.get("x"), where)
+        _check_value(entry, where)
+        return
+    _expect(bool(entry.get("x")), "x", "at least one name", entry.get("x"), where)
+    if entry["primitive"] == "rare":
+        _expect(entry.get("window", "1h") != "10min", "window", "1h or 1d for a rare detector", "10min", where)
+    else:
+        value = entry.get("value", "")
+        _expect(value in SCHEMA and SCHEMA[value].is_integer(), "value", "an integer column", value, where)
+
+
 def _check_value(entry: Mapping[str, Any], where: str) -> None:
     measure, value = entry.get("measure", "count"), entry.get("value", "")
     if measure == "count":
@@ -192,17 +203,17 @@ def _check_value(entry: Mapping[str, Any], where: str) -> None:
 
 
 def _check_says(entry: Mapping[str, Any], where: str) -> None:
-    allowed = {*entry["over"], *entry.get("x", ())} | ({"value"} if entry["primitive"] == "volume" else set())
+    allowed = {*entry["over"], *entry.get("x", ())} | ({"value"} if entry["primitive"] in ("volume", "longconn") else set())
     for name in _WORD.findall(entry["says"]):
         _expect(name in allowed, "says", "names of over and x" + (", value" if "value" in allowed else ""), name, where)
 
 
 def _check_example(example: Mapping[str, Any], where: str) -> None:
-    _check_keys(example, {"normal", "odd", "times", "hour", "daily"}, where, "example.")
+    _check_keys(example, {"normal", "odd", "times", "every", "hour", "daily"}, where, "example.")
     for part in ("normal", "odd"):
         _expect(isinstance(example.get(part), dict), f"example.{part}", "a table", example.get(part), where)
         _check_keys(example[part], set(SCHEMA), where, f"example.{part}.")
-    for part in ("times", "hour"):
+    for part in ("times", "every", "hour"):
         _expect(isinstance(example.get(part, 1), int), f"example.{part}", "a whole number", example.get(part), where)
 
 

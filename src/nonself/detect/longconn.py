@@ -1,0 +1,234 @@
+"""The specialist `longconn`: a machine that stays connected to a destination far longer than anyone does to anything like it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from nonself.baseline import keys, pairs, tails
+from nonself.baseline.codes import Floats, Ints, found
+from nonself.baseline.keys import numbered
+from nonself.core.events import Events
+from nonself.core.finding import Reason
+from nonself.core.scores import SCORES, Delta, Scores
+from nonself.detect import amounts, example, rows
+from nonself.detect.contract import Example
+from nonself.detect.spec import Spec
+from nonself.detect.view import View
+
+OPEN = "open_conn"
+"""The log that tells of a connection again and again while it lasts: its durations are not added up."""
+MOST = 1 << 46
+_EACH = MOST >> 3
+SECOND = 1_000_000.0
+SPREAD = float(np.log(2.0))
+"""Least spread of durations, on a log scale: twice as long is no news, however regular a place is."""
+DOF = 4.0
+_HELD: dict[str, pl.DataType] = {"day": pl.Date(), "y": pl.String(), "x": pl.String(), "longest": pl.Int64(), "total": pl.Int64()}
+_KEYS = ["day", "y", "x"]
+_ROW_BYTES = 2 * (keys.MAX_BYTES + 16) + 32
+
+
+class LongConn:
+    """How far out in the upper tail lies the time a pair was connected in a day, held against all pairs and against what is usual for this
+    pair, for its machine, for its destination and for its service; the most forgiving of them decides.
+
+    Formula: score = -log2 P(T >= (u - c) / s), T Student's t with 4 degrees of freedom; u = ln(1 + d / 1 s), d the longer of the longest
+    connection (open ones too) and the sum of all ended ones of the day; s = 1.4826 MAD of all pairs' u, at least ln 2; c = the largest of
+    the median of all pairs' u and of the means of u over the other pairs of this machine, this destination, this service (the last name of
+    X), and over the other days of this pair, each mean shrunk to the median by one pseudo-observation.
+    Unit: bits; 0 where no other pair and no other day is known.
+    Reference: Huber & Ronchetti 2009, "Robust Statistics", 5.1 (median and MAD); Lange, Little & Taylor 1989 (t tails).
+    Cost: one pass over the self's rows (day, y, x), two sorts.
+    Reasons: surprise among all pairs; what machine, destination and service take back; what the pair's own days take back.
+    """
+
+    __slots__ = ("attack", "bytes_per_entity", "classes", "columns", "name", "spec", "title")
+
+    def __init__(self, spec: Spec) -> None:
+        self.spec = spec
+        self.name, self.title, self.attack, self.columns = spec.name, spec.title, spec.attack, tuple(sorted({*spec.columns, "channel"}))
+        self.classes = spec.classes
+        self.bytes_per_entity = pairs.X_PER_DAY * _ROW_BYTES
+
+    def learn(self, events: Events | View) -> Delta:
+        """Columns day, y, x, longest and total (microseconds)."""
+        chosen = self._chosen(events, evidence=False)
+        return _delta(chosen, self.spec, _grouped(chosen)) if chosen else self.merge([])
+
+    def merge(self, deltas: list[Delta]) -> Delta:
+        """The longest kept, totals added up; at most `X_PER_DAY` x per y and day."""
+        parts = [delta.select(*_HELD) for delta in deltas if delta.height]
+        if not parts:
+            return pl.DataFrame(schema=_HELD)
+        longest, total = pl.col("longest").max(), pl.col("total").sum().clip(0, MOST)
+        return pairs.bounded(pl.concat(parts).group_by(_KEYS).agg(longest, total).select(*_HELD).sort(_KEYS))
+
+    def score(self, events: Events | View, self_: Delta, *, included: bool = False) -> Scores:
+        """One row per pair (y, x) and day. What the self already holds of a pair's day belongs to that day, not to its history."""
+        chosen = self._chosen(events)
+        if chosen is None:
+            return pl.DataFrame(schema=_SCORES)
+        groups = _grouped(chosen)
+        told = rows.windows(chosen, self.spec, groups)
+        own = pl.DataFrame({**{name: told[name] for name in _KEYS}, **_durations(chosen, self.spec, groups)})
+        odd = _odd(own, self_, included=included)
+        what = told.with_columns(odd["value"]).select(rows.phrase(self.spec, amounts.column("value", self.spec.unit))).to_series()
+        columns = {c.name: c for c in told.get_columns()} | {"_" + c.name: c for c in odd.get_columns()}
+        columns |= {"score": odd["score"], "_what": what}
+        return pl.DataFrame({name: columns[name] for name in _SCORES})[rows.by_start(chosen, groups)]
+
+    def _chosen(self, events: Events | View, *, evidence: bool = True) -> rows.Chosen | None:
+        return rows.chosen(events, self.spec, evidence=evidence)
+
+    def explain(self, scores: Scores) -> list[tuple[Reason, ...]]:
+        """Per row: surprise among all pairs, then what is usual near it. Bits add up to the score."""
+        return [self._reasons(row) for row in scores.select(*_READ).iter_rows(named=True)]
+
+    def _reasons(self, row: Mapping[str, Any]) -> tuple[Reason, ...]:
+        spec, unit = self.spec, self.spec.unit
+        usual, near = amounts.text(row["_usual"], unit), amounts.text(row["_near"], unit)
+        among = Reason(
+            feature=f"{spec.thing} among {spec.peers}",
+            seen=row["_what"],
+            normal=f"usually {usual} (median of {row['_n']:,} days of other pairs)" if row["_n"] else "no other pair yet",
+            bits=row["_bits_all"],
+        )
+        around = Reason(
+            feature=f"{spec.thing} for this {spec.peer}, destination or service",
+            seen=amounts.text(row["_value"], unit),
+            normal=f"at most about {near} is usual for one of them",
+            bits=row["_bits_near"] - row["_bits_all"],
+        )
+        own = amounts.text(row["_own"], unit)
+        before = f"usually {own} over {row['_days']:,} other days" if row["_days"] else "no other day of this pair is known"
+        mine = Reason(
+            feature=f"{spec.thing} of this pair",
+            seen=amounts.text(row["_value"], unit),
+            normal=before,
+            bits=row["score"] - row["_bits_near"],
+        )
+        return (among, around, mine)
+
+    def example(self) -> Example:
+        """Normal and odd events from the content table."""
+        return example.build(self.spec)
+
+
+_PRIVATE: dict[str, pl.DataType] = {
+    "_bits_all": pl.Float64(),
+    "_bits_near": pl.Float64(),
+    "_value": pl.Int64(),
+    "_usual": pl.Float64(),
+    "_near": pl.Float64(),
+    "_own": pl.Float64(),
+    "_n": pl.Int64(),
+    "_days": pl.Int64(),
+    "_what": pl.String(),
+}
+_SCORES = {**SCORES, **_PRIVATE}
+_READ = ("score", *_PRIVATE)
+
+
+def _grouped(chosen: rows.Chosen) -> rows.Groups:
+    return rows.grouped(chosen.day, chosen.part(chosen.y), chosen.part(chosen.x))
+
+
+def _durations(chosen: rows.Chosen, spec: Spec, groups: rows.Groups) -> dict[str, Ints]:
+    """Per group the longest connection, and the sum of the ended ones."""
+    said = chosen.view.frame.select(spec.value, "channel")[chosen.at]
+    each = np.clip(said[spec.value].cast(pl.Int64).fill_null(0).to_numpy(), 0, _EACH)
+    ended = np.where((said["channel"] == OPEN).fill_null(False).to_numpy(), 0, each)
+    longest = np.maximum.reduceat(each[groups.order], groups.starts)
+    # In floats first: what could overflow is far beyond the cap.
+    total = np.add.reduceat(ended[groups.order].astype(np.float64), groups.starts)
+    exact = np.add.reduceat(ended[groups.order], groups.starts)
+    return {"longest": longest, "total": np.where(total < MOST, exact, MOST)}
+
+
+def _delta(chosen: rows.Chosen, spec: Spec, groups: rows.Groups) -> Delta:
+    named = rows.named_keys(chosen, spec, groups.first)
+    return pairs.bounded(pl.DataFrame({**{name: named[name] for name in _KEYS}, **_durations(chosen, spec, groups)}))
+
+
+def _odd(own: pl.DataFrame, known: Delta, *, included: bool) -> pl.DataFrame:
+    """Row for row of `own`: score and the private columns without the underscore."""
+    y, x = (numbered(known[name], own[name]) for name in ("y", "x"))
+    service = numbered(_service(known["x"]), _service(own["x"]))
+    pair = _pairs(y, x)
+    level, held = _level(known), _row_of(known, own, *pair)
+    value = _current(own, known, held, included=included)
+    centre, spread = _middle(level)
+    n_pair, s_pair = _sums(*pair, level)
+    n_own, s_own = n_pair - (held >= 0), s_pair - np.append(level, 0.0)[held]
+    near = np.full(value.size, centre)
+    for group in (y, x, service):
+        n, s = _sums(group[0], group[1], level)
+        near = np.maximum(near, (s - s_pair + centre) / (n - n_pair + 1.0))
+    near_or_own = np.maximum(near, (s_own + centre) / (n_own + 1.0))
+    others = known.height - n_pair
+    bits = [np.where(others + n_own > 0, _tail(value, usual, spread), 0.0) for usual in (np.full(value.size, centre), near, near_or_own)]
+    columns = {
+        "score": bits[2], "bits_all": bits[0], "bits_near": bits[1], "value": value,
+        "usual": np.full(value.size, np.expm1(centre) * SECOND), "near": np.expm1(near) * SECOND,
+        "own": np.expm1(s_own / np.maximum(n_own, 1.0)) * SECOND, "n": others.astype(np.int64), "days": n_own.astype(np.int64),
+    }  # fmt: skip
+    return pl.DataFrame(columns)
+
+
+def _tail(value: Ints, usual: Floats, spread: float) -> Floats:
+    return tails.student_bits((np.log1p(value / SECOND) - usual) / spread, np.full(value.size, DOF))
+
+
+def _pairs(y: list[Ints], x: list[Ints]) -> tuple[Ints, Ints]:
+    """Each row's y and x as one number, of the known and of the asked."""
+    wide = 1 + max(int(part.max(initial=0)) for part in x)
+    return y[0] * wide + x[0], y[1] * wide + x[1]
+
+
+def _service(x: pl.Series) -> pl.Series:
+    return x.str.split(keys.SEPARATOR).list.last().alias("service")
+
+
+def _amount(table: pl.DataFrame) -> Ints:
+    return np.asarray(np.maximum(table["longest"].to_numpy(), table["total"].to_numpy()), dtype=np.int64)
+
+
+def _current(own: pl.DataFrame, known: Delta, held: Ints, *, included: bool) -> Ints:
+    """What each pair's day amounts to, with what the self holds of it."""
+    longest, total = own["longest"].to_numpy(), own["total"].to_numpy()
+    longer, more = (np.append(known[name].to_numpy(), 0)[held] for name in ("longest", "total"))
+    total = np.maximum(total, more) if included else np.minimum(total + more, MOST)
+    return np.asarray(np.maximum(np.maximum(longest, longer), total), dtype=np.int64)
+
+
+def _level(table: pl.DataFrame) -> Floats:
+    return np.asarray(np.log1p(_amount(table) / SECOND), dtype=np.float64)
+
+
+def _middle(level: Floats) -> tuple[float, float]:
+    """Median and spread of all levels; (0, `SPREAD`) of none."""
+    if not level.size:
+        return 0.0, SPREAD
+    centre = float(np.median(level))
+    return centre, max(1.4826 * float(np.median(np.abs(level - centre))), SPREAD)
+
+
+def _sums(group: Ints, asked: Ints, level: Floats) -> tuple[Floats, Floats]:
+    """Number and sum of the levels of each asked group."""
+    names, codes = np.unique(group, return_inverse=True)
+    at = found(names, asked)
+    n, s = np.append(np.bincount(codes, minlength=names.size), 0), np.append(np.bincount(codes, level, names.size), 0.0)
+    return n[at].astype(np.float64), s[at]
+
+
+def _row_of(known: pl.DataFrame, own: pl.DataFrame, pair: Ints, own_pair: Ints) -> Ints:
+    """The row of `known` that holds each row's pair and day, -1 for none."""
+    days, own_days = (table["day"].cast(pl.Int32).to_numpy().astype(np.int64) for table in (known, own))
+    _, first = np.unique(np.append(pair, own_pair), return_inverse=True)
+    key = first * 2**23 + np.append(days, own_days) + 2**22
+    order = np.argsort(key[: pair.size])
+    return np.asarray(np.append(order, -1)[found(key[: pair.size][order], key[pair.size :])], dtype=np.int64)
