@@ -1,0 +1,121 @@
+"""A Gaussian over normal scores: how far a row is from the middle, feature by feature and against how features go together.
+
+Each feature becomes its normal score: z = Phi^-1(mid-rank among training values) (van der Waerden), so that every feature is standard
+normal whatever it measures, a rare flag counts by its rarity, and no training value, however wild, can carry the fit away. The score is
+ln(1 + d2), d2 being the squared Mahalanobis distance of the scores.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from nonself.baseline.codes import Floats, Ints
+
+KNOTS, SHRINK, TRIM, BEYOND = 64, 0.8, 0.05, 0.5
+_NORMAL_IQR = 1.349
+_LEAST = 1e-30
+_FEW = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Gauss:
+    """Arrays by feature, and what the scores of training rows were like.
+
+    centre, spread   median; interquartile range / 1.349, or where that is 0 the median of the distances from the median that are not 0
+    values, scores   (features, KNOTS): values in rising order, filled up with the largest, and their normal scores
+    edge             the score of what is outside the training range, apart from how far
+    mean, precision  mean of training scores; inverse of their covariance, shrunk
+    """
+
+    centre: Floats
+    spread: Floats
+    values: Floats
+    scores: Floats
+    edge: Floats
+    mean: Floats
+    precision: Floats
+
+    @classmethod
+    def fit(cls, rows: Floats) -> Gauss:
+        """Fitted on finite rows of shape (n, features), the moments twice: the second time without the 5 % farthest of the first.
+
+        Variances of less than 1 (constant features, flags) count as 1, since dividing by them would count rarity twice; covariances are
+        multiplied by 0.2.
+        """
+        from scipy.special import ndtri  # here, since scoring does without
+
+        low, centre, high = np.percentile(rows, [25.0, 50.0, 75.0], axis=0)
+        spread = np.maximum((high - low) / _NORMAL_IQR, 0.0)
+        for column in np.flatnonzero(spread == 0.0):
+            apart = np.abs(rows[:, column] - centre[column])
+            apart = apart[apart > 0.0]
+            spread[column] = np.median(apart) if len(apart) else 1.0
+        edge = -float(ndtri(0.5 / len(rows)))
+        places = _places(len(rows), edge)
+        values, ranks = (np.array(knots) for knots in zip(*(_knots(column, places) for column in rows.T), strict=True))
+        none = np.zeros((0, 0))
+        blank = cls(centre, np.maximum(spread, _LEAST), values, ndtri(ranks), np.array(edge), np.zeros(rows.shape[1]), none)
+        scores = blank.normal_scores(rows)
+        first = blank._with_moments(scores)
+        far = first.distances(rows)
+        return blank._with_moments(scores[far <= np.quantile(far, 1.0 - TRIM)])
+
+    def _with_moments(self, scores: Floats) -> Gauss:
+        mean = scores.mean(axis=0)
+        away = scores - mean
+        covariance = away.T @ away / max(len(scores) - 1, 1)
+        shrunk = (1.0 - SHRINK) * covariance
+        np.fill_diagonal(shrunk, np.maximum(np.diag(covariance), 1.0))
+        return Gauss(self.centre, self.spread, self.values, self.scores, self.edge, mean, np.linalg.inv(shrunk))
+
+    def normal_scores(self, rows: Floats) -> Floats:
+        """z of each value, linear between knots. Outside the training range: edge + asinh(how far outside / spread) / 2, with its sign."""
+        if len(rows) <= _FEW:
+            z = self._at_once(rows)
+        else:
+            z = np.empty(rows.shape[::-1])
+            for out, column, values, scores in zip(z, np.ascontiguousarray(rows.T), self.values, self.scores, strict=True):
+                out[:] = np.interp(column, values, scores)
+            z = z.T
+        low, high = self.values[:, 0], self.values[:, -1]
+        outside = (rows < low) | (rows > high)
+        if outside.any():
+            row, column = np.nonzero(outside)
+            beyond = rows[row, column] - np.clip(rows[row, column], low[column], high[column])
+            z[row, column] = np.sign(beyond) * (self.edge + BEYOND * np.arcsinh(np.abs(beyond) / self.spread[column]))
+        return z
+
+    def _at_once(self, rows: Floats) -> Floats:
+        """np.interp for all features together: for a row or two one comparison with all knots is faster than a search per feature."""
+        at = (self.values <= rows[:, :, None]).sum(axis=2)
+        at = np.minimum(np.maximum(at - 1, 0), KNOTS - 2) + np.arange(0, self.values.size, KNOTS)
+        start, score = self.values.ravel(), self.scores.ravel()
+        rise, width = score[at + 1] - score[at], start[at + 1] - start[at]
+        return np.asarray(np.where(width > 0.0, rise / np.maximum(width, _LEAST) * (rows - start[at]), 0.0) + score[at])
+
+    def distances(self, rows: Floats) -> Floats:
+        """ln(1 + d2) of each row."""
+        return np.asarray(np.log1p(np.maximum(self.shares(rows).sum(axis=1), 0.0)))
+
+    def shares(self, rows: Floats) -> Floats:
+        """Each feature's part of d2, shape (rows, features): z_i (precision z)_i. A part may be negative; they add up to d2."""
+        away = self.normal_scores(rows) - self.mean
+        return np.asarray(away * (away @ self.precision))
+
+
+def _places(n: int, edge: float) -> Ints:
+    """Row numbers in rising order at equal steps of the normal score, so that tails are as finely known as the middle."""
+    from scipy.special import ndtr
+
+    return np.asarray(np.round(ndtr(np.linspace(-edge, edge, KNOTS)) * n - 0.5).clip(0, n - 1), dtype=np.int64)
+
+
+def _knots(column: Floats, places: Ints) -> tuple[Floats, Floats]:
+    """The column's values at these places and their mid-ranks, filled up to `KNOTS` with the largest."""
+    ordered = np.sort(column)
+    values = np.unique(ordered[places])
+    values = np.pad(values, (0, KNOTS - len(values)), mode="edge")
+    below, upto = np.searchsorted(ordered, values, "left"), np.searchsorted(ordered, values, "right")
+    return values, (below + upto) / (2.0 * len(ordered))
