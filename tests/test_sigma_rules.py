@@ -260,7 +260,7 @@ def test_hostile_records_harm_nothing_beside_them() -> None:
     ]
     rows += [{**SYSMON, "channel": None}, {**SYSMON, "op": "9" * 100_000, "ext": {"Image": "evil"}}]
     hits = rules.match(frame(*rows))
-    assert {uid for uids in hits["events"] for uid in uids} == {f"{5:024x}", f"{10:024x}"}
+    assert {uid for uids in hits["events"] for uid in uids} == {f"{5:024x}", f"{7:024x}", f"{10:024x}"}
 
 
 def test_plans_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

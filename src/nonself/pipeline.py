@@ -6,7 +6,7 @@ anywhere and run again, it ends in the same incidents.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
@@ -26,7 +26,7 @@ from nonself.core.incident import Incident
 from nonself.core.scores import Delta, Scores
 from nonself.core.stats import Stats
 from nonself.correlate import incidents as correlate
-from nonself.detect import alerts, detectors, views
+from nonself.detect import alerts, detectors, intel, views
 from nonself.detect.contract import Detector
 from nonself.detect.sigma import Ruleset, hits
 from nonself.detect.view import View
@@ -34,6 +34,8 @@ from nonself.ledger import DEAD, Batch, Conclusion, Ledger, Offset
 from nonself.sources.contract import Chunk, Input, Limits, Source
 
 SIGMA = "sigma"
+INTEL = "intel"
+"""Hits of indicators."""
 ALERTS = "alerts"
 """Hits of other tools' rules."""
 CORRELATION = "sigma-correlation"
@@ -120,17 +122,18 @@ def ingest(
     committed and stay pending. A later `scan` concludes them as if it had read them itself."""
     limits = limits_of(config)
     own = sources.own(map(Path, config.sources.maps))
-    places = Places(config.enrich.country, config.enrich.asn)
+    with stats.stage("load intel"):
+        known = _Known(ruleset, Places(config.enrich.country, config.enrich.asn), intel.load([Path(name) for name in config.intel.lists]))
     pack = _Pack()
     for reading, chunk in _chunks(sources.discover(paths, limits), ledger, limits, stats, own):
         pack.add(reading, chunk)
         stats.met(reading.source, chunk, done=reading.done, size=reading.input.size)
         tick(stats)
         if pack.records >= config.batch.records or pack.bytes >= config.batch.bytes:
-            _commit(pack, ledger, ruleset, places, stats)
+            _commit(pack, ledger, known, stats)
             pack = _Pack()
     if pack.offsets:
-        _commit(pack, ledger, ruleset, places, stats)
+        _commit(pack, ledger, known, stats)
 
 
 def limits_of(config: Config) -> Limits:
@@ -174,15 +177,24 @@ def _dead_frame(content: str, chunk: Chunk) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=DEAD, orient="row")
 
 
-def _commit(pack: _Pack, ledger: Ledger, ruleset: Ruleset, places: Places, stats: Stats) -> None:
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What every batch meets: rules, where addresses are, and indicators."""
+
+    ruleset: Ruleset
+    places: Places
+    intel: intel.Intel
+
+
+def _commit(pack: _Pack, ledger: Ledger, known: _Known, stats: Stats) -> None:
     with stats.stage("enrich"):
-        events = places.fill(frames.concat(pack.events))
+        events = known.places.fill(frames.concat(pack.events))
     with stats.stage("rules"):
-        matched, inputs = ruleset.observe(events)
-        others = alerts.learn(events)
+        matched, inputs = known.ruleset.observe(events)
+        found = {SIGMA: matched, CORRELATION: inputs, ALERTS: alerts.learn(events), INTEL: known.intel.match(events)}
     dead = pl.concat(pack.dead) if pack.dead else pl.DataFrame(schema=DEAD)
     with stats.stage("commit"):
-        ledger.commit(Batch(list(pack.offsets.values()), events, {SIGMA: matched, CORRELATION: inputs, ALERTS: others}, dead))
+        ledger.commit(Batch(list(pack.offsets.values()), events, found, dead))
 
 
 def _conclude(ledger: Ledger, ruleset: Ruleset, config: Config, stats: Stats) -> None:
@@ -191,7 +203,8 @@ def _conclude(ledger: Ledger, ruleset: Ruleset, config: Config, stats: Stats) ->
     with stats.stage("rules"):
         deltas[CORRELATED] = _correlated(ledger, ruleset)
         made += _rule_findings(ledger, ruleset, deltas[CORRELATED], config)
-        made += _alert_findings(ledger, config)
+        made += _hit_findings(ledger, ALERTS, alerts.rules, "alert", config)
+        made += _hit_findings(ledger, INTEL, intel.Intel.rules, "intel", config)
     with stats.stage("correlate"):
         known = {finding.id: finding for finding in made} | {finding.id: finding for finding in ledger.findings()}
         found = correlate(known.values(), window=timedelta(minutes=config.correlate.window_minutes), hub=config.correlate.hub)
@@ -302,11 +315,13 @@ def _rule_findings(ledger: Ledger, ruleset: Ruleset, correlated: Delta, config: 
     return rule_calibration.findings(new, known, by_id, _read_so_far(ledger), min_bits=config.calibrate.rule_min_bits)
 
 
-def _alert_findings(ledger: Ledger, config: Config) -> list[Finding]:
-    """Findings of what other tools found, calibrated by how often each of their rules fires here."""
-    new, known = hits.merge(ledger.deltas(ALERTS, pending=True)), hits.merge(ledger.deltas(ALERTS))
+def _hit_findings(
+    ledger: Ledger, name: str, rules: Callable[[Delta], Mapping[str, alerts.Alert]], kind: str, config: Config
+) -> list[Finding]:
+    """Findings of hits that tell their own rules (other tools' alerts, indicators), calibrated by how often each rule fires here."""
+    new, known = hits.merge(ledger.deltas(name, pending=True)), hits.merge(ledger.deltas(name))
     floor = config.calibrate.rule_min_bits
-    return rule_calibration.findings(new, known, alerts.rules(known), _read_so_far(ledger), min_bits=floor, kind="alert")
+    return rule_calibration.findings(new, known, rules(known), _read_so_far(ledger), min_bits=floor, kind=kind)
 
 
 def _read_so_far(ledger: Ledger) -> int:

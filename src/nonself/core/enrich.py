@@ -91,6 +91,12 @@ def _registered(text: str) -> str | None:
 
 
 @lru_cache(maxsize=1)
+def public_suffixes() -> frozenset[str]:
+    """Names under which anybody may register: com, co.uk."""
+    return frozenset(_suffixes().tlds)
+
+
+@lru_cache(maxsize=1)
 def _suffixes() -> TLDExtract:
     """The public suffix list that comes with the package: read once (30 ms), never fetched, nothing written."""
     from tldextract import TLDExtract

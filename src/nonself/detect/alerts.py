@@ -50,7 +50,7 @@ def learn(events: Events) -> Delta:
     found = found.sort("time", "uid", nulls_last=True).with_row_index("row")
     name = pl.concat_str(pl.col("source"), pl.lit(SEPARATOR), pl.col("rule").str.slice(0, MAX_RULE))
     rows = found.select(
-        "row", "time", "uid", "class_uid", name.alias("rule"), _about().alias("entity"), pl.col("time").dt.truncate("1h").alias("hour"),
+        "row", "time", "uid", "class_uid", name.alias("rule"), about().alias("entity"), pl.col("time").dt.truncate("1h").alias("hour"),
         pl.concat_list(_told(shown, column) for shown, column in _TOLD.items()).list.drop_nulls().alias("matched"),
     )  # fmt: skip
     grouped = rows.join(_touched(found), on="row", how="left").group_by(hits.KEY).agg(
@@ -87,7 +87,8 @@ def _attack(names: Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     return techniques, attack.in_order([*words, *known])
 
 
-def _about() -> pl.Expr:
+def about() -> pl.Expr:
+    """The entity an alert is about, by event columns."""
     source, target = entity("src_ip"), entity("dst_ip")
     own = [pl.when(end.str.contains(_PRIVATE)).then(end) for end in (source, target)]
     others = (source, target, entity("user"), entity("resource"), entity("cred"))

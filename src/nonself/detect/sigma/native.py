@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from operator import attrgetter
 from typing import Any
@@ -14,6 +15,9 @@ from nonself.core.events import Events
 from nonself.detect.sigma.values import Value, canonical
 
 _FAULTS = (msgspec.MsgspecError, RecursionError)
+_TOLERANT = json.JSONDecoder(strict=False, parse_constant=lambda _: None)
+_BITS = frozenset({"Keywords"})
+"""Fields that Windows writes in hexadecimal and some shippers as a signed number."""
 Fields = Any
 """A decoded record: an object with one attribute a wanted member, `msgspec.UNSET` where the record lacks it."""
 
@@ -40,6 +44,13 @@ class Extractor:
         try:
             return self._struct() if text is None else self._decode(_squeezed(text)) if self._squeeze else self._decode(text)
         except _FAULTS:
+            return self._tolerant(text or "")
+
+    def _tolerant(self, text: str) -> Fields:
+        """A record that holds what strict JSON does not (1e999, NaN, a control character): whoever writes one must not hide the rest."""
+        try:
+            return msgspec.convert(_clean(_TOLERANT.decode(text)), self._struct)
+        except (*_FAULTS, ValueError):
             return self._struct()
 
     def column(self, records: Sequence[Fields], name: str) -> list[Value]:
@@ -51,6 +62,8 @@ class Extractor:
             ]
         if set(map(type, values)) <= {str}:
             return values
+        if name in _BITS:
+            values = [hex(value & 0xFFFF_FFFF_FFFF_FFFF) if type(value) is int else value for value in values]
         return [None if value is msgspec.UNSET else value if type(value) is str else canonical(value) for value in values]
 
     def has(self, record: Fields, name: str) -> bool:
@@ -64,6 +77,15 @@ class Extractor:
         for key in path:
             value = _member(value, key)
         return value if path else msgspec.UNSET
+
+
+def _clean(value: Any) -> Any:
+    """A JSON value with U+FFFD for lone surrogates, which nothing can search."""
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, dict):
+        return {_clean(key): _clean(item) for key, item in value.items()}
+    return [_clean(item) for item in value] if isinstance(value, list) else value
 
 
 def _member(value: Any, key: str) -> Any:
