@@ -13,6 +13,9 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).resolve().parent))  # the tests load this file by its path
+import docs_sources
+
 from nonself import cli
 from nonself.serve import tables
 
@@ -68,7 +71,8 @@ def rules() -> str:
 
 PARTS: dict[str, Callable[[], str]] = {
     "schema": lambda: table(tables.schema()),
-    "sources": lambda: table(tables.sources()),
+    "sources": lambda: table(docs_sources.table()) + "\n" + docs_sources.classes(),
+    "source-columns": docs_sources.columns,
     "detectors": lambda: table(tables.detectors()),
     "commands": commands,
     "configuration": configuration,

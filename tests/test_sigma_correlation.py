@@ -19,7 +19,7 @@ from nonself.detect.sigma import HITS, Ruleset
 from nonself.detect.sigma.reading import compile_files
 
 SETTINGS = settings(
-    max_examples=int(os.environ.get("NONSELF_CORRELATION_EXAMPLES", "40")),
+    max_examples=int(os.environ.get("NONSELF_CORRELATION_EXAMPLES", "20")),
     deadline=None,
     derandomize=True,
     suppress_health_check=list(HealthCheck),

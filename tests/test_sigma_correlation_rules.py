@@ -327,3 +327,23 @@ def test_a_scan_in_steps_correlates_across_them(tmp_path: Path) -> None:
         at_once = [(f.n_events, f.detector, f.entity) for f in ledger.findings() if f.detector.startswith("sigma:")]
     assert told_ == [[], [(3, "sigma:k", "host:hostann")], [(3, "sigma:k", "host:hostann")]]
     assert at_once == told_[-1]
+
+
+def test_events_of_a_chain_count_from_the_moment_they_were_found() -> None:
+    """The inner rule groups by nothing, the outer by user: each event of an inner hit stands for its own user, once the hit is seen."""
+    inner = correlation("k", "event_count", "a", **COUNT)
+    rules = ruleset(inner, correlation("o", "temporal_ordered", ["k", "b"], group_by=["user"], timespan="5s"))
+    tries = [at(0, "a", user="u1"), at(8, "a", user="u2")]
+    assert spans(told(rules, [*tries, at(12, "b", user="u1")])) == [(0, 12, 2)], "found at 8, although tried at 0"
+    assert spans(told(rules, [*tries, at(12, "b", user="u2")])) == [(8, 12, 2)]
+    assert told(rules, [*tries, at(4, "b", user="u1")]).height == 0, "nothing was found yet"
+    assert told(rules, [*tries, at(14, "b", user="u1")]).height == 0, "too late"
+    assert told(rules, [*tries, at(12, "b", user="u3")]).height == 0
+
+
+def test_event_count_over_a_correlation_counts_its_hits() -> None:
+    rules = ruleset(
+        correlation("k", "event_count", "a", timespan="2s", **COUNT), correlation("o", "event_count", "k", timespan="1h", **COUNT)
+    )
+    assert told(rules, [at(n, "a") for n in range(10)]).height == 0, "one hit"
+    assert spans(told(rules, [at(n, "a") for n in (0, 1, 20, 21)])) == [(0, 21, 4)]

@@ -10,7 +10,7 @@ import pytest
 
 from nonself.detect.sigma.correlation_windows import Windows, quantile
 
-CASES = 400
+CASES = 200
 
 
 def _cases() -> Iterator[tuple[np.random.Generator, np.ndarray, np.ndarray, int]]:

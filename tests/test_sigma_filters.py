@@ -131,7 +131,7 @@ def test_it_does_not_matter_which_file_comes_first() -> None:
         assert hit(Ruleset(compile_files([(f"{number}.yml", part) for number, part in enumerate(order)])))["id-a"] == [1, 2]
 
 
-@settings(SETTINGS, max_examples=40)
+@settings(SETTINGS, max_examples=15)
 @given(rules, rules, events_)
 def test_a_filter_is_an_and(rule: Record, filtering: Record, events: list[Record]) -> None:
     """Filtered hits are those that the rule and the filter's condition, as a rule of its own, both hit."""

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nonself import __version__
+from nonself import __version__, cli_sources
 from nonself.core.errors import NonselfError, UsageError
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def parser() -> argparse.ArgumentParser:
     _state(scan)
     scan.add_argument("--rules", action="append", type=Path, metavar="DIR", help="Sigma rules, a file or tree; repeatable")
     scan.add_argument("--no-builtin-rules", action="store_true", help="leave nonself's own rules out")
-    _extra(scan)
+    cli_sources.extra(scan)
     _output(scan)
     scan.add_argument("--html", type=Path, metavar="FILE", help="also write a self-contained HTML report")
     scan.add_argument("--stats", type=Path, metavar="FILE", help="also write what was read and what it cost, as JSON")
@@ -71,8 +71,9 @@ def parser() -> argparse.ArgumentParser:
     _output(explain)
     schema = _command(commands, "schema", _tables("schema"), "print the event schema")
     schema.add_argument("--json", action="store_true", help="as JSON lines")
-    for name, doc in (("sources", "print what can be read"), ("detectors", "print the behaviour detectors")):
-        _command(commands, name, _tables(name), doc).add_argument("--json", action="store_true", help="as JSON lines")
+    cli_sources.add(commands, "sources", _tables("sources"), "print what can be read, or draft a mapping for what can't")
+    behaviour = _command(commands, "detectors", _tables("detectors"), "print the behaviour detectors")
+    behaviour.add_argument("--json", action="store_true", help="as JSON lines")
     config = _command(commands, "config", _config, "print the configuration in force")
     _config_flag(config)
     demo = _command(commands, "demo", _demo, "make the logs of a small company, scan them, show what was hidden in them")
@@ -80,9 +81,23 @@ def parser() -> argparse.ArgumentParser:
     demo.add_argument("--seed", type=int, default=7, help="seed of the company (default: 7)")
     _rules(commands)
     bench = _command(commands, "bench", _bench, "measure speed and memory on data given")
-    bench.add_argument("track", choices=("scan", "rules"), help="what to measure")
+    bench.add_argument("track", choices=("scan", "rules", "sources", "tabular", "beacons"), help="what to measure")
     bench.add_argument("paths", nargs="*", type=Path, metavar="PATH", help="data to measure on")
     bench.add_argument("--events", action="append", type=Path, default=[], metavar="PATH", help="data to measure on, too")
+    bench.add_argument(
+        "--data",
+        nargs="+",
+        action="extend",
+        dest="events",
+        type=Path,
+        metavar="PATH",
+        help="tabular: .npz or .csv with labels; beacons: the data folder",
+    )
+    bench.add_argument("--seeds", type=int, default=10, metavar="N", help="tabular: figures are means over so many seeds (default: 10)")
+    bench.add_argument(
+        "--source", action="append", default=[], metavar="NAME", help="sources: this made-up log only, without PATH; repeatable"
+    )
+    bench.add_argument("--rows", type=int, default=200_000, metavar="N", help="sources: rows of each made-up log (default: 200000)")
     bench.add_argument("--rules", action="append", type=Path, metavar="DIR", help="Sigma rules")
     bench.add_argument("--repeat", type=int, default=3, metavar="N", help="runs, each in a fresh process; the first is cold (default: 3)")
     bench.add_argument("--json", action="store_true", help="as JSON")
@@ -124,13 +139,13 @@ def _lake(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     _state(ingest)
     ingest.add_argument("--rules", action="append", type=Path, metavar="DIR", help="Sigma rules, as for the scan to come; repeatable")
     ingest.add_argument("--no-builtin-rules", action="store_true", help="leave nonself's own rules out")
-    _extra(ingest)
+    cli_sources.extra(ingest)
     ingest.add_argument("--json", action="store_true", help="what was read, as JSON")
     ingest.add_argument("--quiet", action="store_true", help="no progress on stderr")
     ocsf = _command(commands, "ocsf", _run_ocsf, "write events as OCSF 1.8 JSON lines, from logs or from the lake")
     ocsf.add_argument("paths", nargs="*", type=Path, metavar="PATH", help="logs to read on the fly (default: the lake of --state)")
     _state(ocsf)
-    _maps(ocsf)
+    cli_sources.maps(ocsf)
     ocsf.add_argument("--where", metavar="SQL", help='only events for which this holds, such as "class_uid = 3002 AND status_id = 2"')
     ocsf.add_argument("--since", metavar="TIME", help="only events from then on: a date or an ISO 8601 time, UTC where it names no zone")
     ocsf.add_argument("--until", metavar="TIME", help="only events before then")
@@ -165,15 +180,6 @@ def _config_flag(command: argparse.ArgumentParser) -> None:
 def _state(command: argparse.ArgumentParser) -> None:
     command.add_argument("--state", metavar="DIR", help="where what was learnt is kept; `:memory:` keeps nothing (default: your data home)")
     _config_flag(command)
-
-
-def _maps(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--map", action="append", type=Path, metavar="FILE", help="a mapping of your own, or a folder; repeatable")
-
-
-def _extra(command: argparse.ArgumentParser) -> None:
-    _maps(command)
-    command.add_argument("--intel", action="append", type=Path, metavar="FILE", help="a list of indicators to match; repeatable")
 
 
 def _output(command: argparse.ArgumentParser, of: str = "incidents", csv: str = "CSV that Timesketch loads") -> None:
@@ -302,8 +308,20 @@ def _bench(arguments: argparse.Namespace) -> int:
     paths = [*arguments.paths, *arguments.events]
     if arguments.repeat < 1:
         raise UsageError(expected="--repeat of at least 1", got=str(arguments.repeat))
+    if arguments.track == "sources":
+        from nonself.lab import bench_sources
+
+        return bench_sources.run(paths, arguments.source, rows=arguments.rows, as_json=arguments.json)
+    if arguments.track == "beacons":
+        from nonself.lab import bench_beacons
+
+        return bench_beacons.beacons(paths, as_json=arguments.json)
     if not paths:
         raise UsageError(expected="data to measure on", got="no path")
+    if arguments.track == "tabular":
+        from nonself.lab import bench_tabular
+
+        return bench_tabular.tabular(paths, seeds=arguments.seeds, as_json=arguments.json)
     if arguments.track == "rules":
         from nonself.lab import bench_rules
 

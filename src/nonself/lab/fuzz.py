@@ -25,8 +25,9 @@ BATCH = 256
 MOST = 1 << 16
 """Bytes of one mutant."""
 SLOW_MS_PER_KB = 100.0
+_SETTLED = 20
 _LIMITS = Limits(chunk_records=2_048, line_bytes=1 << 15, json_depth=50)  # small, so that small inputs reach them
-_KEPT, _FRESH = 64, 0.8  # mutants kept to mutate further, since faults come in pairs; share of mutants made of samples
+_FRESH = 0.8  # share of mutants made of the sample itself; the rest of earlier mutants, since faults come in pairs
 _TOKENS = (
     b'"', b"'", b"\\", b"\\u0000", b"\\ud800", b"\\x00", b"{", b"}", b"[", b"]", b"[" * 200, b'{"a":' * 60, b"<", b">", b"</Event>",
     b"&#0;", b"=", b"|", b",", b";", b":", b"\t", b"\r", b"\n", b"\n\n", b"\r\n", b"\0", b"\xff", b"\xc3", b"\xef\xbb\xbf",
@@ -57,21 +58,17 @@ class Mutator:
     def __init__(self, samples: Sequence[bytes], seed: int = 0) -> None:
         self.samples = list(samples)
         self.binary = not all(map(is_text, samples))
-        self._pool: list[bytes] = []
         self._rng = random.Random(seed)
 
     def batch(self) -> list[bytes]:
-        """The mutants of one read. Texts follow a sample as it is, so that the stream's kind and its header stand."""
+        """The mutants of one read, all of one sample. Texts follow that sample as it is, so that the stream's kind and header stand."""
+        sample = self._rng.choice(self.samples)
         if self.binary:
-            return [self.mutant()]
-        return [self._rng.choice(self.samples), *(self.mutant() for _ in range(BATCH))]
-
-    def mutant(self) -> bytes:
-        """One of the samples, or an earlier mutant, after one to six changes."""
-        fresh = not self._pool or self._rng.random() < _FRESH
-        made = self.mutate(self._rng.choice(self.samples if fresh else self._pool), self._rng)
-        if fresh:  # what has been changed twice is mostly noise
-            self._pool = [*self._pool[1 - _KEPT :], made]
+            return [self.mutate(sample, self._rng)]
+        made = [sample]
+        for _ in range(BATCH):
+            fresh = self._rng.random() < _FRESH
+            made.append(self.mutate(sample if fresh else self._rng.choice(made), self._rng))
         return made
 
     def mutate(self, data: bytes, rng: random.Random) -> bytes:
@@ -174,7 +171,7 @@ class BrokenError(AssertionError):
 
 @dataclass(slots=True)
 class Report:
-    """What was done to one source. Times are CPU-seconds of this process; growth is of the peak RSS, after the first hundred reads."""
+    """What was done to one source. Times are CPU-seconds of this process; growth is of the peak RSS, after the first `_SETTLED` reads."""
 
     source: str
     inputs: int = 0
@@ -244,7 +241,7 @@ def campaign(
         with Kept(artifacts, source.name, mutants):
             examine(source, joined(mutants), report)
         report.inputs += max(1, len(mutants) - 1)
-        settled = _peak() if report.reads == 100 else settled
+        settled = _peak() if report.reads == _SETTLED else settled
     report.cpu_seconds = time.process_time() - start
     report.rss_growth_mb = max(0, _peak() - settled) / 1_000 if settled else 0.0
     return report

@@ -26,7 +26,6 @@ from nonself.sources.nfdump import Nfdump
 from nonself.sources.ocsf import Ocsf
 from nonself.sources.ocsf_parquet import Parquet
 from nonself.sources.pcap import Pcap
-from nonself.sources.suricata import Suricata
 from nonself.sources.syslog import Syslog
 from nonself.sources.sysmon_linux import SysmonLinux
 from nonself.sources.vpc_flow import VpcFlow
@@ -50,7 +49,6 @@ SOURCES: tuple[Source, ...] = (
     WindowsJson(),
     WindowsXml(),
     Zeek(),
-    Suricata(),
     *json_kinds.sources(),
     Auditd(),
     Laurel(),

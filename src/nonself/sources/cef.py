@@ -28,7 +28,8 @@ _KEY = re.compile(r" ([A-Za-z0-9_.\[\]-]{1,128})=")
 _ESCAPE = re.compile(r"\\([\\=|nr])")
 _PLAIN = {"n": "\n", "r": "\r"}
 _DRIVE = re.compile(r"[A-Za-z]:\\[^\\]")
-_CUT = RecordError("cef-header", "expected CEF:0|vendor|product|version|id|name|severity|")
+# Not an exception: one that is raised again and again holds every frame it went through.
+_CUT = ("cef-header", "expected CEF:0|vendor|product|version|id|name|severity|")
 
 
 class Cef:
@@ -73,7 +74,7 @@ def _header(text: str) -> list[str]:
     """The six cells after the version, and the extension."""
     cells = text.split("|", 6)
     if len(cells) < 6:
-        raise _CUT
+        raise RecordError(*_CUT)
     if len(cells) == 6:  # neither extension nor the bar before it
         cells.append("")
     if "\\" not in text[: len(text) - len(cells[6])]:
@@ -82,7 +83,7 @@ def _header(text: str) -> list[str]:
     for _ in range(6):
         cell = _CELL.match(text, at)
         if cell is None:
-            raise _CUT
+            raise RecordError(*_CUT)
         found.append(unescape(cell[1]))
         at = cell.end()
     return [*found, text[at:]]

@@ -47,7 +47,10 @@ def read_as(text: pl.Series, patterns: pl.Series) -> pl.Series:
     for pattern in patterns.drop_nulls().unique(maintain_order=True).head(_PATTERNS).to_list():
         form = _strftime(pattern)
         if form is not None:
-            times = text.str.to_datetime(form, time_unit="us", strict=False).cast(pl.Datetime("us")).cast(pl.Int64)
+            try:
+                times = text.str.to_datetime(form, time_unit="us", strict=False).cast(pl.Datetime("us")).cast(pl.Int64)
+            except pl.exceptions.ComputeError:  # a pattern of known parts that tells no time, such as minutes without an hour
+                continue
             found = instants(times).zip_with((patterns == pattern).fill_null(False), found)
     return pl.select(pl.coalesce(found, read(text))).to_series()
 

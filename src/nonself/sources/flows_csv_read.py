@@ -84,12 +84,12 @@ class _Reading:
     dialect: Dialect
     names: dict[str, str] = field(default_factory=dict)
     ended: bool = False
-    frames: list[pl.DataFrame] = field(default_factory=list)
+    held: dict[tuple[tuple[str, str], ...], list[int]] = field(default_factory=dict)  # lines of the block by the fields they have
     dead: list[DeadLetter] = field(default_factory=list)
 
     def block(self, block: Block) -> Chunk:
         """The records of one block."""
-        self.frames, self.dead = [], list(block.dead)
+        self.held, self.dead = {}, list(block.dead)
         start = 0
         for at in [*_marks(block.lines, self.dialect), len(block.lines)]:
             if not self.ended:
@@ -99,12 +99,15 @@ class _Reading:
                 line = block.lines[at]
                 self.ended = self.dialect.header(line) is None
                 self.names = self.names if self.ended else _spelt(line, self.dialect.separator)
-        frame = events.concat(self.frames)
+        # Lines under like headers are read together: whoever writes the log could put a header before each, and a frame costs as much as
+        # a thousand lines.
+        frames = [self.flows(block, dict(names), numbers) for names, numbers in self.held.items()]
+        frame = frames[0] if len(frames) == 1 else events.concat(frames).sort("record")
         self.dead.sort(key=lambda letter: letter.record)
         return Chunk(frame, self.dead, records=frame.height + len(self.dead), bytes=block.bytes)
 
     def segment(self, block: Block, start: int, end: int) -> None:
-        """Records under one header. Blank lines mean nothing."""
+        """Hold the records under one header. Blank lines mean nothing."""
         numbers = [at for at in range(start, end) if block.lines[at].strip()]
         if not numbers:
             return
@@ -114,13 +117,16 @@ class _Reading:
             for at in numbers:
                 self.reject(block, at, "no-header", f"expected a line with the names of 1 to {_MOST} fields before it")
             return
-        frame = _mapped([block.lines[at] for at in numbers], self.names, self.dialect)
+        self.held.setdefault(tuple(self.names.items()), []).extend(numbers)
+
+    def flows(self, block: Block, names: dict[str, str], numbers: list[int]) -> events.Events:
+        """The flows in some lines of the block."""
+        frame = _mapped([block.lines[at] for at in numbers], names, self.dialect)
         frame = frame.with_columns(pl.Series(_LINE, numbers, dtype=pl.Int64))
         bad = frame[PROBLEM].is_not_null()
         for number, said in frame.filter(bad).select(_LINE, PROBLEM).iter_rows():
             self.reject(block, number, *said.split(": ", 1))
-        if bad.sum() < frame.height:
-            self.frames.append(_events(self.origin, block, frame.filter(~bad), self.dialect))
+        return _events(self.origin, block, frame.filter(~bad), self.dialect) if bad.sum() < frame.height else events.empty()
 
     def reject(self, block: Block, at: int, reason: str, detail: str) -> None:
         """One bad line of the block."""

@@ -7,7 +7,9 @@ its bytes alone. Measured on CloudTrail (1.3 KB a record, 40 fields): a third of
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import repeat
+from contextlib import suppress
+from itertools import chain, repeat
+from types import NoneType
 from typing import Any
 
 import msgspec
@@ -23,6 +25,7 @@ FAULTS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 Decoded = Any
 """A record as the chosen shape: None where it lacks a member."""
 _LIST = pl.List(pl.String)
+_ALIKE = {frozenset({int}): pl.Int64(), frozenset({bool}): pl.Boolean()}
 Names = tuple[str, ...]
 
 
@@ -95,7 +98,7 @@ def _ask(node: _Node, steps: Path) -> None:
     for at, step in enumerate(steps):
         node = node.members.setdefault(step.member, _Node())
         rest = steps[at + 1 :]
-        if step.key is not None or not rest or rest[0].member.isdigit():
+        if step.key is not None or not rest or rest[0].number is not None:
             node.whole = True
             return
 
@@ -127,8 +130,11 @@ class _Shape:
 
     def gather(self, records: list[Any], prefix: Names, values: Values) -> None:
         """Add the members of some records to `values`."""
-        for name, column in zip(self._members, zip(*map(astuple, records), strict=True), strict=True):
-            if not any(column) and column.count(None) == len(column):
+        # One flat list cut by strides: tuples that live on for a batch would be gone through by the garbage collector again and again.
+        flat, width, none = list(chain.from_iterable(map(astuple, records))), len(self._members), [None] * len(records)
+        for number, name in enumerate(self._members):
+            column = flat[number::width]
+            if column == none:
                 continue
             inner = self._inner.get(name)
             if inner is None:
@@ -143,7 +149,21 @@ def _column(found: Values, names: Names, last: Step, rest: Path) -> list[Any] | 
     values = found.of(names)
     if values is None or (last.key is None and not rest):
         return values
-    return [None if value is None else _walk(_items(value, last), rest) for value in values]
+    if last.key is None and all(step.key is None for step in rest):
+        return [value if value is None else _follow(value, rest) for value in values]
+    return [value if value is None else _walk(_items(value, last), rest) for value in values]
+
+
+def _follow(value: Any, steps: Path) -> Any:
+    """What plain members and numbers of items lead to."""
+    for step in steps:
+        if type(value) is dict:
+            value = value.get(step.member)
+        elif type(value) is list and step.number is not None:
+            value = value[step.number] if step.number < len(value) else None
+        else:
+            return None
+    return value
 
 
 def _walk(value: Any, steps: Path) -> Any:
@@ -154,9 +174,8 @@ def _walk(value: Any, steps: Path) -> Any:
             return found or None
         if isinstance(value, dict):
             value = _items(value.get(step.member), step)
-        elif isinstance(value, list) and step.member.isdigit():
-            index = int(step.member) if len(step.member) < 9 else len(value)
-            value = value[index] if index < len(value) else None
+        elif isinstance(value, list) and step.number is not None:
+            value = value[step.number] if step.number < len(value) else None
         else:
             return None
     return list(value) or None if isinstance(value, _All) else value
@@ -182,19 +201,43 @@ def series(name: str, values: list[Any] | None, dtype: pl.DataType, rows: int) -
     if values is None:
         return pl.Series(name, [None], dtype=dtype).new_from_index(0, rows)
     if dtype == _LIST:
-        return pl.Series(name, [None if value is None else _texts(value) for value in values], dtype=dtype)
+        return _lists(name, values)
+    if dtype == pl.String and type(next((value for value in values if value is not None), "")) is not str:
+        return _written(name, values)
     try:
         return pl.Series(name, values, dtype=dtype)
     except (TypeError, OverflowError, UnicodeEncodeError):  # some are of another type, or text that holds lone surrogates
         pass
-    if dtype == pl.String:
-        return pl.Series(name, [clean(text) if (text := _text(value)) else text for value in values], dtype=dtype)
-    return pl.Series(name, [_number(value, dtype) for value in values], dtype=dtype)
+    return _written(name, values) if dtype == pl.String else pl.Series(name, [_number(value, dtype) for value in values], dtype=dtype)
+
+
+def _written(name: str, values: list[Any]) -> pl.Series:
+    """Values of any type as text."""
+    alike = _ALIKE.get(frozenset(map(type, values)) - {NoneType})  # ids, codes, flags: of one type all through
+    if alike is not None:
+        with suppress(TypeError, OverflowError):
+            return pl.Series(name, values, dtype=alike).cast(pl.String)
+    texts = [value if type(value) is str else _text(value) for value in values]
+    try:
+        return pl.Series(name, texts, dtype=pl.String)
+    except UnicodeEncodeError:
+        return pl.Series(name, [text and clean(text) for text in texts], dtype=pl.String)
+
+
+def _lists(name: str, values: list[Any]) -> pl.Series:
+    """Lists of any values, or single ones, as lists of text. Made of one column of all texts: list by list it would cost ten times that."""
+    found = [None if value is None else _texts(value) for value in values]
+    texts = _written("", list(chain.from_iterable(filter(None, found))))
+    rows = [row for row, listed in enumerate(found) if listed for _ in listed]
+    grouped = pl.DataFrame({"row": pl.Series(rows, dtype=pl.UInt32), name: texts}).group_by("row", maintain_order=True).agg(name)
+    return pl.DataFrame({"row": pl.int_range(len(found), dtype=pl.UInt32, eager=True)}).join(grouped, on="row", how="left")[name]
 
 
 def _texts(value: Any) -> list[str] | None:
     parts = value if isinstance(value, list) else [value]
-    return [clean(text) for part in parts if (text := _text(part)) is not None] or None
+    if set(map(type, parts)) == {str}:
+        return parts
+    return [text for part in parts if (text := _text(part)) is not None] or None
 
 
 def _number(value: Any, dtype: pl.DataType) -> int | float | None:

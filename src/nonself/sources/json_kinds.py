@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nonself.sources import cloudtrail
+from nonself.sources import cloudtrail, suricata
 from nonself.sources.json_source import JsonSource
 from nonself.sources.mapping import shipped
 
@@ -21,7 +21,7 @@ TABLES: tuple[str, ...] = (
 
 def sources() -> tuple[JsonSource, ...]:
     """One source a kind; each passes on records of the others that it meets."""
-    found = (cloudtrail.source(), *(JsonSource(shipped(name)) for name in TABLES))
+    found = (cloudtrail.source(), suricata.source(), *(JsonSource(shipped(name)) for name in TABLES))
     for source in found:
         source.beside(found)
     return found

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from itertools import compress
+from operator import attrgetter
 from typing import Any
 
 import polars as pl
@@ -75,6 +76,7 @@ class JsonSource:
             return table.chunk(size)
         frame = self._frame(values)
         frame, strangers = self._sorted_out(table, frame, limits, () if alone else self._others)
+        table.dead.sort(key=attrgetter("record"))
         table.columns = {column.name: column for column in frame.get_columns() if not column.name.startswith(".")}
         chunks = [table.chunk(size), *(other.chunk_of(table.origin, rows, limits) for other, rows in strangers.items())]
         return chunks[0] if len(chunks) == 1 else _together(chunks)
@@ -119,10 +121,8 @@ class JsonSource:
 
     def _frame(self, values: Values) -> pl.DataFrame:
         fields, dtypes, expressions = self._plan()
-        columns = [
-            series(f".{name}", cells, dtype, values.rows)
-            for dtype, (name, cells) in zip(dtypes, fields.columns(values).items(), strict=True)
-        ]
+        found = zip(fields.columns(values).items(), dtypes, strict=True)
+        columns = [series(f".{name}", cells, dtype, values.rows) for (name, cells), dtype in found]
         frame = expressions.columns(pl.DataFrame(columns))
         return frame if self._derive is None else self._derive(frame)
 

@@ -18,7 +18,8 @@ _START = re.compile(r"LEEF: ?([12])(?:\.\d)?\|")
 _LINE = re.compile(rb'^(?:<\d{1,3}>)?[^|{"=]{0,300}?LEEF: ?[12](?:\.\d)?\|[^|]*\|[^|]*\|[^|]*\|[^|]*\|')
 _CODE = re.compile(r"(?:0?x|\\x|\\u|0x00|x00)([0-9A-Fa-f]{2,4})")
 _WRITTEN_TABS = re.compile(r"<009>|\\t|\\0x09|#011")
-_CUT = RecordError("leef-header", "expected LEEF:1.0|vendor|product|version|id|")
+# Not an exception: one that is raised again and again holds every frame it went through.
+_CUT = ("leef-header", "expected LEEF:1.0|vendor|product|version|id|")
 
 
 class Leef:
@@ -54,7 +55,7 @@ def parse(line: str, year: int = 0) -> Record:
         raise RecordError("not-leef", "expected LEEF:1.0| or LEEF:2.0|")
     cells = line[start.end() :].split("|", 4)
     if len(cells) < 5:
-        raise _CUT
+        raise RecordError(*_CUT)
     vendor, product, version, event, rest = cells
     delimiter, rest = _delimiter(rest) if start[1] == "2" else ("\t", rest)
     stamp, host = prefixed(line[: start.start()])

@@ -11,6 +11,7 @@ from nonself.sources.mapping import TRANSFORMS, VERB, Cell, Class, Mapping
 from nonself.sources.records import instants
 
 _TRUE = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+_LIST = pl.List(pl.String)
 _VERBS = {
     1: "create|run|register|import|allocate|copy|generate|restore|issue|upload|insert|provision|new|add",
     2: "get|list|describe|head|lookup|search|select|scan|query|batchget|download|view|check|test|simulate|preview|read|access",
@@ -22,40 +23,55 @@ _VERBS = {
 
 
 class Expressions:
-    """What turns a frame of fields (one column a field, its name with a leading dot) into event columns."""
+    """What turns a frame of fields (one column a field, its name with a leading dot) into event columns.
+
+    Most fields are absent from most chunks, and of what is absent nothing is made: expressions are kept by which fields have values.
+    """
+
+    _KEPT = 256
 
     def __init__(self, mapping: Mapping) -> None:
-        self._nothing = mapping.nothing
+        self._mapping = mapping
         self._texts = {field for field in mapping.fields() if mapping.dtype(field) == pl.String}
-        self._cells = [self._cell(column, cell).alias(column) for column, cell in mapping.cells.items()]
-        self._time = _time(mapping).alias("time")
         self._classify = Classifier(mapping.classes)
         self._told = "activity_id" in mapping.cells
+        self._made: dict[frozenset[str], list[pl.Expr]] = {}
 
     def columns(self, fields: pl.DataFrame) -> pl.DataFrame:
         """The event columns of the mapping, `time` (null where there is none), class and activity."""
         fields = pl.DataFrame([self._something(column) for column in fields.get_columns()])
-        frame = fields.with_columns(*self._cells, self._time)
+        frame = fields.with_columns(self._expressions(frozenset(c.name[1:] for c in fields.get_columns() if c.null_count() < len(c))))
         uid, activity = self._classify.columns(frame)
         return frame.with_columns(uid, pl.coalesce("activity_id", activity).alias("activity_id") if self._told else activity)
+
+    def _expressions(self, present: frozenset[str]) -> list[pl.Expr]:
+        """What makes the event columns where these fields have values."""
+        if present not in self._made:
+            if len(self._made) > self._KEPT:  # whoever writes the log chooses what is present
+                self._made.clear()
+            cells = [self._cell(SCHEMA[column], cell, present).alias(column) for column, cell in self._mapping.cells.items()]
+            self._made[present] = [*cells, _time(self._mapping, present).alias("time")]
+        return self._made[present]
 
     def _something(self, column: pl.Series) -> pl.Series:
         """A field without the texts that mean that there is none."""
         if column.dtype != pl.String or column.null_count() == column.len():
             return column
-        for text in self._nothing:
+        for text in self._mapping.nothing:
             nothing = column == text
             if nothing.any():
                 column = column.set(nothing, None)
         return column
 
-    def _cell(self, column: str, cell: Cell) -> pl.Expr:
-        dtype = SCHEMA[column]
+    def _cell(self, dtype: pl.DataType, cell: Cell, present: frozenset[str]) -> pl.Expr:
+        fields = [field for field in cell.fields if field in present or field.startswith("=")]
+        if not fields:
+            return pl.lit(cell.absent, dtype=dtype)
         if not cell.values and (cell.present is not None or cell.absent is not None):
-            some = pl.any_horizontal(self._field(field).is_not_null() for field in cell.fields)
+            some = pl.any_horizontal(self._field(field).is_not_null() for field in fields)
             return pl.when(some).then(pl.lit(cell.present, dtype=dtype)).otherwise(pl.lit(cell.absent, dtype=dtype))
-        values = [self._value(field, cell, dtype) for field in cell.fields]
-        found = pl.coalesce(values) if len(values) > 1 else values[0]
+        values = [self._value(field, cell, dtype) for field in fields]
+        found = values[0] if len(values) == 1 else _joined(values) if dtype == _LIST else pl.coalesce(values)
         return found if cell.absent is None else found.fill_null(pl.lit(cell.absent, dtype=dtype))
 
     def _value(self, field: str, cell: Cell, dtype: pl.DataType) -> pl.Expr:
@@ -78,7 +94,13 @@ class Expressions:
         return pl.col(f".{field}")
 
 
-def _time(mapping: Mapping) -> pl.Expr:
+def _joined(lists: list[pl.Expr]) -> pl.Expr:
+    """All that any of some lists has."""
+    found = pl.concat_list(one.fill_null(pl.lit([], dtype=_LIST)) for one in lists)
+    return pl.when(found.list.len() > 0).then(found)
+
+
+def _time(mapping: Mapping, present: frozenset[str]) -> pl.Expr:
     found = [
         pl.col(f".{field}").str.to_datetime(mapping.time_format, time_unit="us", strict=False, ambiguous="null").cast(pl.Datetime("us"))
         .dt.replace_time_zone("UTC")
@@ -87,8 +109,9 @@ def _time(mapping: Mapping) -> pl.Expr:
         if mapping.time_format
         else times(pl.col(f".{field}"))
         for field in mapping.times
+        if field in present
     ]  # fmt: skip
-    return pl.coalesce(found).cast(TIME)
+    return pl.coalesce(found).cast(TIME) if found else pl.lit(None, dtype=TIME)
 
 
 def times(value: pl.Expr) -> pl.Expr:
@@ -128,12 +151,13 @@ class Classifier:
 
     def __init__(self, classes: tuple[Class, ...]) -> None:
         self._classes = [(kind, [(name, patterns(texts)) for name, texts in kind.when]) for kind in classes]
-        self._asked = list(dict.fromkeys(["op", *(name for kind in classes for name, _ in kind.when)]))
+        fields = [f".{field}" for kind in classes if kind.by for field in kind.by.fields]
+        self._asked = list(dict.fromkeys(["op", *(name for kind in classes for name, _ in kind.when), *fields]))
         self._known: dict[tuple[str | None, ...], tuple[int, int]] = {}
 
     def columns(self, frame: pl.DataFrame) -> tuple[pl.Series, pl.Series]:
         """class_uid and activity_id of each row of a frame with event columns and fields."""
-        values = [frame[name].cast(pl.String).to_list() if name in frame.columns else [None] * frame.height for name in self._asked]
+        values = [_listed(frame, name) for name in self._asked]
         if len(self._known) > self._KEPT:
             self._known.clear()
         found = [self._known.get(key) or self._class(key) for key in zip(*values, strict=True)]
@@ -146,12 +170,26 @@ class Classifier:
         told = dict(zip(self._asked, (value or "" for value in key), strict=True))
         for kind, conditions in self._classes:
             if all(pattern.fullmatch(told[name]) for name, pattern in conditions):
-                found = kind.uid, verb(told["op"]) if kind.activity == VERB else kind.activity
+                found = kind.uid, _activity(kind, told)
                 break
         else:
             found = 0, 0
         self._known[key] = found
         return found
+
+
+def _listed(frame: pl.DataFrame, name: str) -> list[str | None]:
+    column = frame[name] if name in frame.columns else None
+    return [None] * frame.height if column is None or column.null_count() == frame.height else column.cast(pl.String).to_list()
+
+
+def _activity(kind: Class, told: dict[str, str]) -> int:
+    """The activity of a class by the operation, or by the fields it asks for."""
+    if kind.by is None:
+        return verb(told["op"]) if kind.activity == VERB else kind.activity
+    text = next((told[f".{field}"] for field in kind.by.fields if told[f".{field}"]), "")
+    found: int = dict(kind.by.values).get(text.lower(), kind.activity)
+    return found
 
 
 def patterns(texts: tuple[str, ...]) -> re.Pattern[str]:

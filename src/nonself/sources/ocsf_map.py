@@ -7,14 +7,16 @@ unknown severity or activity was 0 or absent; and who acted where a logon names 
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
 from nonself.core.errors import RecordError
 from nonself.core.schema import HOT
-from nonself.sources.dotted import instant
 from nonself.sources.ocsf_paths import NONSELF, PATHS, classes, places
 from nonself.sources.records import Record
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 MAP_VER = 1
 _OURS = ("uid", "source", "origin", "record", "map_ver")
@@ -47,7 +49,7 @@ def microseconds(record: Record) -> int:
     if type(record.get("class_uid")) is not int or not isinstance(record.get("metadata"), dict):
         raise RecordError("not-ocsf", "expected class_uid and metadata")
     if isinstance(text := record.get("time_dt"), str):
-        return instant(text)
+        return _instant(text)
     time = record.get("time")
     if type(time) is not int or not 0 <= time < _MOST_MS:
         raise RecordError("bad-time", f"expected milliseconds since 1970, got {str(time)[:40]!r}")
@@ -196,3 +198,16 @@ _CONVERT: dict[str, Callable[[Any], Any]] = {
     "priv": _joined, "logon_type": _logon_type,
 }  # fmt: skip
 assert set(_CONVERT) <= set(PATHS)
+
+
+def _instant(text: Any) -> int:
+    """Microseconds since 1970 of a time in ISO 8601, UTC where it names no zone. RecordError "bad-time" for anything else."""
+    try:
+        found = datetime.fromisoformat(text)
+        found = found.replace(tzinfo=UTC) if found.tzinfo is None else found
+        since = (found - _EPOCH) // timedelta(microseconds=1)
+    except (TypeError, ValueError, OverflowError):
+        since = -1
+    if since < 0:
+        raise RecordError("bad-time", f"expected a time of the years 1970 to 9999 in ISO 8601, got {str(text)[:40]!r}")
+    return since

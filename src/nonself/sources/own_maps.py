@@ -45,12 +45,19 @@ def sources(paths: Iterable[Path], shipped: Sequence[JsonSource] = ()) -> tuple[
     for name in names:
         if names.count(name) > 1:
             raise ConfigError(expected="mappings of different names", got=f"{name!r} twice", do="change `name` in one of them")
-    json = [JsonSource(own.mapping) for own in found if own.read.kind == "json"]
-    for source in json:
-        source.beside([*json, *shipped])
-    csv = [CsvSource(own.mapping, own.read.delimiter) for own in found if own.read.kind == "csv"]
-    parquet = [JsonSource(own.mapping) for own in found if own.read.kind == "parquet"]
-    return (*json, *csv, *([Parquet(parquet)] if parquet else []))
+    made = [source(own) for own in found if own.read.kind != "parquet"]
+    json = [one for one in made if isinstance(one, JsonSource)]
+    for one in json:
+        one.beside([*json, *shipped])
+    rows = [JsonSource(own.mapping) for own in found if own.read.kind == "parquet"]
+    return (*made, *([Parquet(rows)] if rows else []))
+
+
+def source(own: Own) -> Source:
+    """The source one mapping makes by itself."""
+    if own.read.kind == "parquet":
+        return Parquet([JsonSource(own.mapping)])
+    return CsvSource(own.mapping, own.read.delimiter) if own.read.kind == "csv" else JsonSource(own.mapping)
 
 
 def load(path: Path) -> Own:

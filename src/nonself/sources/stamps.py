@@ -14,7 +14,7 @@ import numpy.typing as npt
 import polars as pl
 
 Bytes = npt.NDArray[np.uint8]
-Ints = npt.NDArray[np.int64]
+Ints = npt.NDArray[np.int32]
 
 _STAMP = re.compile(
     rb"(?P<year>\d{4})-(?P<month>\d\d)-(?P<day>\d\d)[T ](?P<hour>\d\d):(?P<minute>\d\d):(?P<second>\d\d)"
@@ -23,7 +23,7 @@ _STAMP = re.compile(
 _PARTS = ("year", "month", "day", "hour", "minute", "second", "fraction", "hours", "minutes")
 _SHORTEST, _LONGEST = 19, 40
 _FORMS = 8  # lengths looked at; a log writes one or a few
-_MONTHS = np.array([31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31])
+_MONTHS = np.array([31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31], np.int32)
 
 
 def read(text: pl.Series) -> pl.Series:
@@ -56,22 +56,22 @@ def _form(form: bytes) -> tuple[Bytes, Bytes, tuple[range, ...], int]:
     return low, high, tuple(range(*found.span(part)) for part in _PARTS), -1 if b"-" in form[_SHORTEST:] else 1
 
 
-def _stamps(table: Bytes, form: bytes) -> tuple[Ints, npt.NDArray[np.bool_]]:
+def _stamps(table: Bytes, form: bytes) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
     """Microseconds since 1970 of texts of one form's length (a column each), and which of them are sound stamps of that form."""
     low, high, places, sign = _form(form)
     sound = ((table >= low) & (table <= high)).all(axis=0)
-    digits = (table - 48).astype(np.int64)
+    digits: Bytes = (table - 48).astype(np.uint8, copy=False)
     year, month, day, hour, minute, second, fraction, hours, minutes = (_number(digits, part) for part in places)
     fraction *= 10 ** (6 - len(places[6]))
     leap = (year % 4 == 0) & ((year % 100 != 0) | (year % 400 == 0))
     last = _MONTHS[np.clip(month, 1, 12) - 1] + ((month == 2) & leap)
     sound &= (year > 0) & (month >= 1) & (month <= 12) & (day >= 1) & (day <= last) & (hour < 24) & (minute < 60) & (second < 60)
-    seconds = _days(year, month, day) * 86_400 + hour * 3_600 + minute * 60 + second - sign * (hours * 3_600 + minutes * 60)
-    return seconds * 1_000_000 + fraction, sound
+    of_day = hour * 3_600 + minute * 60 + second - sign * (hours * 3_600 + minutes * 60)
+    return (_days(year, month, day).astype(np.int64) * 86_400 + of_day) * 1_000_000 + fraction, sound
 
 
-def _number(digits: Ints, places: range) -> Ints:
-    value = np.zeros(digits.shape[1], np.int64)
+def _number(digits: Bytes, places: range) -> Ints:
+    value = np.zeros(digits.shape[1], np.int32)
     for place in places:
         value *= 10
         value += digits[place]
@@ -84,4 +84,4 @@ def _days(year: Ints, month: Ints, day: Ints) -> Ints:
     era = year // 400
     of_era = year - era * 400
     of_year = (153 * (month + np.where(month > 2, -3, 9)) + 2) // 5 + day - 1
-    return np.asarray(era * 146_097 + of_era * 365 + of_era // 4 - of_era // 100 + of_year - 719_468, dtype=np.int64)
+    return np.asarray(era * 146_097 + of_era * 365 + of_era // 4 - of_era // 100 + of_year - 719_468, dtype=np.int32)

@@ -1,64 +1,75 @@
-"""Suricata's EVE log: JSON lines of every event type."""
+"""Suricata's EVE log: what the table `maps/suricata.toml` can't say."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import orjson
 import polars as pl
 
-from nonself.core.errors import RecordError
-from nonself.core.schema import TIME
-from nonself.sources.contract import Chunk, Input, Limits
-from nonself.sources.lines import Block, head_lines, split
-from nonself.sources.records import Record, Table, load_json
-from nonself.sources.suricata_map import CLASSES, COLUMNS, MAP_VER, microseconds, row
+from nonself.sources.json_source import JsonSource
+from nonself.sources.mapped import times
+from nonself.sources.mapping import shipped
+
+_TRANSFERS = ("STOR", "APPE", "STOU", "RETR", "DELE", "RNFR", "RNTO", "LIST", "NLST")
+_SPOKEN = (
+    "dns", "mdns", "http", "tls", "quic", "ssh", "smb", "krb5", "rdp", "smtp", "ftp", "ftp_data", "dhcp", "nfs", "tftp", "mqtt", "snmp",
+    "sip", "ike", "modbus", "dnp3", "rfb", "pgsql", "websocket", "ldap", "enip", "bittorrent_dht", "pop3",
+)  # fmt: skip
+"""Event types that are application protocols."""
 
 
-class Suricata:
+def source() -> JsonSource:
     """`channel` and `op` are the event type, `session` is the flow id. Alerts carry the columns of the traffic they are about too."""
-
-    name = "suricata"
-    title = "Suricata EVE"
-    formats = "JSON lines (eve.json)"
-    classes = CLASSES
-
-    def recognise(self, head: bytes, origin: str) -> bool:
-        """JSON objects with an event_type and a timestamp among the first lines."""
-        return any(map(_is_record, head_lines(head)))
-
-    def read(self, source_input: Input, limits: Limits) -> Iterator[Chunk]:
-        """See the contract."""
-        for block in split(source_input, limits):
-            yield _chunk(block, Table(self.name, source_input.origin, MAP_VER), limits)
+    return JsonSource(shipped("suricata"), _derived)
 
 
-def _is_record(line: bytes) -> bool:
-    if b'"event_type"' not in line:
-        return False
-    try:
-        record = orjson.loads(line)
-    except orjson.JSONDecodeError:
-        return False
-    return isinstance(record, dict) and isinstance(record.get("event_type"), str) and isinstance(record.get("timestamp"), str)
+def _derived(frame: pl.DataFrame) -> pl.DataFrame:
+    # What is seldom in a log is worked out only where it is there.
+    cells, outcomes = [_app_proto()], [pl.col("status_id")]
+    cells += [cell for name in ("flow", "netflow") if _has(frame, f".{name}.start") for cell in _flows(frame, name)]
+    if _has(frame, "tactics"):
+        cells.append(pl.col("tactics").list.eval(pl.element().str.to_uppercase()))
+    if _has(frame, "http_status"):
+        outcomes.append(_reply(pl.col("http_status")))
+    if _has(frame, ".ftp.command"):
+        outcomes.append(_reply(pl.when(op="ftp").then("status_code").cast(pl.Int16, strict=False)))
+        cells += _ftp()
+    if _has(frame, ".krb5.msg_type"):
+        failed = pl.col(".krb5.error_code").is_not_null() | (pl.col(".krb5.msg_type") == "KRB_ERROR")
+        outcomes.append(pl.when(op="krb5").then(pl.when(failed).then(2).otherwise(1)))
+        cells.append(pl.when(op="krb5").then(pl.lit("Kerberos")).otherwise("auth_protocol").alias("auth_protocol"))
+    # That of an alert would be the traffic's outcome, not the detection's.
+    outcome = pl.when(pl.col("op") != "alert").then(pl.coalesce(outcomes)).cast(pl.Int8)
+    return frame.with_columns(*cells, outcome.alias("status_id"))
 
 
-def _chunk(block: Block, table: Table, limits: Limits) -> Chunk:
-    rows: list[Record] = []
-    times: list[int] = []
-    for number, line in enumerate(block.lines, block.first):
-        if not line or line.isspace():
-            continue
-        try:
-            record = load_json(line, limits)
-            time = microseconds(record)
-        except RecordError as error:
-            table.reject(number, line, error)
-            continue
-        table.add(number, line)
-        times.append(time)
-        rows.append(row(record))
-    table.dead += block.dead
-    table.columns = {name: [one.get(name) for one in rows] for name in COLUMNS}
-    table.columns["time"] = pl.Series("time", times, dtype=pl.Int64).cast(TIME)
-    return table.chunk(block.bytes)
+def _has(frame: pl.DataFrame, column: str) -> bool:
+    return frame[column].null_count() < frame.height
+
+
+def _app_proto() -> pl.Expr:
+    op, known = pl.col("op"), pl.col("app_proto")
+    spoken = pl.when(op.is_in(_SPOKEN)).then(op.str.strip_suffix("_data"))
+    return pl.coalesce(pl.when(known != "failed").then(known), spoken).alias("app_proto")  # failed: not recognised
+
+
+def _flows(frame: pl.DataFrame, name: str) -> list[pl.Expr]:
+    """A flow happened when it started: its record is written when it is over. It lasted to its end; the age is in whole seconds."""
+    found = frame.select(times(pl.col(f".{name}.start", f".{name}.end")))
+    start, end = (pl.lit(column) for column in found)
+    lasted = (end - start).dt.total_microseconds().clip(0)
+    return [
+        pl.when(start.is_not_null(), op=name).then(start).otherwise("time").alias("time"),
+        pl.coalesce(lasted, "duration_us").alias("duration_us"),
+    ]
+
+
+def _reply(code: pl.Expr) -> pl.Expr:
+    return pl.when(code > 0).then(pl.when(code < 400).then(1).otherwise(2))
+
+
+def _ftp() -> list[pl.Expr]:
+    """What a command says of its argument."""
+    command, argument = pl.col(".ftp.command"), pl.col(".ftp.command_data")
+    return [
+        pl.coalesce("user", pl.when(command == "USER").then(argument)).alias("user"),
+        pl.coalesce("file_path", pl.when(command.is_in(_TRANSFERS)).then(argument)).alias("file_path"),
+    ]
