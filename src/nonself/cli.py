@@ -134,7 +134,7 @@ def _rules(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 
 def _lake(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Data in and out of the lake."""
-    ingest = _command(commands, "ingest", _run_ingest, "read logs into the lake and learn from them; a later scan scores them")
+    ingest = _command(commands, "ingest", _run_ingest, "read logs into the lake; a later scan learns and scores them")
     ingest.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="file, folder or archive of logs")
     _state(ingest)
     ingest.add_argument("--rules", action="append", type=Path, metavar="DIR", help="Sigma rules, as for the scan to come; repeatable")

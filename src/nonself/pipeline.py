@@ -118,8 +118,8 @@ def ingest(
     stats: Stats,
     tick: Callable[[Stats], None] = lambda _: None,
 ) -> None:
-    """Read everything under `paths` that the ledger has not read yet: events, dead letters, rule hits and what the detectors learn are
-    committed and stay pending. A later `scan` concludes them as if it had read them itself."""
+    """Read everything under `paths` that the ledger has not read yet: events, dead letters and rule hits are committed and stay pending.
+    A later `scan` learns and concludes them as if it had read them itself."""
     limits = limits_of(config)
     own = sources.own(map(Path, config.sources.maps))
     with stats.stage("load intel"):
