@@ -27,6 +27,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nonself.baseline.codes import Floats
+from nonself.baseline.special import digamma
 from nonself.baseline.tails import count_bits, student_bits
 
 DECADE = float(np.log(10.0)) ** 2
@@ -101,11 +102,9 @@ def counts(value: Floats, n: Floats, s: Floats, ss: Floats, index: Floats, popul
 
 
 def _count_tail(value: Floats, n: Floats, s: Floats, k: Floats, peers: Moments) -> Floats:
-    from scipy import special  # here: see `tails`
-
     lone = peers.g < 1.0
     alpha = (1.0 + np.sqrt(1.0 + 2.0 * peers.var)) / (2.0 * peers.var)
-    beta = np.exp(special.digamma(alpha) - peers.mean)
+    beta = np.exp(digamma(alpha) - peers.mean)
     alpha, beta = np.where(lone, 0.5, alpha), np.where(lone, 0.0, beta)
     empty = lone & (n < 1.0)
     rate = (alpha + s) / np.where(empty, 1.0, beta + n)

@@ -23,12 +23,14 @@ from __future__ import annotations
 import numpy as np
 
 from nonself.baseline.codes import Floats, Ints
+from nonself.baseline.special import log_beta
 
 LEVELS = 10
 """Depth of the tree: its smallest cells are 1.6 % of a wait wide."""
 _REACH = 16.0
 """ln of the longest wait told apart, 103 days."""
 _LN2 = float(np.log(2.0))
+_LN_PI = float(np.log(np.pi))  # ln B(1/2, 1/2)
 _EDGES = np.ceil(np.exp(np.arange(2**LEVELS + 1) * (_REACH / 2**LEVELS)) - 1e-9).astype(np.int64)
 """First whole second of each smallest cell."""
 
@@ -53,8 +55,6 @@ def _memoryless(waits: Ints) -> Floats:
 
 def _coded(group: Ints, waits: Ints) -> tuple[Ints, Floats]:
     """The groups that have waits, in order, and ln of the probability their trees gave these."""
-    from scipy import special  # here: see `tails`
-
     cell = np.minimum((np.log(waits) * (2**LEVELS / _REACH)).astype(np.int64), 2**LEVELS - 1)
     key = np.sort(group * 2**LEVELS + cell)
     starts = _starts(key)
@@ -65,7 +65,7 @@ def _coded(group: Ints, waits: Ints) -> tuple[Ints, Floats]:
         node >>= 1
         starts = _starts(node)
         node, count, left, coded = node[starts], *(np.add.reduceat(each, starts) for each in (count, left, coded))
-        split = special.betaln(left + 0.5, count - left + 0.5) - special.betaln(0.5, 0.5) + coded
+        split = log_beta(left + 0.5, count - left + 0.5) - _LN_PI + coded
         seconds = _seconds(node, level)
         whole = -count * np.log(seconds)
         coded = np.where(seconds > 1.0, np.logaddexp(split, whole) - _LN2, whole)

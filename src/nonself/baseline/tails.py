@@ -1,6 +1,6 @@
 """Upper tails of predictive distributions, in bits (-log2 of a probability), finite however far out.
 
-Both tails in use are regularised incomplete beta functions I_x(a, b), so the one thing to get right is log I where I underflows.
+Both tails in use are regularised incomplete beta functions I_x(a, b), taken in logarithms.
 All functions take and give numpy float64 arrays of one shape (or scalars).
 """
 
@@ -9,25 +9,9 @@ from __future__ import annotations
 import numpy as np
 
 from nonself.baseline.codes import Floats
+from nonself.baseline.special import log_betainc
 
-_TINY = 1e-280
 _LN2 = float(np.log(2.0))
-
-
-def log_betainc(a: Floats, b: Floats, x: Floats) -> Floats:
-    """ln I_x(a, b) for a, b > 0 and 0 <= x < 1.
-
-    Where I_x is below 1e-280 it is x^a (1-x)^b / (a B(a,b)) * 2F1(a+b, 1; a+1; x) (DLMF 8.17.8), with the series replaced by the
-    geometric one of its first ratio. That is off by less than a few bits where the result has more than 900.
-    """
-    from scipy import special  # here, since its import costs more than learning a small log, which does without
-
-    a, b, x = np.broadcast_arrays(np.asarray(a, float), np.asarray(b, float), np.asarray(x, float))
-    plain = special.betainc(a, b, x)
-    safe_x = np.clip(x, 1e-300, 1.0 - 1e-16)
-    ratio = np.clip(safe_x * (a + b) / (a + 1.0), 0.0, 1.0 - 1e-12)
-    far = a * np.log(safe_x) + b * np.log1p(-safe_x) - np.log(a) - special.betaln(a, b) - np.log1p(-ratio)
-    return np.asarray(np.where(plain > _TINY, np.log(np.maximum(plain, _TINY)), np.minimum(far, 0.0)), dtype=np.float64)
 
 
 def count_bits(value: Floats, mean: Floats, variance: Floats) -> Floats:
