@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
-from operator import attrgetter
+from itertools import chain
 from typing import Any
 
 import msgspec
 import numpy as np
 import polars as pl
+from msgspec.structs import astuple
 
 from nonself.sources.windows_fields import CLASSIC, as_event_id, as_keywords, as_level, as_time
 from nonself.sources.windows_map import Kind, content
@@ -38,14 +39,16 @@ class _Plan:
     kind: Kind
     names: tuple[str, ...]
     decode: Callable[[bytes], Any]
-    row: Callable[[Any], tuple[Any, ...]]
 
     def columns(self, lines: Sequence[bytes]) -> _Columns:
         """The members of all records; raises what is in `_FAULTS`."""
         columns: list[list[Any]] = [[] for _ in self.names]
+        width = len(columns)
         for at in range(0, len(lines), _AT_ONCE):
-            for column, values in zip(columns, zip(*map(self.row, map(self.decode, lines[at : at + _AT_ONCE])), strict=True), strict=True):
-                column += values
+            # One flat list cut by strides: tuples that lived on would be gone through by the garbage collector again and again.
+            flat = list(chain.from_iterable(map(astuple, map(self.decode, lines[at : at + _AT_ONCE]))))
+            for number, column in enumerate(columns):
+                column += flat[number::width]
         return dict(zip(self.names, columns, strict=True))
 
     def decodes(self, line: bytes) -> bool:
@@ -88,7 +91,7 @@ def _plan(kind: Kind) -> _Plan:
     slots = {f"f{at}": name for at, name in enumerate(names)}
     # Fields by the name of their member; a null member is as good as none.
     struct = msgspec.defstruct("Flat", [(slot, Any, None) for slot in slots], rename=slots, gc=False)
-    return _Plan(kind, names, msgspec.json.Decoder(struct).decode, attrgetter(*slots))
+    return _Plan(kind, names, msgspec.json.Decoder(struct).decode)
 
 
 def _read_group(rows: Rows, plan: _Plan, numbers: list[int], lines: list[bytes]) -> list[int]:

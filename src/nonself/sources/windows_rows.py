@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from types import NoneType
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ import polars as pl
 
 from nonself.core.schema import SCHEMA
 from nonself.sources.records import instants, texts
-from nonself.sources.windows_convert import CONVERTED, Converters, said
+from nonself.sources.windows_convert import CONVERTED, WHOLE, Converters, said, spoken
 from nonself.sources.windows_fields import Flat, text
 from nonself.sources.windows_map import Kind, Route, content
 
@@ -98,12 +99,19 @@ def _clock(route: Route, fields: Fields) -> Sequence[Any]:
 
 
 def _series(name: str, values: list[Any]) -> pl.Series:
-    """A column as it was collected: of its own type, or native values as text."""
+    """A column as it was collected: of its own type, or native values as text, or what that means."""
     if name in _TYPED:
         return pl.Series(name, values, dtype=SCHEMA[name])
+    texts = spoken(_texts(name, values))
+    return WHOLE[name](texts) if name in WHOLE else texts
+
+
+def _texts(name: str, values: list[Any]) -> pl.Series:
     try:
         return pl.Series(name, values, dtype=pl.String)
     except (TypeError, OverflowError):  # some are not text
+        if set(map(type, values)) <= {int, NoneType} and name in WHOLE:  # numbers as numbers
+            return pl.Series(name, values, dtype=pl.Int64, strict=False).cast(pl.String)
         return pl.Series(name, [value if type(value) is str else text(value) or None for value in values], dtype=pl.String)
 
 
