@@ -216,67 +216,58 @@ def _conclude(ledger: Ledger, ruleset: Ruleset, config: Config, stats: Stats) ->
 def _behaviour(ledger: Ledger, config: Config, stats: Stats) -> tuple[list[Finding], dict[str, Delta]]:
     """Findings of every learner over the pending events; and what was learnt of them, the calibration windows among it."""
     since = _since(ledger, config.self.days)
-    pending = _Pending(ledger)
-    with stats.stage("learn"):
-        learnt = _learn(pending)
+    learnt: dict[str, Delta] = {}
+    selves: dict[str, Delta] = {}
+    scored: dict[str, list[Scores]] = {}
+    windows: dict[str, list[Delta]] = {}
+    for detector, delta, view in stats.timed("learn", _learnt(ledger)):
+        name = detector.name
+        with stats.stage("score"):
+            if name not in selves:
+                learnt[name] = delta
+                selves[name] = detector.merge([*ledger.deltas(name, since=since), *_recent(delta, since)])
+            scores = detector.score(view, selves[name], included=True)
+            windows.setdefault(name, []).append(window.learn(scores))
+            # No score under the floor can become a finding (p is never below 2^-score), so only the others are kept.
+            scored.setdefault(name, []).append(scores.filter(pl.col("score") >= config.calibrate.min_bits))
+    made: list[Finding] = []
     with stats.stage("score"):
-        selves = {d.name: d.merge([*ledger.deltas(d.name, since=since), *_recent(learnt.get(d.name), since)]) for d in detectors()}
-        scored, windows = _score(pending, selves, config)
-        made: list[Finding] = []
         for detector in detectors():
-            name = _CALIBRATION + detector.name
-            calibration = window.merge([*ledger.deltas(name, since=since), windows[name]])
-            made += _findings(detector, scored[detector.name], calibration, config)
-    return made, learnt | windows
+            if detector.name in scored:
+                name = _CALIBRATION + detector.name
+                learnt[name] = window.merge(windows[detector.name])
+                calibration = window.merge([*ledger.deltas(name, since=since), learnt[name]])
+                made += _findings(detector, scored[detector.name], calibration, config)
+    return made, learnt
 
 
-class _Pending:
-    """Views of the pending events, as many days at a time as `SCORED_AT_ONCE` allows. Where they fit in one pass they are kept, since
-    what learning works out of them scoring needs too."""
+def _learnt(ledger: Ledger) -> Iterator[tuple[Detector, Delta, View]]:
+    """Each detector, all it learns of the pending events, and a view of some of these, until all have been given.
 
-    def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
-        self._spans = ledger.spans(SCORED_AT_ONCE, pending=True)
-        self._columns = sorted({"uid", "time"}.union(*(detector.columns for detector in detectors())))
-        self._kept: list[tuple[Detector, View]] | None = None
-
-    def views(self) -> Iterator[tuple[Detector, View]]:
-        """Each detector with a view of each span that holds events of its classes."""
-        if self._kept is None and len(self._spans) == 1:
-            self._kept = list(self._read(*self._spans[0]))
-        if self._kept is not None:
-            yield from self._kept
-            return
-        for first, last in self._spans:
-            yield from self._read(first, last)
-
-    def _read(self, first: date, last: date) -> Iterator[tuple[Detector, View]]:
-        return views(self._ledger.events(day=first, last=last, pending=True, columns=self._columns), evidence=True)
+    As many days are read at a time as `SCORED_AT_ONCE` allows. Where that is all of them, a view is learnt from and given at once, and
+    gone before the next is made: what views work out of events takes several times their memory.
+    """
+    spans = ledger.spans(SCORED_AT_ONCE, pending=True)
+    if len(spans) == 1:
+        yield from ((detector, detector.learn(view), view) for detector, view in _views(ledger, *spans[0]))
+        return
+    deltas: dict[str, list[Delta]] = {}
+    for span in spans:
+        for detector, view in _views(ledger, *span):
+            deltas.setdefault(detector.name, []).append(detector.learn(view))
+    learnt = {detector.name: detector.merge(deltas.pop(detector.name)) for detector in detectors() if detector.name in deltas}
+    for span in spans:
+        yield from ((detector, learnt[detector.name], view) for detector, view in _views(ledger, *span))
 
 
-def _learn(pending: _Pending) -> dict[str, Delta]:
-    """What each detector learns of the pending events."""
-    learnt: dict[str, list[Delta]] = {}
-    for detector, view in pending.views():
-        learnt.setdefault(detector.name, []).append(detector.learn(view))
-    return {detector.name: detector.merge(learnt[detector.name]) for detector in detectors() if detector.name in learnt}
+def _views(ledger: Ledger, first: date, last: date) -> Iterator[tuple[Detector, View]]:
+    columns = sorted({"uid", "time"}.union(*(detector.columns for detector in detectors())))
+    return views(ledger.events(day=first, last=last, pending=True, columns=columns), evidence=True)
 
 
-def _recent(delta: Delta | None, since: date | None) -> list[Delta]:
+def _recent(delta: Delta, since: date | None) -> list[Delta]:
     """What was just learnt, as the ledger will give it back."""
-    return [] if delta is None else [delta if since is None else delta.filter(pl.col("day") >= since)]
-
-
-def _score(pending: _Pending, selves: dict[str, Delta], config: Config) -> tuple[dict[str, list[Scores]], dict[str, Delta]]:
-    """By detector, the scores that may become findings; and the calibration windows of all scores."""
-    scored: dict[str, list[Scores]] = {name: [] for name in selves}
-    learnt: dict[str, list[Delta]] = {name: [] for name in selves}
-    for detector, view in pending.views():
-        scores = detector.score(view, selves[detector.name], included=True)
-        learnt[detector.name].append(window.learn(scores))
-        # No score under the floor can become a finding (p is never below 2^-score), so only the others are kept.
-        scored[detector.name].append(scores.filter(pl.col("score") >= config.calibrate.min_bits))
-    return scored, {_CALIBRATION + name: window.merge(parts) for name, parts in learnt.items()}
+    return [delta if since is None else delta.filter(pl.col("day") >= since)]
 
 
 def _findings(detector: Detector, scored: list[Scores], calibration: Delta, config: Config) -> list[Finding]:

@@ -39,7 +39,7 @@ class Limits(msgspec.Struct, frozen=True):
     """Caps that hostile input meets: the same names and defaults as `sources.contract.Limits`."""
 
     chunk_records: Count = 8_192
-    chunk_bytes: Count = 4 << 20
+    chunk_bytes: Count = 8 << 20
     line_bytes: Count = 16 << 20
     member_bytes: Count = 8 << 30
     archive_bytes: Count = 32 << 30
@@ -72,8 +72,8 @@ class Intel(msgspec.Struct, frozen=True):
 class Batch(msgspec.Struct, frozen=True):
     """How much is committed in one transaction."""
 
-    records: Count = 20_000
-    bytes: Count = 16 << 20
+    records: Count = 30_000
+    bytes: Count = 24 << 20
 
 
 class Lake(msgspec.Struct, frozen=True):

@@ -17,7 +17,7 @@ class Limits:
     """Caps that hostile input meets. All sizes in bytes."""
 
     chunk_records: int = 8_192  # records in one chunk at most
-    chunk_bytes: int = 4 << 20  # raw bytes in one chunk at most (a chunk always holds at least one record)
+    chunk_bytes: int = 8 << 20  # raw bytes in one chunk at most (a chunk always holds at least one record)
     line_bytes: int = 16 << 20  # a longer line is a dead letter, its bytes skipped unread
     member_bytes: int = 8 << 30  # decompressed size of one archive member or gzip stream
     archive_bytes: int = 32 << 30  # decompressed size of one archive, all members
