@@ -64,6 +64,8 @@ _make_env() {
   else
     _install_with_pip "$python" || return
   fi
+  # An editable install is compiled at each start where Python may not write beside the sources.
+  "$bin/python" -m compileall -q "$root/src" || return
   _wanted >"$stamp"
 }
 

@@ -19,6 +19,7 @@ from nonself.calibrate import rules as rule_calibration
 from nonself.calibrate.findings import About, significant
 from nonself.calibrate.findings import findings as make_findings
 from nonself.core import events as frames
+from nonself.core import memory
 from nonself.core.config import Config
 from nonself.core.enrich import Places
 from nonself.core.finding import Finding
@@ -132,6 +133,7 @@ def ingest(
         if pack.records >= config.batch.records or pack.bytes >= config.batch.bytes:
             _commit(pack, ledger, known, stats)
             pack = _Pack()
+            memory.release()
     if pack.offsets:
         _commit(pack, ledger, known, stats)
 
@@ -261,8 +263,10 @@ def _learnt(ledger: Ledger) -> Iterator[tuple[Detector, Delta, View]]:
 
 
 def _views(ledger: Ledger, first: date, last: date) -> Iterator[tuple[Detector, View]]:
-    columns = sorted({"uid", "time"}.union(*(detector.columns for detector in detectors())))
-    return views(ledger.events(day=first, last=last, pending=True, columns=columns), evidence=True)
+    def read(classes: tuple[int, ...], columns: list[str]) -> frames.Events:
+        return ledger.events(day=first, last=last, pending=True, classes=classes, columns=columns)
+
+    return views(read, evidence=True)
 
 
 def _recent(delta: Delta, since: date | None) -> list[Delta]:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from typing import TYPE_CHECKING
-
-import polars as pl
 
 from nonself.core.events import Events
 from nonself.detect.contract import Detector
@@ -23,11 +21,15 @@ def detectors() -> tuple[Detector, ...]:
     return shipped()
 
 
-def views(events: Events, *, evidence: bool) -> Iterator[tuple[Detector, View]]:
-    """Each detector that looks at any of `events`, with a view of the events of its classes, to `learn` (`evidence=False`) or `score`.
+Read = Callable[[tuple[int, ...], list[str]], Events]
+"""Gives the events of some OCSF classes with some columns."""
+
+
+def views(read: Read, *, evidence: bool) -> Iterator[tuple[Detector, View]]:
+    """Each detector that looks at any events, with a view of the events of its classes, to `learn` (`evidence=False`) or `score`.
 
     Detectors of the same classes share a view, which works out once what several of them need; `learn` and `score` give the same as on
-    `events` itself.
+    the events themselves. Only what one view is made of is read at a time.
     """
     from nonself.detect.content import specs
     from nonself.detect.view import view
@@ -35,10 +37,9 @@ def views(events: Events, *, evidence: bool) -> Iterator[tuple[Detector, View]]:
     together: dict[tuple[int, ...], list[Detector]] = {}
     for detector in detectors():
         together.setdefault(detector.classes, []).append(detector)
-    present = set(events["class_uid"].unique().to_list())
     for classes, group in together.items():
-        if present.isdisjoint(classes):
-            continue
-        columns = sorted({"uid", "time"}.union(*(detector.columns for detector in group)) & set(events.columns))
-        some = view(events.select(columns).filter(pl.col("class_uid").is_in(classes)), specs(group), evidence=evidence)
-        yield from ((detector, some) for detector in group)
+        events = read(classes, sorted({"uid", "time"}.union(*(detector.columns for detector in group))))
+        if events.height:
+            some = view(events, specs(group), evidence=evidence)
+            yield from ((detector, some) for detector in group)
+            del some
