@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -57,7 +58,9 @@ def run(paths: Sequence[Path], names: Sequence[str], *, rows: int, as_json: bool
 
 
 def _run(path: Path, name: str, rows: int = 0) -> dict[str, Any]:
-    done = subprocess.run([sys.executable, "-m", __name__, str(path), str(rows)], capture_output=True, text=True, check=False)
+    command = [sys.executable, "-m", __name__, str(path), str(rows)]
+    alone = {"POLARS_MAX_THREADS": "1", **os.environ}  # as `nonself scan` reads
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=alone)
     if done.returncode:
         raise UsageError("the measured run failed", got=done.stderr.strip()[-500:])
     measured: dict[str, Any] = json.loads(done.stdout)

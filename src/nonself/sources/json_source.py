@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from itertools import compress
+from itertools import compress, repeat
 from operator import attrgetter
 from typing import Any
 
@@ -171,7 +171,9 @@ def _spaced(line: bytes) -> bool:
 def _any_spaced(part: Sequence[bytes]) -> bool:
     """Whether any record is not compact. Nearly all begin with the same member, so few are looked at closer."""
     start = part[0][: part[0].find(b'":') + 3]
-    return _spaced(start) or any(_spaced(line) for line in part if not line.startswith(start))
+    if _spaced(start):
+        return True
+    return not all(map(bytes.startswith, part, repeat(start))) and any(_spaced(line) for line in part if not line.startswith(start))
 
 
 def _together(chunks: list[Chunk]) -> Chunk:
