@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from nonself.core.errors import UsageError
 from nonself.sources import discover, read
 from nonself.sources.contract import Limits
+from nonself.sources.walk import STDIN
 from test_sources_samples import SAMPLES
 
 LOG = SAMPLES["windows-json"][0][1]
@@ -99,3 +101,14 @@ def test_names_that_are_no_text_are_kept_readable(tmp_path: Path) -> None:
 def test_an_empty_file_is_said(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"")
     assert reason(tmp_path) == ["empty"]
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_standard_input_is_a_file_like_any_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, packed: bool) -> None:
+    (tmp_path / "a").write_bytes(gzip.compress(LOG) if packed else LOG)
+    with (tmp_path / "a").open() as stdin:
+        monkeypatch.setattr("sys.stdin", stdin)
+        found = [
+            (given.content, sum(chunk.events.height for chunk in read(given, LIMITS)[1])) for given in discover([STDIN, STDIN], LIMITS)
+        ]
+    assert found == [(next(discover([tmp_path], LIMITS)).content, 3)]

@@ -48,7 +48,7 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=f"nonself {__version__}")
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
     scan = _command(commands, "scan", _scan, "read logs and show the incidents in them")
-    scan.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="file, folder or archive of logs")
+    scan.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="file, folder or archive of logs; - is standard input")
     _state(scan)
     scan.add_argument("--rules", action="append", type=Path, metavar="DIR", help="Sigma rules, a file or tree; repeatable")
     scan.add_argument("--no-builtin-rules", action="store_true", help="leave nonself's own rules out")
@@ -135,7 +135,7 @@ def _rules(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 def _lake(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Data in and out of the lake."""
     ingest = _command(commands, "ingest", _run_ingest, "read logs into the lake; a later scan learns and scores them")
-    ingest.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="file, folder or archive of logs")
+    ingest.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="file, folder or archive of logs; - is standard input")
     _state(ingest)
     ingest.add_argument("--rules", action="append", type=Path, metavar="DIR", help="Sigma rules, as for the scan to come; repeatable")
     ingest.add_argument("--no-builtin-rules", action="store_true", help="leave nonself's own rules out")

@@ -23,6 +23,7 @@ from nonself.ledger import Ledger
 from nonself.serve import jsonl, terminal, timesketch
 from nonself.serve.progress import Progress
 from nonself.serve.story import stories
+from nonself.sources.walk import STDIN
 
 OK, FOUND, UNTRUSTED, PARTIAL = 0, 1, 2, 3
 _NO_LOG = ("unrecognised", "empty")
@@ -112,7 +113,7 @@ def explain(arguments: argparse.Namespace, config: Config) -> int:
 
 def _existing(paths: Sequence[Path]) -> list[Path]:
     for path in paths:
-        if not path.exists():
+        if path != STDIN and not path.exists():
             raise UsageError(expected="a file or folder that exists", got=str(path), do="check the path")
     return list(paths)
 

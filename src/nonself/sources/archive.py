@@ -28,7 +28,8 @@ _MAGIC: tuple[tuple[bytes, Kind], ...] = (
     (b"\xfd7zXZ\0", "xz"),
 )
 _APPLE_DOUBLE = b"\0\x05\x16\x07"
-_SPOOL_MEMORY = 16 << 20
+SPOOL_MEMORY = 16 << 20
+"""Bytes of a copied stream held in memory; more go to a temporary file."""
 _SPOOLS = 4
 _UNREADABLE_DIRECTORY = (*BROKEN, NotImplementedError, ValueError, OverflowError, struct.error)
 """What zipfile and tarfile raise on hostile directories."""
@@ -109,7 +110,7 @@ class Spools:
 
 
 def _spool(stream: Open) -> tuple[tempfile.SpooledTemporaryFile[bytes], int, RecordError | None]:
-    file = tempfile.SpooledTemporaryFile(max_size=_SPOOL_MEMORY)  # noqa: SIM115 - lives as long as its members are read
+    file = tempfile.SpooledTemporaryFile(max_size=SPOOL_MEMORY)  # noqa: SIM115 - lives as long as its members are read
     problem: RecordError | None = None
     try:
         with stream() as source:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+import sys
+import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -14,24 +16,28 @@ from typing import BinaryIO, cast
 from nonself.core.errors import RecordError, UsageError
 from nonself.sources import archive
 from nonself.sources.contract import HEAD, Input, Limits
-from nonself.sources.inflate import Account, Meter
+from nonself.sources.inflate import Account, Meter, Window
 from nonself.sources.lines import BROKEN, diagnose
 from nonself.sources.records import clean
+
+STDIN = Path("-")
+_PIECE = 1 << 20
 
 
 def discover(paths: Iterable[Path], limits: Limits) -> Iterator[Input]:
     """Every stream of bytes below `paths`, in an order that depends on the names alone.
 
     What can't be read (a locked file, a damaged archive, an encrypted member, a device) is an input whose `open` raises the reason:
-    `sources.read` makes a dead letter of it. Links within a folder are not followed: a link to a place outside of it is reported, one
-    to a place inside is found there. Raises UsageError for a path that does not exist, before anything is read.
+    `sources.read` makes a dead letter of it. `-` is standard input, which is copied to an unnamed temporary file first. Links within a
+    folder are not followed: a link to a place outside of it is reported, one to a place inside is found there. Raises UsageError for a
+    path that does not exist, before anything is read.
     """
     chosen = [Path(path) for path in paths]
     for path in chosen:
-        if not path.exists():
+        if path != STDIN and not path.exists():
             raise UsageError(expected="a file or folder", got="nothing there", do="check the path", where=clean(str(path)))
-    for path in chosen:
-        yield from _walk(path, path, limits)
+    for path in dict.fromkeys(chosen):
+        yield from _standard_input(limits) if path == STDIN else _walk(path, path, limits)
 
 
 def broken(origin: str, problem: RecordError, content: str = "") -> Input:
@@ -64,6 +70,19 @@ def _file(path: Path, size: int, limits: Limits) -> Iterator[Input]:
     with path.open("rb") as file:
         content = hashlib.file_digest(file, partial(hashlib.blake2b, digest_size=16)).hexdigest()
     yield from _Expander(limits, Account(size, limits)).expand(_Layer(str(path), content, size, lambda: path.open("rb")))
+
+
+def _standard_input(limits: Limits) -> Iterator[Input]:
+    """Standard input as a file: it is hashed before it is read, and may be an archive."""
+    state = hashlib.blake2b(digest_size=16)
+    with tempfile.SpooledTemporaryFile(max_size=archive.SPOOL_MEMORY) as spool:
+        while piece := sys.stdin.buffer.read(_PIECE):
+            state.update(piece)
+            spool.write(piece)
+        size = spool.tell()
+        copy = partial(Window, cast(BinaryIO, spool), 0, size, owned=False)
+        layer = _Layer("-", state.hexdigest(), size, cast(archive.Open, copy))
+        yield from _Expander(limits, Account(size, limits)).expand(layer)
 
 
 @dataclass(frozen=True, slots=True)
