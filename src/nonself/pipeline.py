@@ -264,7 +264,7 @@ def _learnt(ledger: Ledger) -> Iterator[tuple[Detector, Delta, View]]:
 
 def _views(ledger: Ledger, first: date, last: date) -> Iterator[tuple[Detector, View]]:
     def read(classes: tuple[int, ...], columns: list[str]) -> frames.Events:
-        return ledger.events(day=first, last=last, pending=True, classes=classes, columns=columns)
+        return ledger.news(first, last, classes=classes, columns=columns)
 
     return views(read, evidence=True)
 

@@ -40,12 +40,13 @@ _KEPT = ("time", "uid")
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which events: of the days `first` to `last`, `pending` ones only, of some OCSF `classes` (0 takes those without a class too), of
-    some `uids`."""
+    """Which events: of the days `first` to `last`, `pending` or `concluded` ones only, of some OCSF `classes` (0 takes those without a
+    class too), of some `uids`."""
 
     first: date | None = None
     last: date | None = None
     pending: bool = False
+    concluded: bool = False
     classes: frozenset[int] | None = None
     uids: tuple[str, ...] | None = None
 
@@ -128,11 +129,13 @@ class Lake:
 
     def _files(self, chosen: Selection) -> list[str]:
         """Blobs that hold chosen events, in the order of their batches. A blob listed twice was committed twice, and counts twice."""
+        first = chosen.first and chosen.first.isoformat()
         rows = self._db.rows(
             """SELECT blob, class_uid FROM event_file JOIN batch ON batch = batch.id
-               WHERE (? OR concluded = 0) AND (? IS NULL OR event_file.id IN (SELECT file FROM event_day WHERE day BETWEEN ? AND ?))
+               WHERE (? OR concluded = 0) AND (? OR concluded = 1)
+               AND (? IS NULL OR event_file.id IN (SELECT file FROM event_day WHERE day BETWEEN ? AND ?))
                ORDER BY event_file.id""",
-            (not chosen.pending, *[chosen.first and chosen.first.isoformat()] * 2, chosen.last and chosen.last.isoformat()),
+            (not chosen.pending, not chosen.concluded, first, first, chosen.last and chosen.last.isoformat()),
         )
         return [blob for blob, class_uid in rows if chosen.classes is None or class_uid in chosen.classes]
 

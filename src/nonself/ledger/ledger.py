@@ -9,7 +9,7 @@ Each `commit` and each `conclude` is one transaction: after a crash all of it is
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from datetime import date
 from pathlib import Path
@@ -22,7 +22,7 @@ from nonself.core.finding import Finding
 from nonself.core.incident import Incident
 from nonself.core.schema import SCHEMA
 from nonself.core.scores import Delta
-from nonself.ledger import audit, inputs, story
+from nonself.ledger import audit, copies, inputs, story
 from nonself.ledger.batch import DEAD, Batch, Conclusion, Progress
 from nonself.ledger.blobs import Blobs, LocalBlobs, MemoryBlobs, Store
 from nonself.ledger.db import Database
@@ -138,7 +138,12 @@ class Ledger:
         uids     the events of these names; a name that no event has gives nothing
         """
         only = None if classes is None else frozenset(classes)
-        return self._lake.read(Selection(day, last or day, pending, only, None if uids is None else tuple(uids)), columns)
+        chosen = Selection(day, last or day, pending=pending, classes=only, uids=None if uids is None else tuple(uids))
+        return self._lake.read(chosen, columns)
+
+    def news(self, day: date, last: date, *, classes: Iterable[int], columns: Sequence[str]) -> pl.DataFrame:
+        """The pending events of some days and OCSF classes, sorted by (time, uid), each once however many inputs hold its record."""
+        return copies.news(self._lake, Selection(day, last, classes=frozenset(classes)), columns)
 
     def event_files(self) -> list[Path]:
         """The Parquet files of all events, in the order of their batches, for an engine that reads Parquet itself: unchecked, the

@@ -1,0 +1,37 @@
+"""Copies: a record that stands in several inputs (a log and its longer self, an archive beside what was in it) is one event.
+
+Equal records within one input are different events: a burst writes the same line again and again. So the n-th of equal records in one
+input is a copy of the n-th of these in another, and a record is as many events as it stands in the input that has it most often.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import polars as pl
+
+from nonself.core.schema import SCHEMA
+from nonself.ledger.lake import Lake, Selection
+
+_NAMED = ("uid", "origin")
+
+
+def news(lake: Lake, chosen: Selection, columns: Sequence[str]) -> pl.DataFrame:
+    """The chosen pending events, sorted as the lake sorts them, without copies of each other and of events concluded before."""
+    pending = replace(chosen, pending=True)
+    events = lake.read(pending, list(dict.fromkeys([*columns, "uid"])))
+    known = lake.read(replace(chosen, pending=False, concluded=True), ["uid"])
+    if events["uid"].is_duplicated().any() or events["uid"].is_in(known["uid"].implode()).any():
+        named = lake.read(pending, list(dict.fromkeys([*columns, *_NAMED])))
+        events = _apart(named, lake.read(replace(chosen, pending=False, concluded=True), _NAMED))
+    return events.select(columns)
+
+
+def _apart(events: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
+    """Those of `events` that are neither copies of earlier ones nor of `known`."""
+    number = pl.int_range(pl.len()).over(*_NAMED).alias("_number")
+    told = known.group_by(*_NAMED).len("_told").group_by("uid").agg(pl.col("_told").max())
+    numbered = events.with_columns(number).join(told, on="uid", how="left", maintain_order="left")
+    fresh = numbered.filter(pl.col("_number") >= pl.col("_told").fill_null(0))
+    return fresh.unique(["uid", "_number"], keep="first", maintain_order=True).select(name for name in fresh.columns if name in SCHEMA)
