@@ -22,7 +22,7 @@ def news(lake: Lake, chosen: Selection, columns: Sequence[str]) -> pl.DataFrame:
     pending = replace(chosen, pending=True)
     events = lake.read(pending, list(dict.fromkeys([*columns, "uid"])))
     known = lake.read(replace(chosen, pending=False, concluded=True), ["uid"])
-    if events["uid"].is_duplicated().any() or events["uid"].is_in(known["uid"].implode()).any():
+    if events["uid"].n_unique() < events.height or events["uid"].is_in(known["uid"].implode()).any():
         named = lake.read(pending, list(dict.fromkeys([*columns, *_NAMED])))
         events = _apart(named, lake.read(replace(chosen, pending=False, concluded=True), _NAMED))
     return events.select(columns)
