@@ -1,9 +1,17 @@
-"""Freed memory, given back to the system."""
+"""Memory of a process that reads millions of records: rarely searched for garbage, and given back when freed."""
 
 from __future__ import annotations
 
 import ctypes
+import gc
 from functools import cache
+
+
+def settle() -> None:
+    """Look for cycles in what is made from now on only, and rarely: decoded records are many small objects without any, and looking
+    through them takes a fifth of reading (measured)."""
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 100)
 
 
 def release() -> None:

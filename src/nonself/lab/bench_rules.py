@@ -17,6 +17,7 @@ import polars as pl
 
 from nonself import sources
 from nonself.calibrate import rules as calibration
+from nonself.core import memory
 from nonself.core.errors import UsageError
 from nonself.core.events import Events, concat
 from nonself.core.scores import Delta
@@ -47,9 +48,8 @@ def rules(folders: Sequence[Path], paths: Sequence[Path], *, repeat: int, as_jso
 
 
 def _run(given: dict[str, Any]) -> dict[str, Any]:
-    done = subprocess.run(
-        [sys.executable, "-m", __name__], input=json.dumps(given), capture_output=True, text=True, env=dict(os.environ), check=False
-    )
+    alone = {"POLARS_MAX_THREADS": "1", **os.environ}  # as `nonself scan` runs
+    done = subprocess.run([sys.executable, "-m", __name__], input=json.dumps(given), capture_output=True, text=True, env=alone, check=False)
     if done.returncode:
         raise UsageError("the measured run failed", got=done.stderr.strip()[-500:])
     measured: dict[str, Any] = json.loads(done.stdout)
@@ -58,6 +58,7 @@ def _run(given: dict[str, Any]) -> dict[str, Any]:
 
 def measure(folders: Sequence[Path], paths: Sequence[Path], cache: Path) -> dict[str, Any]:
     """What one run found and took, in this process: CPU-seconds of all its threads from the first import on."""
+    memory.settle()
     before = time.process_time()
     ruleset = Ruleset.load(folders, builtin=False, cache=cache)
     start = time.process_time() - before

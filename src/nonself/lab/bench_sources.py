@@ -23,6 +23,7 @@ import orjson
 import polars as pl
 
 from nonself import sources
+from nonself.core import memory
 from nonself.core.errors import UsageError
 from nonself.core.events import concat
 from nonself.core.schema import HOT
@@ -73,6 +74,7 @@ def measure(path: Path, rows: int = 0) -> dict[str, Any]:
     records = dead = size = held = events = 0
     names: dict[str, int] = {}
     kept: list[pl.DataFrame] = []
+    memory.settle()
     before = time.process_time()
     for given in sources.discover([path], Limits()):
         source, chunks = sources.read(given, Limits())
