@@ -19,18 +19,18 @@ def told(name, odd=None, history=None):
 
 
 def test_a_rare_thing_is_told_with_peers_and_history():
-    what, (peers, own) = told("rare-process-by-host")
-    assert what == "ws1 ran mimi.exe"
-    assert (peers.feature, peers.normal) == ("program among hosts", "0 of 2 other hosts showed this")
-    assert own.seen == "first time in 10 days (160 windows) that ws1 ran mimi.exe"
-    assert own.normal == "seen in 0 of 160 windows of this host" and peers.bits > 0 and own.bits > 0
+    what, (peers, own) = told("rare-process-by-user")
+    assert what == "ann ran nltest.exe"
+    assert (peers.feature, peers.normal) == ("program among users", "0 of 2 other users showed this")
+    assert own.seen == "first time in 10 days (160 windows) that ann ran nltest.exe"
+    assert own.normal == "seen in 0 of 160 windows of this user" and peers.bits > 0 and own.bits > 0
 
 
 def test_peers_that_show_it_too_take_bits_off():
     bits = []
-    for others in ([], ["ws2", "ws3"]):
-        detector, example = ALL["rare-process-by-host"], ALL["rare-process-by-host"].example()
-        seen = concat([example.normal, *(example.odd.head(1).with_columns(pl.lit(host).alias("host")) for host in others)])
+    for others in ([], ["bob", "eve"]):
+        detector, example = ALL["rare-process-by-user"], ALL["rare-process-by-user"].example()
+        seen = concat([example.normal, *(example.odd.head(1).with_columns(pl.lit(user).alias("user")) for user in others)])
         (score,) = detector.score(example.odd.head(1), detector.merge([detector.learn(seen)]))["score"]
         bits.append(score)
     assert bits[1] < bits[0] - 1

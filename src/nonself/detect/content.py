@@ -9,13 +9,14 @@ from importlib import resources
 from nonself.core.errors import ConfigError
 from nonself.detect.beacon import Beacon
 from nonself.detect.contract import Detector
+from nonself.detect.lineage import Lineage
 from nonself.detect.longconn import LongConn
 from nonself.detect.rare import Rare
 from nonself.detect.spec import Spec, parse
 from nonself.detect.volume import Volume
 
-_Learner = Rare | Volume | Beacon | LongConn
-PRIMITIVES: dict[str, type[_Learner]] = {"rare": Rare, "volume": Volume, "beacon": Beacon, "longconn": LongConn}
+_Learner = Rare | Volume | Beacon | LongConn | Lineage
+PRIMITIVES: dict[str, type[_Learner]] = {"rare": Rare, "volume": Volume, "beacon": Beacon, "longconn": LongConn, "lineage": Lineage}
 """What makes a detector of an entry, by the entry's `primitive`."""
 TABLES: tuple[str, ...] = ("endpoint", "identity", "network", "cloud")
 

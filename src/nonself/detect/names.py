@@ -17,6 +17,8 @@ from nonself.core.entities import BY_ROLE, entity
 from nonself.core.schema import SCHEMA
 
 _READ = 1_024
+_WORDS, _ARGUMENTS = 24, 320
+"""Words and characters of a command line's arguments that are kept."""
 
 _GUID = r"\{?[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\}?"
 _SID = r"s-1-5-21-[0-9-]+"
@@ -51,6 +53,19 @@ def _command() -> pl.Expr:
     value = _text("cmdline").str.replace_all(r"(?:\b[a-z]:)?[\\/](?:[^\\/\s\x22':]+[\\/])*", "/")
     value = value.str.replace_all(r"[a-z0-9+/=]{40,}", "#").str.replace_all(_GUID, "#")
     return value.str.replace_all(r"\b[0-9a-f]{8,}\b|\d+", "#").str.replace_all(r"\s+", " ")
+
+
+def _arguments() -> pl.Expr:
+    """The words of a command line after the program, at most `_WORDS`, each once: folders apart from names, profiles, GUIDs and numbers
+    folded, addresses cut to scheme and host, encoded texts to `##`. "" where there are none or the source did not say."""
+    value = _text("cmdline").str.replace(r"^(?:\x22[^\x22]*\x22|\S+)\s*", "")
+    value = value.str.replace_all(r"\b([a-z]{3,6})://([^/\s\x22':|<>]+)[^\s\x22'|<>]*", " ${1}://${2} ")
+    value = value.str.replace_all(r"(?:[a-z0-9+=]+/)*[a-z0-9+=]{40,}[a-z0-9+=/]*", "##")
+    value = value.str.replace_all(_GUID, "#").str.replace_all(_HEX, "#").str.replace_all(r"\d+", "#")
+    value = value.str.replace_all(r"\b[a-z]:([\\/])", "${1}").str.replace_all(r"([\\/](?:users|home)[\\/])[^\\/\s\x22]+", "${1}#")
+    value = value.str.replace_all(r"(^|[\s\x22'=(>,;])([\\/]{1,2}(?:[^\\/\s\x22']+[\\/]+)+)", "${1}${2} ")
+    words = value.str.extract_all(r"[^\s\x22'=,;|&()<>{}\[\]]+").list.head(_WORDS).list.unique(maintain_order=True)
+    return words.list.join(" ").str.head(_ARGUMENTS).fill_null("")
 
 
 def _registry() -> pl.Expr:
@@ -92,6 +107,8 @@ DERIVED: dict[str, pl.Expr] = {
     "module_shape": _path("module_path"),
     "signature": _signature(),
     "cmd_shape": _command(),
+    "arguments": _arguments(),
+    "started_by": pl.coalesce(_base("parent_image"), pl.lit("?")),
     "reg_key_shape": _registry(),
     "service_shape": _fold(_text("service")),
     "pipe_shape": _fold(_text("pipe")).str.replace_all(r"\d+", "#"),

@@ -17,7 +17,7 @@ from nonself.detect.contract import Example
 from nonself.detect.spec import Spec
 from nonself.detect.view import View
 
-_ROW_BYTES = 2 * (keys.MAX_BYTES + 16) + 16
+ROW_BYTES = 2 * (keys.MAX_BYTES + 16) + 16
 """A row of the delta at most: two keys and their offsets, a day and a mask."""
 
 
@@ -39,12 +39,12 @@ class Rare:
         self.spec = spec
         self.name, self.title, self.attack, self.columns = spec.name, spec.title, spec.attack, spec.columns
         self.classes = spec.classes
-        self.bytes_per_entity = pairs.X_PER_DAY * _ROW_BYTES
+        self.bytes_per_entity = pairs.X_PER_DAY * ROW_BYTES
 
     def learn(self, events: Events | View) -> Delta:
         """Columns day, y, x, slots (bit mask of the windows in which y showed x)."""
         chosen = rows.chosen(events, self.spec, evidence=False)
-        return _delta(chosen, self.spec) if chosen else pairs.merge([])
+        return delta(chosen, self.spec) if chosen else pairs.merge([])
 
     def merge(self, deltas: list[Delta]) -> Delta:
         """Union of the masks; at most `X_PER_DAY` x per y and day."""
@@ -81,7 +81,7 @@ class Rare:
             return (peers,)
         own = Reason(
             feature=f"{spec.thing} for this {spec.peer}",
-            seen=f"{_how_often(row)} that {row['_what']}",
+            seen=f"{how_often(row)} that {row['_what']}",
             normal=_history(row, spec),
             bits=row["score"] - (row["_bits_peers"] if spec.over else 0.0),
         )
@@ -107,7 +107,8 @@ _SCORES = {**SCORES, **_PRIVATE}
 _READ = ("score", *_PRIVATE)
 
 
-def _delta(chosen: rows.Chosen, spec: Spec) -> Delta:
+def delta(chosen: rows.Chosen, spec: Spec) -> Delta:
+    """What some events add: a table of `baseline.pairs`."""
     groups = rows.grouped(chosen.day, chosen.part(chosen.y), chosen.part(chosen.x))
     named = rows.named_keys(chosen, spec, groups.first)
     bits = np.left_shift(1, chosen.slot)[groups.order]
@@ -119,7 +120,8 @@ def _days(row: Mapping[str, Any]) -> int:
     return int((row["_until"] - row["_since"]).days) + 1 if row["_since"] and row["_until"] else 0
 
 
-def _how_often(row: Mapping[str, Any]) -> str:
+def how_often(row: Mapping[str, Any]) -> str:
+    """How often x was shown before, in words, by a row's private columns."""
     span = f"{_days(row):,} days ({row['_n']:,} windows)"
     if row["_hidden"] and not row["_c"]:
         return f"unknown how often in {span}"

@@ -18,7 +18,9 @@ WINDOWS: dict[str, int] = {"10min": 144, "1h": 24, "1d": 1}
 """Window names and how many of them a day has."""
 _PER: dict[str, str] = {"10min": "ten minutes", "1h": "one hour", "1d": "one day"}
 _GRAIN: dict[str, int] = {"": 1, "bytes": 10_000, "us": 1_000_000}
-SPECIALISTS = ("beacon", "longconn")
+SPECIALISTS = ("beacon", "longconn", "lineage")
+_UNSIZED = ("rare", "lineage")
+"""Primitives that ask what was done, not how large it was."""
 _FILTERS = ("has", "ends", "except")
 _WORD = re.compile(r"\{(\w+)\}")
 
@@ -29,7 +31,7 @@ class Spec:
 
     name, title, about, attack   what it is: unique name, a few words, one sentence, ATT&CK techniques
     primitive   `rare` (X by Y), `volume` (how much by Y per window), or a specialist: `beacon` (how regularly Y calls X), `longconn` (how
-                long Y stays connected to X)
+                long Y stays connected to X), `lineage` (Y started X: a parent, a program and its words)
     classes     the OCSF classes it looks at; part of `where`, kept apart so that a batch is split by class once for all detectors
     where, text which events it looks at: conditions on whole values, and, asked of what these leave, on parts of texts
     over        names that make up Y; none is the whole organisation
@@ -107,7 +109,7 @@ class Spec:
         """The event columns it reads, sorted."""
         read = {"time", "uid", *self.where.meta.root_names()}.union(*(names.roots(name) for name in self.named))
         read |= set(self.text.meta.root_names()) if self.text is not None else set()
-        return tuple(sorted(read | ({self.value} if self.summed or self.primitive in SPECIALISTS else set())))
+        return tuple(sorted(read | ({self.value} if self.summed or (self.value and self.primitive in SPECIALISTS) else set())))
 
 
 _ALLOWED = set(Spec.__dataclass_fields__) - {"text", "classes"}
@@ -185,8 +187,8 @@ def _check_amount(entry: Mapping[str, Any], where: str) -> None:
         _check_value(entry, where)
         return
     _expect(bool(entry.get("x")), "x", "at least one name", entry.get("x"), where)
-    if entry["primitive"] == "rare":
-        _expect(entry.get("window", "1h") != "10min", "window", "1h or 1d for a rare detector", "10min", where)
+    if entry["primitive"] in _UNSIZED:
+        _expect(entry.get("window", "1h") != "10min", "window", "1h or 1d for this primitive", "10min", where)
     else:
         value = entry.get("value", "")
         _expect(value in SCHEMA and SCHEMA[value].is_integer(), "value", "an integer column", value, where)

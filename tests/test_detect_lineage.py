@@ -1,0 +1,76 @@
+"""The specialist `lineage`: what is news of a parent, a program and its words, and what is not."""
+
+import datetime
+
+import polars as pl
+import pytest
+
+from nonself.core.events import conform
+from nonself.detect import detectors
+
+LINEAGE = next(detector for detector in detectors() if detector.name == "odd-lineage")
+START = datetime.datetime(2024, 3, 4, 9, tzinfo=datetime.UTC)
+HOSTS = [f"ws{i}" for i in range(6)]
+
+
+def starts(*runs, day=0):
+    """Process starts, one an hour: (host, parent, program, arguments)."""
+    rows = [
+        {"uid": f"{day}-{i}-{run}", "time": START + datetime.timedelta(days=day, hours=i), "class_uid": 1007, "activity_id": 1,
+         "host": host, "parent_image": parent, "image": program, "cmdline": f"{program} {arguments}"}
+        for i, run in enumerate(runs) for host, parent, program, arguments in [run]
+    ]  # fmt: skip
+    return conform(pl.DataFrame(rows))
+
+
+def usual():
+    """Ten days on which each host opens ever other documents and lists a store."""
+    for day in range(10):
+        runs = [(host, "explorer.exe", "word.exe", f"/n report-{'abcdefghij'[day]}{'uvwxyz'[i]}.docx") for i, host in enumerate(HOSTS)]
+        runs += [(host, "explorer.exe", "certutil.exe", "-store my") for host in HOSTS]
+        yield starts(*runs, day=day)
+
+
+SELF = LINEAGE.merge([LINEAGE.learn(events) for events in usual()])
+
+
+def odd(*run, self_=SELF):
+    """Score and reasons of one more start."""
+    scores = LINEAGE.score(starts(run, day=10), self_)
+    named = zip(("program", "parent", "whole", "words"), LINEAGE.explain(scores)[0], strict=True)
+    return scores["score"][0], dict(named)
+
+
+def test_what_is_done_every_day_is_no_news():
+    assert odd("ws1", "explorer.exe", "certutil.exe", "-store my")[0] < 0.5
+
+
+def test_another_file_is_no_news_where_files_always_differ_and_another_switch_is():
+    document, _ = odd("ws1", "explorer.exe", "word.exe", "/n letter.docx")
+    switch, reasons = odd("ws1", "explorer.exe", "word.exe", "/automation letter.docx")
+    assert switch > document + 3 and reasons["words"].seen.startswith("/automation")
+    assert reasons["words"].normal.startswith("windows in which word.exe was given such words: /automation in 0 of 60")
+
+
+def test_another_parent_is_news():
+    score, reasons = odd("ws1", "word.exe", "certutil.exe", "-store my")
+    assert reasons["parent"].seen == "word.exe started certutil.exe" and reasons["parent"].bits == max(r.bits for r in reasons.values())
+    assert score > 1.5 and reasons["words"].bits < 0.5
+
+
+@pytest.mark.parametrize(("others", "least", "most"), [(0, 4, 99), (5, -1, 2)])
+def test_peers_that_do_it_too_forgive(others, least, most):
+    new = [LINEAGE.learn(starts((host, "explorer.exe", "backup.exe", ""), day=9)) for host in HOSTS[1 : 1 + others]]
+    assert least < odd("ws0", "explorer.exe", "backup.exe", "", self_=LINEAGE.merge([SELF, *new]))[0] < most
+
+
+def test_a_lone_machine_is_held_against_its_own_history():
+    alone = LINEAGE.merge([LINEAGE.learn(events.filter(pl.col("host") == "ws1")) for events in usual()])
+    assert odd("ws1", "word.exe", "cmd.exe", "/c whoami", self_=alone)[0] > 4
+
+
+def test_an_unknown_parent_and_no_command_line_are_values_too():
+    events = starts(("ws1", "explorer.exe", "certutil.exe", "-store my"), day=10)
+    bare = events.with_columns(pl.lit(None, pl.String).alias("parent_image"), pl.lit(None, pl.String).alias("cmdline"))
+    (reasons,) = LINEAGE.explain(LINEAGE.score(bare, SELF))
+    assert reasons[1].seen == "? started certutil.exe" and reasons[3].seen == "none" and reasons[3].bits == 0
