@@ -1,6 +1,6 @@
 """Upper tails of predictive distributions, in bits (-log2 of a probability), finite however far out.
 
-Both tails in use are regularised incomplete beta functions I_x(a, b), taken in logarithms.
+The first two are regularised incomplete beta functions I_x(a, b), taken in logarithms.
 All functions take and give numpy float64 arrays of one shape (or scalars).
 """
 
@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from nonself.baseline.codes import Floats
-from nonself.baseline.special import log_betainc
+from nonself.baseline.codes import Floats, Ints
+from nonself.baseline.special import log_betainc, log_gamma
 
 _LN2 = float(np.log(2.0))
 
@@ -30,3 +30,16 @@ def student_bits(t: Floats, dof: Floats) -> Floats:
     half = log_betainc(np.asarray(dof / 2.0), np.full_like(t, 0.5), dof / (dof + t**2)) - _LN2
     upper = np.where(t > 0, half, np.log1p(-np.exp(half)))
     return np.asarray(-upper / _LN2, dtype=np.float64)
+
+
+def sum_bits(total: Floats, tests: Ints) -> Floats:
+    """What independent surprises of `total` bits in all, from so many tests (at least 1), are worth as one (Fisher 1932).
+
+    -log2 P(sum >= total), the sum of n surprises being Gamma(n): P = exp(-L) * sum_{i<n} L^i / i!, L = total ln 2.
+    """
+    rate = np.maximum(total, 0.0) * _LN2
+    log_rate = np.log(np.maximum(rate, 1e-300))
+    terms = np.zeros_like(rate)
+    for i in range(1, int(tests.max(initial=1))):
+        terms = np.where(i < tests, np.logaddexp(terms, i * log_rate - log_gamma(np.asarray(i + 1.0))), terms)
+    return np.asarray(np.maximum(rate - terms, 0.0) / _LN2, dtype=np.float64)

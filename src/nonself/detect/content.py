@@ -12,11 +12,19 @@ from nonself.detect.contract import Detector
 from nonself.detect.lineage import Lineage
 from nonself.detect.longconn import LongConn
 from nonself.detect.rare import Rare
+from nonself.detect.sequence import Sequence
 from nonself.detect.spec import Spec, parse
 from nonself.detect.volume import Volume
 
-_Learner = Rare | Volume | Beacon | LongConn | Lineage
-PRIMITIVES: dict[str, type[_Learner]] = {"rare": Rare, "volume": Volume, "beacon": Beacon, "longconn": LongConn, "lineage": Lineage}
+_Learner = Rare | Volume | Beacon | LongConn | Lineage | Sequence
+PRIMITIVES: dict[str, type[_Learner]] = {
+    "rare": Rare,
+    "volume": Volume,
+    "beacon": Beacon,
+    "longconn": LongConn,
+    "lineage": Lineage,
+    "sequence": Sequence,
+}
 """What makes a detector of an entry, by the entry's `primitive`."""
 TABLES: tuple[str, ...] = ("endpoint", "identity", "network", "cloud")
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from nonself.baseline import keys, pairs
+from nonself.baseline import keys, pairs, tails
 from nonself.baseline.codes import Floats
 from nonself.core.events import Events
 from nonself.core.finding import Reason
@@ -24,19 +24,21 @@ WITNESSES = 3
 NAMED = 3
 """Words of a command line named in a reason."""
 _STEPS = ("program", "pair", "whole")
+_TESTS = 2
+"""Ancestry and words. The three parts of the ancestry are nested: they are one test."""
 
 
 class Lineage:
     """How odd it is that this host started this program, that this parent did, that it did with these words, and what the words are.
 
-    Formula: score = s - log2(1 + s ln 2), s = B(program) + B(parent, program) + B(parent, program, words) + max over words of T(word).
+    Formula: score = -log2 P(G >= s) = s - log2(1 + s ln 2), G the sum of two surprises (`tails.sum_bits`): ancestry and words are two
+    tests. s = B(program) + B(parent, program) + B(parent, program, words) + max over words of T(word).
     B(x) = min(-log2 P(x|host), -log2 P0(x)): the rarity tails of `nonself.baseline.pairs` for this host and for the other hosts; both
-    must find it odd, where at least three other hosts are known. T(word) = -log2 P(word | program and kind of word), kinds being
-    switches, addresses, folders, files, numbers, long encoded texts and plain words: a program whose files always differ shows nothing
-    by a new file, but does by a new switch. The last term of the score is Fisher's price for adding up two tests, the ancestry and the
-    words: the tail of their sum.
+    must find it odd, where at least three other hosts are known. T(word) = -log2 P(word | program and kind of word), or of the kind given
+    the program; kinds are switches, addresses, folders, files, numbers, long encoded texts and plain words: a program whose files always
+    differ shows nothing by a new file, but does by a new switch.
     Unit: bits. 0 with no history.
-    Reference: Teh 2006 (hierarchical Pitman-Yor); Das & Schneider 2007 (rareness as a tail); Fisher 1925 (combination of tests).
+    Reference: Teh 2006 (hierarchical Pitman-Yor); Das & Schneider 2007 (rareness as a tail); Fisher 1932 (combination of tests).
     Cost: four passes of `rare` over the self's rows (day, host, chain), one of them over the words of each distinct command line.
     Reasons: the program, its parent, its whole command line, its oddest word; each of the first three after what peers take back.
 
@@ -128,7 +130,7 @@ def _odd(windows: pl.DataFrame, self_: Delta) -> pl.DataFrame:
     words = _odd_words(asked, known, chains)
     columns |= {name: words[name] for name in ("_bits_words", "_words")}
     total += words["_bits_words"].to_numpy()
-    score = np.maximum(total - np.log2(1.0 + total * np.log(2.0)), 0.0)
+    score = tails.sum_bits(total, np.full(total.size, _TESTS))
     share = pl.Series(np.divide(score, total, out=np.zeros_like(score), where=total > 0))
     shares = {name: column * share for name, column in columns.items() if name.startswith("_bits_")}
     return pl.DataFrame({**columns, **shares, "score": score})

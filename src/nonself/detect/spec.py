@@ -18,8 +18,8 @@ WINDOWS: dict[str, int] = {"10min": 144, "1h": 24, "1d": 1}
 """Window names and how many of them a day has."""
 _PER: dict[str, str] = {"10min": "ten minutes", "1h": "one hour", "1d": "one day"}
 _GRAIN: dict[str, int] = {"": 1, "bytes": 10_000, "us": 1_000_000}
-SPECIALISTS = ("beacon", "longconn", "lineage")
-_UNSIZED = ("rare", "lineage")
+SPECIALISTS = ("beacon", "longconn", "lineage", "sequence")
+_UNSIZED = ("rare", "lineage", "sequence")
 """Primitives that ask what was done, not how large it was."""
 _FILTERS = ("has", "ends", "except")
 _WORD = re.compile(r"\{(\w+)\}")
@@ -31,7 +31,8 @@ class Spec:
 
     name, title, about, attack   what it is: unique name, a few words, one sentence, ATT&CK techniques
     primitive   `rare` (X by Y), `volume` (how much by Y per window), or a specialist: `beacon` (how regularly Y calls X), `longconn` (how
-                long Y stays connected to X), `lineage` (Y started X: a parent, a program and its words)
+                long Y stays connected to X), `lineage` (Y started X: a parent, a program and its words), `sequence`
+                (Y did X after X)
     classes     the OCSF classes it looks at; part of `where`, kept apart so that a batch is split by class once for all detectors
     where, text which events it looks at: conditions on whole values, and, asked of what these leave, on parts of texts
     over        names that make up Y; none is the whole organisation
