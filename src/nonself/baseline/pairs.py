@@ -18,6 +18,9 @@ one x depends on how many there are to choose from: among a thousand equally usu
 c = c_xy windows in which y showed x; S_y(c), K_y(c) windows and number of the x that y showed at least once and at most c + 1 times (one
 window more or less is no difference), both 0 for c = 0; n_y, K_y the same over all of y's x. m is the number of y that ever showed x;
 S(m), K(m), M, K are the same sums over the population, counting each y once, so that one chatty y does not make an x usual.
+Between the two may stand the y's peers, those that are alike by what they do (`baseline.peers`): Pg(x), the same sums as P0 over the y of
+its group, backed off to P0, takes P0's place in P(x|y). A y without a group has no such level.
+
 theta = 1: one window's worth of belief in the level above. The discount is d = n1 / K, n1 being the number of x seen once: it is the
 consistent estimate for a Pitman-Yor process (Pitman 2006, "Combinatorial Stochastic Processes", 3.3) and turns the novelty mass into
 Good-Turing's, (theta + n1) / (n + theta). With no history P = 1 and nothing is surprising; who shows new things all the time is
@@ -32,6 +35,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from nonself.baseline import peers
 from nonself.baseline.codes import Floats, Ints, found
 from nonself.baseline.keys import hashes, numbered
 
@@ -67,7 +71,7 @@ def bounded(table: pl.DataFrame) -> pl.DataFrame:
     return table
 
 
-def surprise(windows: pl.DataFrame, self_: pl.DataFrame, *, peers_only: bool = False) -> pl.DataFrame:
+def surprise(windows: pl.DataFrame, self_: pl.DataFrame, *, peers_only: bool = False, alike: bool = False) -> pl.DataFrame:
     """How odd each window (columns day, slot, y, x) is, given every window of `self_` but itself. Same rows, these columns added:
 
     bits        -log2 P(x|y)
@@ -76,8 +80,11 @@ def surprise(windows: pl.DataFrame, self_: pl.DataFrame, *, peers_only: bool = F
     since, until  first and last day of y in `self_`; null for an unknown y
     others, ys  other y that showed x, and all other y
     hidden      whether y's days were too full to know if it showed x
+    bits_alike  -log2 Pg(x), the part of the population and of y's group together; `bits_peers` where y has none
+    alike_others, alike_ys  other y of its group that showed x, and all other y of it; 0 where it has none
 
-    `peers_only` leaves out what y itself did with x, in all windows: P = P0(x) among the others.
+    `alike` puts the level of groups between y and the population. `peers_only` leaves out what y itself did with x, in all windows:
+    P = P0(x) among the others.
     """
     (y, asked_y), (x, asked_x) = (numbered(self_[key], windows[key]) for key in ("y", "x"))
     held = _Held(self_, y, x, asked_y, asked_x)
@@ -85,13 +92,18 @@ def surprise(windows: pl.DataFrame, self_: pl.DataFrame, *, peers_only: bool = F
     mine, theirs, own = held.mine(), held.theirs(), held.shown(windows)
     known, before = mine.k > 0, mine.c
     mine = replace(mine, c=np.zeros_like(before), n=mine.n - before) if peers_only else mine.apart(own)
-    theirs = theirs.apart(((before > 0) & (mine.c == 0)).astype(np.int64))
-    p0 = np.minimum((theirs.seen() + THETA + theirs.n1) / (theirs.n + THETA), 1.0)
-    mixed = p0 if peers_only else np.minimum((mine.seen() + (THETA + mine.n1) * p0) / (mine.n + THETA), 1.0)
+    gone = ((before > 0) & (mine.c == 0)).astype(np.int64)
+    theirs = theirs.apart(gone)
+    p0 = _mixed(theirs, np.ones(before.size))
+    like, members = held.alike() if alike else (None, np.zeros_like(before))
+    like = like.apart(gone * (like.c > 0)) if like else None
+    pg = _mixed(like, p0) if like else p0
+    mixed = p0 if peers_only else _mixed(mine, pg)
     since, until = held.span()
     columns = {
-        "p": np.where(hidden & (mine.c == 0), p0, mixed), "p0": p0, "c": mine.c, "n": mine.n, "since": since, "until": until,
+        "p": np.where(hidden & (mine.c == 0), pg, mixed), "p0": p0, "c": mine.c, "n": mine.n, "since": since, "until": until,
         "others": theirs.c - (mine.c > 0), "ys": np.count_nonzero(held.kinds) - known.astype(np.int64), "hidden": hidden, "known": known,
+        "pg": pg, "alike_others": (like.c - (mine.c > 0)).clip(0) if like else members, "alike_ys": (members - 1).clip(0),
     }  # fmt: skip
     return pl.concat([windows, pl.DataFrame(columns).select(_ANSWERS)], how="horizontal")
 
@@ -102,7 +114,14 @@ _ANSWERS = [
     pl.col("c", "n"),
     *(pl.when("known").then(pl.col(day).cast(pl.Int32).cast(pl.Date)) for day in ("since", "until")),
     pl.col("others", "ys", "hidden"),
+    (-pl.col("pg").log(2)).abs().alias("bits_alike"),
+    pl.col("alike_others", "alike_ys"),
 ]
+
+
+def _mixed(level: _Count, above: Floats) -> Floats:
+    """The predictive of a level, given that of the level above, row for row."""
+    return np.asarray(np.minimum((level.seen() + (THETA + level.n1) * above) / (level.n + THETA), 1.0), dtype=np.float64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,10 +169,20 @@ class _Held:
 
     def mine(self) -> _Count:
         """Each asked pair among the pairs of its y."""
-        size, y = self.kinds.size, self._asked_y
-        n, n1 = _sums(self._pair_y, self._c, size), _sums(self._pair_y, self._c == 1, size)
-        c, upto, kinds, above = (np.append(part, 0)[self._at] for part in (self._c, *_levels(self._pair_y, self._c)))
-        return _Count(c, n[y], self.kinds[y], n1[y], upto, kinds, above)
+        return _counted(self._pair_y, self._c, self._at, self._asked_y, self.kinds.size)
+
+    def alike(self) -> tuple[_Count, Ints]:
+        """Each asked x among all x of the group of its y, counted in y that showed it; and the group's size, 0 for none."""
+        group = peers.groups(self._pair_y, self._pair_x, self.kinds.size)
+        asked, number = group[self._asked_y], int(group.max(initial=-1)) + 1
+        wide = 1 + int(max(self._pair_x.max(initial=0), self._asked_x.max(initial=0)))
+        owner = group[self._pair_y]
+        shown, c = np.unique(owner[owner >= 0] * wide + self._pair_x[owner >= 0], return_counts=True)
+        # Those without a group are asked of a last one, which is empty.
+        at = np.where(asked < 0, -1, found(shown, asked * wide + self._asked_x))
+        sizes = np.append(np.bincount(group[group >= 0], minlength=number), 0)
+        asked = np.where(asked < 0, number, asked)
+        return _counted(shown // wide, c, at, asked, number + 1), sizes[asked]
 
     def theirs(self) -> _Count:
         """Each asked x among all x, counted in y that showed it."""
@@ -178,6 +207,13 @@ class _Held:
         np.minimum.at(since, self._y, self._day)
         np.maximum.at(until, self._y, self._day)
         return since[self._asked_y], until[self._asked_y]
+
+
+def _counted(owner: Ints, count: Ints, at: Ints, asked: Ints, size: int) -> _Count:
+    """A level of the model: `count` of each key and its `owner` (0 to `size` - 1), for the keys `at` (-1 for none) of the owners asked."""
+    n, n1, k = _sums(owner, count, size), _sums(owner, count == 1, size), np.bincount(owner, minlength=size)
+    c, upto, kinds, above = (np.append(part, 0)[at] for part in (count, *_levels(owner, count)))
+    return _Count(c, n[asked], k[asked], n1[asked], upto, kinds, above)
 
 
 def _sums(group: Ints, values: npt.ArrayLike, size: int) -> Ints:

@@ -26,11 +26,12 @@ class Rare:
 
     Formula: score = -log2 P(x|y), P(x|y) = (S_y(c) - d_y K_y(c) + (theta + d_y K_y) P0(x)) / (n_y + theta): the probability, under a
     two-level Pitman-Yor process, that y next shows something it shows at most as often as x. P0(x) is the same over the population, in
-    numbers of y that ever showed x. Symbols and estimates are set out in `nonself.baseline.pairs`.
+    numbers of y that ever showed x; with `compare = "alike"` the y's peers, those that behave alike, stand between. Symbols and
+    estimates are set out in `nonself.baseline.pairs`.
     Unit: bits. 0 with no history; about log2(n) for the first new thing after n windows of the same few; less if peers show it too.
     Reference: Teh 2006 (hierarchical Pitman-Yor); Good 1953 (novelty mass); Das & Schneider 2007 (rareness as a tail).
     Cost: one pass over the self's rows (day, y, x) and one over the events.
-    Reasons: -log2 P0(x), what the population says; and the rest, what y's own history adds to it or takes back.
+    Reasons: -log2 P0(x), what the population says; what those that behave alike add or take back; and the rest, what y's own history does.
     """
 
     __slots__ = ("attack", "bytes_per_entity", "classes", "columns", "name", "spec", "title")
@@ -58,7 +59,8 @@ class Rare:
             return pl.DataFrame(schema=_SCORES)
         groups = rows.grouped(chosen.day, chosen.slot, chosen.part(chosen.y), chosen.part(chosen.x))
         found = rows.windows(chosen, self.spec, groups)[rows.by_start(chosen, groups)]
-        odd = pairs.surprise(found.select("day", "slot", "y", "x"), self_, peers_only=self.spec.compare == "peers")
+        asked, compare = found.select("day", "slot", "y", "x"), self.spec.compare
+        odd = pairs.surprise(asked, self_, peers_only=compare == "peers", alike=compare == "alike")
         what = found.select(rows.phrase(self.spec)).to_series()
         columns = {**{c.name: c for c in found.get_columns()}, **{"_" + c.name: c for c in odd.get_columns()}}
         columns |= {"score": odd["bits"], "_what": what}
@@ -79,13 +81,21 @@ class Rare:
         )
         if spec.compare == "peers":
             return (peers,)
+        alike = Reason(
+            feature=f"{spec.thing} among {spec.peers} that behave alike",
+            seen=row["_what"],
+            normal=_alike(row, spec),
+            bits=row["_bits_alike"] - row["_bits_peers"],
+        )
         own = Reason(
             feature=f"{spec.thing} for this {spec.peer}",
             seen=f"{how_often(row)} that {row['_what']}",
             normal=_history(row, spec),
-            bits=row["score"] - (row["_bits_peers"] if spec.over else 0.0),
+            bits=row["score"] - (row["_bits_alike"] if spec.over else 0.0),
         )
-        return (peers, own) if spec.over else (own,)
+        if not spec.over:
+            return (own,)
+        return (peers, alike, own) if spec.compare == "alike" else (peers, own)
 
     def example(self) -> Example:
         """Normal and odd events from the content table."""
@@ -101,6 +111,9 @@ _PRIVATE: dict[str, pl.DataType] = {
     "_others": pl.Int64(),
     "_ys": pl.Int64(),
     "_hidden": pl.Boolean(),
+    "_bits_alike": pl.Float64(),
+    "_alike_others": pl.Int64(),
+    "_alike_ys": pl.Int64(),
     "_what": pl.String(),
 }
 _SCORES = {**SCORES, **_PRIVATE}
@@ -129,6 +142,12 @@ def how_often(row: Mapping[str, Any]) -> str:
         return "first thing seen at all"
     before = "once" if row["_c"] == 1 else f"{row['_c']:,} times"
     return f"first time in {span}" if not row["_c"] else f"{before} before in {span}"
+
+
+def _alike(row: Mapping[str, Any], spec: Spec) -> str:
+    if not row["_alike_ys"]:
+        return f"no group of {spec.peers} behaves like this one"
+    return f"{row['_alike_others']:,} of {row['_alike_ys']:,} {spec.peers} that behave alike showed this"
 
 
 def _history(row: Mapping[str, Any], spec: Spec) -> str:

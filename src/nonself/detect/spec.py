@@ -41,7 +41,8 @@ class Spec:
     value       volume: the column summed or the name counted; specialists: the column of sizes or durations
     unit        volume: "", "bytes" or "us", for the texts
     window      length of a window
-    compare     `history`: y's own history, backed by its peers; `peers`: its peers alone, for what y may have been doing all along
+    compare     `history`: y's own history, backed by its peers; `alike` (rare): by those that behave alike before all of them; `peers`: its
+                peers alone, for what y may have been doing all along
     entity      name of the entity a finding is about
     joins       names of the further entities a finding touches
     says        the sentence of a finding, with `{name}` for any name of Y and X, and `{value}`
@@ -120,7 +121,7 @@ _CHOICES = {
     "measure": ("count", "sum", "max", "distinct"),
     "unit": ("", "bytes", "us"),
     "window": tuple(WINDOWS),
-    "compare": ("history", "peers"),
+    "compare": ("history", "alike", "peers"),
 }
 _LISTS = ("attack", "over", "x", "joins")
 _TABLES = ("where", "example")
@@ -182,7 +183,8 @@ def _check_name(name: str, key: str, where: str) -> None:
 
 
 def _check_amount(entry: Mapping[str, Any], where: str) -> None:
-    """X and value, of which each primitive needs its own."""
+    """X and value, of which each primitive needs its own, and what only one knows."""
+    _expect(entry["primitive"] == "rare" or entry.get("compare") != "alike", "compare", "alike in a rare detector only", "alike", where)
     if entry["primitive"] == "volume":
         _expect("x" not in entry, "x", "no x in a volume detector", entry.get("x"), where)
         _check_value(entry, where)
