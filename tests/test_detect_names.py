@@ -17,9 +17,6 @@ FOLDS = [
     ("image_shape", r"C:\Users\ann\Downloads\a.exe", r"\users\#\downloads\a.exe"),
     ("image_shape", r"D:\Users\bob\Downloads\A.EXE", r"\users\#\downloads\a.exe"),
     ("image_shape", r"\Device\HarddiskVolume3\Windows\System32\cmd.exe", r"\windows\system32\cmd.exe"),
-    ("cmd_shape", r'"C:\Windows\System32\cmd.exe" /c ping 10.0.0.1 -n 4', '"/cmd.exe" /c ping #.#.#.# -n #'),
-    ("cmd_shape", "certutil -urlcache -f http://198.51.100.7/a/b.txt", "certutil -urlcache -f http://b.txt"),
-    ("cmd_shape", "powershell -enc " + "QWxs" * 30, "powershell -enc #"),
     ("arguments", "certutil.exe -urlcache -split -f http://198.51.100.7/a/b.txt", "-urlcache -split -f http://#.#.#.#"),
     ("arguments", r'"C:\Program Files\a b.exe" /p:7 "C:\Users\ann\Docs\x12.doc" /p:8', r"/p:# \users\#\docs\ x#.doc"),
     ("arguments", "powershell -enc " + "QWxsb3cgdGhpcyBvbmUgcGxlYXNlIG5vdyBhbmQgdGhlbg/" * 3 + "==", "-enc ##"),
@@ -42,8 +39,8 @@ FOLDS = [
     ("tls_client", "AABB", "aabb"),
 ]
 SOURCES = {
-    "image_name": "image", "image_shape": "image", "cmd_shape": "cmdline",
-    "arguments": "cmdline", "started_by": "parent_image", "reg_key_shape": "reg_key", "query_parent": "query",
+    "image_name": "image", "image_shape": "image", "arguments": "cmdline", "started_by": "parent_image",
+    "reg_key_shape": "reg_key", "query_parent": "query",
     "sni_parent": "sni", "site": "url_host", "user_agent_shape": "user_agent", "service_shape": "service", "tls_client": "ja3",
 }  # fmt: skip
 

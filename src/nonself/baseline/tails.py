@@ -37,9 +37,13 @@ def sum_bits(total: Floats, tests: Ints) -> Floats:
 
     -log2 P(sum >= total), the sum of n surprises being Gamma(n): P = exp(-L) * sum_{i<n} L^i / i!, L = total ln 2.
     """
-    rate = np.maximum(total, 0.0) * _LN2
-    log_rate = np.log(np.maximum(rate, 1e-300))
+    rate = np.maximum(np.asarray(total, dtype=np.float64), 0.0) * _LN2
+    order = np.argsort(tests)
+    log_rate, tests = np.log(np.maximum(rate[order], 1e-300)), tests[order]
     terms = np.zeros_like(rate)
     for i in range(1, int(tests.max(initial=1))):
-        terms = np.where(i < tests, np.logaddexp(terms, i * log_rate - log_gamma(np.asarray(i + 1.0))), terms)
-    return np.asarray(np.maximum(rate - terms, 0.0) / _LN2, dtype=np.float64)
+        here = slice(int(np.searchsorted(tests, i, "right")), None)  # those with a term i
+        terms[here] = np.logaddexp(terms[here], i * log_rate[here] - log_gamma(np.asarray(i + 1.0)))
+    spent = np.empty_like(rate)
+    spent[order] = terms
+    return np.asarray(np.maximum(rate - spent, 0.0) / _LN2, dtype=np.float64)

@@ -39,7 +39,7 @@ class Lineage:
     differ shows nothing by a new file, but does by a new switch.
     Unit: bits. 0 with no history.
     Reference: Teh 2006 (hierarchical Pitman-Yor); Das & Schneider 2007 (rareness as a tail); Fisher 1932 (combination of tests).
-    Cost: four passes of `rare` over the self's rows (day, host, chain), one of them over the words of each distinct command line.
+    Cost: five passes of `rare` over the self's rows (day, host, chain), two of them over the words of each distinct command line.
     Reasons: the program, its parent, its whole command line, its oddest word; each of the first three after what peers take back.
 
     Living off the land needs no list here: rundll32 is no news, rundll32 with words it is never given is. A record names the parent

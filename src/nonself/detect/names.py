@@ -48,13 +48,6 @@ def _path(column: str) -> pl.Expr:
     return _fold(value.str.replace(r"\\(users|home)\\[^\\]+", r"\${1}\#").str.replace_all(_TEMPORARY, "${1}${2}#"))
 
 
-def _command() -> pl.Expr:
-    """Folders, long base64, GUIDs, hex and numbers folded: what is left is which program, which switches, in which order."""
-    value = _text("cmdline").str.replace_all(r"(?:\b[a-z]:)?[\\/](?:[^\\/\s\x22':]+[\\/])*", "/")
-    value = value.str.replace_all(r"[a-z0-9+/=]{40,}", "#").str.replace_all(_GUID, "#")
-    return value.str.replace_all(r"\b[0-9a-f]{8,}\b|\d+", "#").str.replace_all(r"\s+", " ")
-
-
 def _arguments() -> pl.Expr:
     """The words of a command line after the program, at most `_WORDS`, each once: folders apart from names, profiles, GUIDs and numbers
     folded, addresses cut to scheme and host, encoded texts to `##`. "" where there are none or the source did not say."""
@@ -101,12 +94,10 @@ def _signature() -> pl.Expr:
 DERIVED: dict[str, pl.Expr] = {
     "identity": pl.coalesce(entity("user"), pl.concat_str([pl.lit("user:"), _text("user_uid")])),
     "image_name": _base("image"),
-    "parent_name": _base("parent_image"),
     "target_name": _base("tgt_image"),
     "image_shape": _path("image"),
     "module_shape": _path("module_path"),
     "signature": _signature(),
-    "cmd_shape": _command(),
     "arguments": _arguments(),
     "started_by": pl.coalesce(_base("parent_image"), pl.lit("?")),
     "reg_key_shape": _registry(),
