@@ -49,8 +49,8 @@ def test_a_volume_is_told_with_what_is_usual():
 
 
 def test_nothing_known_is_said_so():
-    _, (peers, own) = told("many-ports", history=lambda events: events.clear())
-    assert peers.normal == "no other pairs yet" and own.normal == "nothing is known of this pair yet"
+    _, (peers, own) = told("failed-logons-from-source", history=lambda events: events.clear())
+    assert peers.normal == "no other sources yet" and own.normal == "nothing is known of this source yet"
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ import numpy.typing as npt
 import polars as pl
 
 from nonself.baseline import pairs
-from nonself.baseline.codes import Coded, Floats, Ints, Mask, combined
+from nonself.baseline.codes import Coded, Floats, Ints, Mask, changes, combined, places
 from nonself.baseline.keys import numbered
 
 CALLS: dict[str, pl.DataType] = {
@@ -42,32 +42,17 @@ def learn(y: Coded, x: Coded, at: Ints, sizes: pl.Series) -> pl.DataFrame:
     size = sizes.cast(pl.Int64).clip(0, MOST).fill_null(NO_SIZE).cast(pl.Int32).to_numpy()
     order = np.lexsort((at, x.codes, y.codes))
     ys, xs, at, size = y.codes[order], x.codes[order], at[order], size[order]
-    starts = _starts(ys, xs, at)
+    starts = changes(ys, xs, at)
     ys, xs, at, size = ys[starts], xs[starts], at[starts], np.maximum.reduceat(size, starts) if starts.size else size
-    kept = _place(ys, xs, at // 3600) < PER_HOUR
+    kept = places(ys, xs, at // 3600) < PER_HOUR
     ys, xs, at, size = ys[kept], xs[kept], at[kept], size[kept]
-    first = _starts(ys, xs, at // 86_400)
+    first = changes(ys, xs, at // 86_400)
     owner = np.repeat(np.arange(first.size), np.diff(first, append=at.size))
     names = {"y": y.values[ys[first]], "x": x.values[xs[first]]}
     day = pl.Series((at[first] // 86_400).astype(np.int32)).cast(pl.Date)
     calls = pl.DataFrame({"owner": owner, "seconds": (at % 86_400).astype(np.uint32), "sizes": size})
     lists = calls.group_by("owner", maintain_order=True).agg("seconds", "sizes")
     return pairs.bounded(pl.DataFrame({"day": day, **names, "seconds": lists["seconds"], "sizes": lists["sizes"]}).sort(_KEYS))
-
-
-def _starts(*columns: Ints) -> Ints:
-    """Rows that differ in any column from the one before."""
-    new = np.zeros(columns[0].size, np.bool_)
-    new[:1] = True
-    for column in columns:
-        new[1:] |= column[1:] != column[:-1]
-    return np.flatnonzero(new)
-
-
-def _place(*columns: Ints) -> Ints:
-    """The place of each row among those that agree in all columns, from 0; rows that agree are neighbours."""
-    starts, size = _starts(*columns), columns[0].size
-    return np.arange(size) - np.repeat(starts, np.diff(starts, append=size))
 
 
 def merge(deltas: list[pl.DataFrame]) -> pl.DataFrame:
@@ -118,7 +103,7 @@ class Series:
     def hours(self) -> Ints:
         """Per pair: in how many hours it called."""
         hour = self.at // 3600
-        return np.bincount(self.pair[_starts(self.pair, hour)], minlength=self.y.size)
+        return np.bincount(self.pair[changes(self.pair, hour)], minlength=self.y.size)
 
     def counts(self) -> Ints:
         """Per pair: its calls."""
@@ -143,7 +128,7 @@ def series(table: pl.DataFrame, y: Ints, x: Ints) -> Series:
 
 def _closes(pair: Ints, hour: Ints) -> Mask:
     """Whether a call is the last kept of an hour that is full."""
-    starts = _starts(pair, hour)
+    starts = changes(pair, hour)
     size = np.diff(starts, append=pair.size)
     out = np.zeros(pair.size, np.bool_)
     out[(starts + size - 1)[size >= PER_HOUR]] = True

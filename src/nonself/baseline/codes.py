@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -86,3 +87,18 @@ def distinct(values: Ints) -> Ints:
     """The different numbers, in order. By sorting: numpy's `unique` hashes, which takes several times as long where few repeat."""
     ordered = np.sort(values)
     return np.asarray(ordered[np.append(True, ordered[1:] != ordered[:-1])[: ordered.size]], dtype=np.int64)
+
+
+def changes(*columns: npt.NDArray[Any]) -> Ints:
+    """Rows that differ in any column from the one before, the first row among them."""
+    new = np.zeros(columns[0].size, np.bool_)
+    new[:1] = True
+    for column in columns:
+        new[1:] |= column[1:] != column[:-1]
+    return np.flatnonzero(new)
+
+
+def places(*columns: npt.NDArray[Any]) -> Ints:
+    """The place of each row among those that agree in all columns, from 0; rows that agree are neighbours."""
+    starts, size = changes(*columns), columns[0].size
+    return np.arange(size) - np.repeat(starts, np.diff(starts, append=size))

@@ -12,11 +12,12 @@ from nonself.detect.contract import Detector
 from nonself.detect.lineage import Lineage
 from nonself.detect.longconn import LongConn
 from nonself.detect.rare import Rare
+from nonself.detect.scan import Scan
 from nonself.detect.sequence import Sequence
 from nonself.detect.spec import Spec, parse
 from nonself.detect.volume import Volume
 
-_Learner = Rare | Volume | Beacon | LongConn | Lineage | Sequence
+_Learner = Rare | Volume | Beacon | LongConn | Lineage | Sequence | Scan
 PRIMITIVES: dict[str, type[_Learner]] = {
     "rare": Rare,
     "volume": Volume,
@@ -24,6 +25,7 @@ PRIMITIVES: dict[str, type[_Learner]] = {
     "longconn": LongConn,
     "lineage": Lineage,
     "sequence": Sequence,
+    "scan": Scan,
 }
 """What makes a detector of an entry, by the entry's `primitive`."""
 TABLES: tuple[str, ...] = ("endpoint", "identity", "network", "cloud")

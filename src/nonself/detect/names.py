@@ -91,6 +91,34 @@ def _signature() -> pl.Expr:
     return pl.when(pl.col("signed").is_null()).then(pl.lit("signature unknown")).otherwise(known)
 
 
+FAILED, ANSWERED = "failed", "answered"
+_NO_REPLY = ("REQ", "new", "......S.")
+"""States of a connection that was asked for and got no reply, as Argus, Suricata and nfdump say it."""
+
+_MULTICAST = (1_900, 3_702, 5_353, 5_355)
+"""Ports of services that are asked by multicast: SSDP, WS-Discovery, mDNS, LLMNR."""
+
+
+def _outcome() -> pl.Expr:
+    """Whether an attempt to connect was answered; null for what is no attempt.
+
+    Where the source does not say it, a TCP connection of at most two packets sent has failed, since one that succeeds takes three; one of
+    UDP or ICMP has, if nothing came back. No attempts are the connections whose start was not seen, and replies told as flows of their
+    own: TCP without a SYN, UDP from a service to a client's port (one that was asked by multicast is not seen to answer),
+    ICMP's answers and complaints (types 0, 3 and 11).
+    """
+    tcp, code = pl.col("proto") == "tcp", pl.col("status_code")
+    silent = pl.min_horizontal("pkts_in", "bytes_in") == 0
+    no_start = code.str.contains(r"^[.UAPRFCE]{6,8}$") | code.is_in(["OTH", "SHR", "RSTRH"])
+    port = pl.col("src_port")
+    serves = (pl.col("bytes_in").is_null() & port.is_between(1, 1_023)) | port.is_in(_MULTICAST)
+    reply = (~tcp & serves & (pl.col("dst_port") > 1_023)) | (port.is_in([0, 3, 11]) & pl.col("proto").str.starts_with("icmp"))
+    short = (pl.col("pkts_in").is_not_null() & (pl.col("pkts_out") <= 2)) | code.is_in(_NO_REPLY)
+    told = pl.when(pl.col("status_id") == 2).then(pl.lit(FAILED)).when(pl.col("status_id") == 1).then(pl.lit(ANSWERED))
+    told = told.when((tcp & no_start).fill_null(False) | reply.fill_null(False)).then(None)
+    return told.when(pl.when(tcp).then(short).otherwise(silent).fill_null(False)).then(pl.lit(FAILED)).otherwise(pl.lit(ANSWERED))
+
+
 DERIVED: dict[str, pl.Expr] = {
     "identity": pl.coalesce(entity("user"), pl.concat_str([pl.lit("user:"), _text("user_uid")])),
     "image_name": _base("image"),
@@ -109,6 +137,7 @@ DERIVED: dict[str, pl.Expr] = {
     "user_agent_shape": _text("user_agent").str.replace_all(r"\d+(?:[._]\d+)*", "#"),
     "tls_client": pl.coalesce(_text("ja4"), _text("ja3")),
     "port": _port(),
+    "outcome": _outcome(),
     "daypart": _daypart(),
 }
 _EITHER: dict[str, tuple[str, str]] = {

@@ -18,9 +18,11 @@ WINDOWS: dict[str, int] = {"10min": 144, "1h": 24, "1d": 1}
 """Window names and how many of them a day has."""
 _PER: dict[str, str] = {"10min": "ten minutes", "1h": "one hour", "1d": "one day"}
 _GRAIN: dict[str, int] = {"": 1, "bytes": 10_000, "us": 1_000_000}
-SPECIALISTS = ("beacon", "longconn", "lineage", "sequence")
+SPECIALISTS = ("beacon", "longconn", "scan", "exfil", "lateral", "travel", "lineage", "sequence")
 _UNSIZED = ("rare", "lineage", "sequence")
 """Primitives that ask what was done, not how large it was."""
+_SUMMED = ("beacon", "longconn", "exfil")
+"""Specialists that read a column of sizes or durations."""
 _FILTERS = ("has", "ends", "except")
 _WORD = re.compile(r"\{(\w+)\}")
 
@@ -31,14 +33,15 @@ class Spec:
 
     name, title, about, attack   what it is: unique name, a few words, one sentence, ATT&CK techniques
     primitive   `rare` (X by Y), `volume` (how much by Y per window), or a specialist: `beacon` (how regularly Y calls X), `longconn` (how
-                long Y stays connected to X), `lineage` (Y started X: a parent, a program and its words), `sequence`
-                (Y did X after X)
+                long Y stays connected to X), `scan` (how much of X Y searches), `exfil` (how much Y sends to X), `lateral` (who logs on
+                from where to where), `travel` (from how far apart Y logs on), `lineage` (Y started X: a parent, a program and its words),
+                `sequence` (Y did X after X)
     classes     the OCSF classes it looks at; part of `where`, kept apart so that a batch is split by class once for all detectors
     where, text which events it looks at: conditions on whole values, and, asked of what these leave, on parts of texts
     over        names that make up Y; none is the whole organisation
     x           names that make up X; a volume has none
     measure     volume: `count` of events, `sum` or `max` of a column, `distinct` count of a name
-    value       volume: the column summed or the name counted; specialists: the column of sizes or durations
+    value       volume: the column summed or the name counted; specialists: the column of sizes or durations, or the name searched
     unit        volume: "", "bytes" or "us", for the texts
     window      length of a window
     compare     `history`: y's own history, backed by its peers; `alike` (rare): by those that behave alike before all of them; `peers`: its
@@ -111,7 +114,7 @@ class Spec:
         """The event columns it reads, sorted."""
         read = {"time", "uid", *self.where.meta.root_names()}.union(*(names.roots(name) for name in self.named))
         read |= set(self.text.meta.root_names()) if self.text is not None else set()
-        return tuple(sorted(read | ({self.value} if self.summed or (self.value and self.primitive in SPECIALISTS) else set())))
+        return tuple(sorted(read | ({self.value} if self.summed or self.primitive in _SUMMED else set())))
 
 
 _ALLOWED = set(Spec.__dataclass_fields__) - {"text", "classes"}
@@ -192,9 +195,11 @@ def _check_amount(entry: Mapping[str, Any], where: str) -> None:
     _expect(bool(entry.get("x")), "x", "at least one name", entry.get("x"), where)
     if entry["primitive"] in _UNSIZED:
         _expect(entry.get("window", "1h") != "10min", "window", "1h or 1d for this primitive", "10min", where)
-    else:
+    elif entry["primitive"] in _SUMMED:
         value = entry.get("value", "")
         _expect(value in SCHEMA and SCHEMA[value].is_integer(), "value", "an integer column", value, where)
+    else:
+        _check_value(entry, where)
 
 
 def _check_value(entry: Mapping[str, Any], where: str) -> None:
@@ -208,7 +213,9 @@ def _check_value(entry: Mapping[str, Any], where: str) -> None:
 
 
 def _check_says(entry: Mapping[str, Any], where: str) -> None:
-    allowed = {*entry["over"], *entry.get("x", ())} | ({"value"} if entry["primitive"] in ("volume", "longconn") else set())
+    allowed = {*entry["over"], *entry.get("x", ())} | (
+        {"value"} if entry["primitive"] in ("volume", "longconn", "scan", "exfil") else set()
+    )
     for name in _WORD.findall(entry["says"]):
         _expect(name in allowed, "says", "names of over and x" + (", value" if "value" in allowed else ""), name, where)
 

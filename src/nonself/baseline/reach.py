@@ -1,0 +1,142 @@
+"""Which items y reached at x on a day, and which of them ever answered: the mergeable summary behind scans.
+
+A delta has one row per day, y and x, with one number per item: the item's 63-bit hash, and in the lowest bit whether it answered. Union of
+the hashes, an answer kept where any part saw one: associative, commutative, idempotent.
+
+Size: the `ITEMS` smallest hashes of a row are kept (bottom-k, or KMV: Beyer et al. 2007), of a y and day at most `pairs.X_PER_DAY` x. The
+choice is by hash alone, so an item is kept on every day or on none below the smallest bound, and the items of several full days can be
+compared; counts are scaled up, off by about 1/sqrt(ITEMS) = 6 %.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from nonself.baseline import pairs
+from nonself.baseline.codes import Coded, Floats, Ints, Mask, changes, combined, places
+from nonself.baseline.keys import MAX_BYTES, digest
+
+REACH: dict[str, pl.DataType] = {"day": pl.Date(), "y": pl.String(), "x": pl.String(), "items": pl.List(pl.UInt64())}
+ITEMS = 256
+Hashes = npt.NDArray[np.uint64]
+ROW_BYTES = 2 * (MAX_BYTES + 16) + 16 + 8 * ITEMS
+_KEYS = ["day", "y", "x"]
+
+
+def learn(day: Ints, y: Coded, x: Coded, item: Coded, answered: Mask) -> pl.DataFrame:
+    """The delta of some events, row for row: days since 1970, names of y, x and item (none null), whether it answered: columns `REACH`."""
+    met, at = np.unique(item.codes, return_inverse=True)
+    hashes = np.array([digest(text) for text in item.values[met].to_list()], np.uint64)
+    mark = hashes[at] >> np.uint64(1) << np.uint64(1) | answered.astype(np.uint64)
+    order = np.lexsort((mark, x.codes, y.codes, day))
+    columns, mark = [part[order] for part in (day, y.codes, x.codes)], mark[order]
+    kept = _smallest(columns, mark)
+    columns, mark = [part[kept] for part in columns], mark[kept]
+    first = changes(*columns)
+    owner = np.repeat(np.arange(first.size), np.diff(first, append=mark.size))
+    items = pl.DataFrame({"owner": owner, "items": mark}).group_by("owner", maintain_order=True).agg("items")["items"]
+    names = {"y": y.values[columns[1][first]], "x": x.values[columns[2][first]]}
+    table = pl.DataFrame({"day": pl.Series(columns[0][first].astype(np.int32)).cast(pl.Date), **names, "items": items})
+    return pairs.bounded(table.sort(_KEYS))
+
+
+def _smallest(columns: list[Ints], mark: Hashes) -> Ints:
+    """Of rows in order of columns and mark: the last mark of each hash (that with an answer, if any), of the `ITEMS` smallest hashes."""
+    hashed = mark >> np.uint64(1)
+    last = changes(*columns, hashed)[1:] - 1
+    last = np.append(last, mark.size - 1) if mark.size else last
+    return np.asarray(last[places(*(part[last] for part in columns)) < ITEMS], dtype=np.int64)
+
+
+def merge(deltas: list[pl.DataFrame]) -> pl.DataFrame:
+    """The union of all deltas; `merge([])` is the identity."""
+    parts = [delta.select(*REACH) for delta in deltas if delta.height]
+    if len(parts) < 2:
+        return parts[0] if parts else pl.DataFrame(schema=REACH)
+    every = pl.concat(parts)
+    again = every.select(_KEYS).is_duplicated()
+    if not again.any():
+        return pairs.bounded(every.sort(_KEYS))
+    items = every.filter(again).explode("items").sort(*_KEYS, "items")
+    place = items.select(pl.struct(_KEYS).rle_id()).to_series().cast(pl.Int64).to_numpy()
+    kept = _smallest([place], items["items"].to_numpy())
+    united = items[kept].group_by(_KEYS, maintain_order=True).agg("items")
+    return pairs.bounded(pl.concat([every.filter(~again), united.select(*REACH)]).sort(_KEYS))
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """Counts of a table of `REACH`, row for row, and its pairs (y, x); all counts scaled up where items were dropped.
+
+    failed, answered   items met on this day only, by whether they answered
+    pair               the row's pair, a number from 0
+    all_failed, all_answered  per pair: every item it met on any day
+    once_failed, once_answered  per row: items of its pair met on one day only, on this day or an earlier one
+    days               per row: days of its pair up to this one, it included
+    estimated          per row: whether items of its pair were dropped
+    """
+
+    failed: Floats
+    answered: Floats
+    pair: Ints
+    all_failed: Floats
+    all_answered: Floats
+    once_failed: Floats
+    once_answered: Floats
+    days: Ints
+    estimated: Mask
+
+
+def counted(table: pl.DataFrame, y: Ints, x: Ints) -> Reached:
+    """What the rows of a table of `REACH` hold, y and x given as numbers."""
+    pair, some = combined([y, x])
+    size = table["items"].list.len().to_numpy().astype(np.int64)
+    row = np.repeat(np.arange(size.size), size)
+    mark = table["items"].explode().to_numpy().astype(np.uint64) if row.size else np.empty(0, np.uint64)
+    bound = _bounds(table, pair, size, some.size)
+    kept = mark >> np.uint64(1) <= bound[pair[row]]
+    row, mark = row[kept], mark[kept]
+    scale = 2.0**63 / (bound.astype(np.float64) + 1.0)
+    single, answers, first = _items(pair[row], mark)
+    fresh = [np.bincount(row[single & (answers == a)], minlength=size.size) * scale[pair] for a in (False, True)]
+    whole = [np.bincount(pair[row][first & (answers == a)], minlength=some.size) * scale for a in (False, True)]
+    order = np.lexsort((table["day"].cast(pl.Int32).to_numpy(), pair))
+    upto = [running(part, pair, order) for part in (*fresh, np.ones(size.size))]
+    once, days = upto[:2], upto[2].astype(np.int64)
+    return Reached(fresh[0], fresh[1], pair, whole[0], whole[1], once[0], once[1], days, (scale > 1.0)[pair])
+
+
+def _bounds(table: pl.DataFrame, pair: Ints, size: Ints, pairs_: int) -> Hashes:
+    """Per pair the hash up to which all of its days know all items."""
+    last = table["items"].list.last().to_numpy().astype(np.uint64) >> np.uint64(1)
+    out = np.full(pairs_, 2**63 - 1, np.uint64)
+    full = size >= ITEMS
+    np.minimum.at(out, pair[full], last[full])
+    return out
+
+
+def _items(pair: Ints, mark: Hashes) -> tuple[Mask, Mask, Mask]:
+    """Per entry: whether its item is met on one day only by its pair, whether it ever answered, whether it is the item's first entry."""
+    order = np.lexsort((mark, pair))
+    p, hashed = pair[order], mark[order] >> np.uint64(1)
+    starts = changes(p, hashed)
+    many = np.diff(starts, append=order.size)
+    answered = np.maximum.reduceat(mark[order] & np.uint64(1), starts) > 0 if starts.size else np.empty(0, np.bool_)
+    once, answers, first = (np.empty(order.size, np.bool_) for _ in range(3))
+    once[order], answers[order] = np.repeat(many == 1, many), np.repeat(answered, many)
+    first[order] = np.isin(np.arange(order.size), starts)
+    return once, answers, first
+
+
+def running(values: Floats, pair: Ints, order: Ints) -> Floats:
+    """Sums over the rows of the same pair up to each row, in `order` (by pair, then day)."""
+    total = np.cumsum(values[order])
+    starts = changes(pair[order])
+    before = np.repeat((total - values[order])[starts], np.diff(starts, append=order.size))
+    out = np.empty(values.size)
+    out[order] = total - before
+    return out
