@@ -102,3 +102,13 @@ def places(*columns: npt.NDArray[Any]) -> Ints:
     """The place of each row among those that agree in all columns, from 0; rows that agree are neighbours."""
     starts, size = changes(*columns), columns[0].size
     return np.arange(size) - np.repeat(starts, np.diff(starts, append=size))
+
+
+def running(values: Floats, group: Ints, order: Ints) -> Floats:
+    """Per row, the sum over the rows of its group up to it, itself included; `order` lists the rows group by group, each in its order."""
+    total = np.cumsum(values[order])
+    starts = changes(group[order])
+    before = np.repeat((total - values[order])[starts], np.diff(starts, append=order.size))
+    out = np.empty(values.size)
+    out[order] = total - before
+    return out

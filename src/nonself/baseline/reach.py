@@ -17,7 +17,7 @@ import numpy.typing as npt
 import polars as pl
 
 from nonself.baseline import pairs
-from nonself.baseline.codes import Coded, Floats, Ints, Mask, changes, combined, places
+from nonself.baseline.codes import Coded, Floats, Ints, Mask, changes, combined, places, running
 from nonself.baseline.keys import MAX_BYTES, digest
 
 REACH: dict[str, pl.DataType] = {"day": pl.Date(), "y": pl.String(), "x": pl.String(), "items": pl.List(pl.UInt64())}
@@ -130,13 +130,3 @@ def _items(pair: Ints, mark: Hashes) -> tuple[Mask, Mask, Mask]:
     once[order], answers[order] = np.repeat(many == 1, many), np.repeat(answered, many)
     first[order] = np.isin(np.arange(order.size), starts)
     return once, answers, first
-
-
-def running(values: Floats, pair: Ints, order: Ints) -> Floats:
-    """Sums over the rows of the same pair up to each row, in `order` (by pair, then day)."""
-    total = np.cumsum(values[order])
-    starts = changes(pair[order])
-    before = np.repeat((total - values[order])[starts], np.diff(starts, append=order.size))
-    out = np.empty(values.size)
-    out[order] = total - before
-    return out

@@ -9,6 +9,7 @@ from importlib import resources
 from nonself.core.errors import ConfigError
 from nonself.detect.beacon import Beacon
 from nonself.detect.contract import Detector
+from nonself.detect.exfil import Exfil
 from nonself.detect.lineage import Lineage
 from nonself.detect.longconn import LongConn
 from nonself.detect.rare import Rare
@@ -17,7 +18,7 @@ from nonself.detect.sequence import Sequence
 from nonself.detect.spec import Spec, parse
 from nonself.detect.volume import Volume
 
-_Learner = Rare | Volume | Beacon | LongConn | Lineage | Sequence | Scan
+_Learner = Rare | Volume | Beacon | LongConn | Lineage | Sequence | Scan | Exfil
 PRIMITIVES: dict[str, type[_Learner]] = {
     "rare": Rare,
     "volume": Volume,
@@ -26,6 +27,7 @@ PRIMITIVES: dict[str, type[_Learner]] = {
     "lineage": Lineage,
     "sequence": Sequence,
     "scan": Scan,
+    "exfil": Exfil,
 }
 """What makes a detector of an entry, by the entry's `primitive`."""
 TABLES: tuple[str, ...] = ("endpoint", "identity", "network", "cloud")

@@ -123,6 +123,14 @@ def by_start(rows: Chosen, groups: Groups) -> Ints:
     return np.lexsort((rows.x.codes[at], rows.y.codes[at], rows.slot[first], rows.day[first], start)).astype(np.int64)
 
 
+def taken(table: pl.DataFrame, known: pl.DataFrame, asked: pl.DataFrame) -> pl.DataFrame:
+    """Of `table`, row for row about `known`, the rows of each asked day, y and x; zeros for what a full day dropped."""
+    keys_ = ["day", "y", "x"]
+    found = asked.select(keys_).join(known.select(keys_).with_row_index("at"), on=keys_, how="left", maintain_order="left")
+    nothing = table.clear(1).fill_null(0).fill_null(False)
+    return pl.concat([table, nothing])[found["at"].fill_null(table.height).cast(pl.Int64).to_numpy()]
+
+
 def lists(values: pl.Series, owner: Ints) -> pl.Series:
     """The values as one list per owner; owners are 0, 1, ... in order, each with a value."""
     table = pl.DataFrame({"owner": owner, "v": values})

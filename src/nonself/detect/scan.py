@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from nonself.baseline import reach, tails
-from nonself.baseline.codes import Coded, Floats, Ints, Mask
+from nonself.baseline.codes import Coded, Floats, Ints, Mask, running
 from nonself.baseline.keys import numbered
 from nonself.baseline.pairs import X_PER_DAY
 from nonself.core.events import Events
@@ -192,15 +192,8 @@ def _odd_among(asked: pl.DataFrame, known: Delta, *, strangers: bool) -> pl.Data
     w = votes / (votes + 1.0)
     told |= {"score": -np.log2(w + (1.0 - w) * 2.0 ** -told["both"]) + 0.0, "share": share, "days": held.days}
     told |= {"slow": slow, "before": before, "others": others, "estimated": held.estimated}
-    table = pl.DataFrame({name: part[_rows_of(known, asked)] for name, part in told.items()})
-    return table.with_columns(pl.col("value", "failed").round().cast(pl.Int64))
-
-
-def _rows_of(known: pl.DataFrame, asked: pl.DataFrame) -> Ints:
-    """The row of `known` of each asked day, y and x; the first one for those that a full day dropped."""
-    keys = ["day", "y", "x"]
-    found = asked.select(keys).join(known.select(keys).with_row_index("at"), on=keys, how="left", maintain_order="left")
-    return found["at"].fill_null(0).cast(pl.Int64).to_numpy()
+    table = pl.DataFrame(told).with_columns(pl.col("value", "failed").round().cast(pl.Int64))
+    return rows.taken(table, known, asked)
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,6 +284,6 @@ def _habit(pair: Ints, y: Ints, day: Ints, loud: Mask) -> Ints:
     """Per row: days of its pair with a search before it; if its y's first day has one, all but its own."""
     first = np.full(int(y.max(initial=-1)) + 1, 2**31)
     np.minimum.at(first, y, day)
-    upto = reach.running(loud.astype(np.float64), pair, np.lexsort((day, pair)))
+    upto = running(loud.astype(np.float64), pair, np.lexsort((day, pair)))
     ever = np.bincount(pair, loud & (day == first[y]))[pair] > 0
     return np.asarray(np.where(ever, np.bincount(pair, loud)[pair], upto) - loud, dtype=np.int64)
