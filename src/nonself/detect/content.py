@@ -10,6 +10,7 @@ from nonself.core.errors import ConfigError
 from nonself.detect.beacon import Beacon
 from nonself.detect.contract import Detector
 from nonself.detect.exfil import Exfil
+from nonself.detect.lateral import Lateral
 from nonself.detect.lineage import Lineage
 from nonself.detect.longconn import LongConn
 from nonself.detect.rare import Rare
@@ -18,7 +19,7 @@ from nonself.detect.sequence import Sequence
 from nonself.detect.spec import Spec, parse
 from nonself.detect.volume import Volume
 
-_Learner = Rare | Volume | Beacon | LongConn | Lineage | Sequence | Scan | Exfil
+_Learner = Rare | Volume | Beacon | LongConn | Lineage | Sequence | Scan | Exfil | Lateral
 PRIMITIVES: dict[str, type[_Learner]] = {
     "rare": Rare,
     "volume": Volume,
@@ -28,6 +29,7 @@ PRIMITIVES: dict[str, type[_Learner]] = {
     "sequence": Sequence,
     "scan": Scan,
     "exfil": Exfil,
+    "lateral": Lateral,
 }
 """What makes a detector of an entry, by the entry's `primitive`."""
 TABLES: tuple[str, ...] = ("endpoint", "identity", "network", "cloud")

@@ -119,6 +119,41 @@ def _outcome() -> pl.Expr:
     return told.when(pl.when(tcp).then(short).otherwise(silent).fill_null(False)).then(pl.lit(FAILED)).otherwise(pl.lit(ANSWERED))
 
 
+HERE = "here"
+"""The source of a logon that came from nowhere else."""
+TAGGED = ("logon_source", "logon_target")
+"""Names that give entities, or other words in their place."""
+_SYSTEM = r"^(system|local service|network service|anonymous logon)(@|$)|^(dwm|umfd)-"
+
+
+def _account() -> pl.Expr:
+    """The account that logs on, without its domain, which logs write in several ways; local accounts keep their machine. Of an explicit
+    use of credentials (4648) it is the account they are of."""
+    explicit = pl.col("op") == "4648"
+    name = pl.when(explicit).then(pl.col("tgt_user")).otherwise(pl.col("user")).str.to_lowercase()
+    whole = pl.when(explicit).then(entity("tgt_user")).otherwise(entity("user"))
+    bare = pl.when(name.str.contains("@", literal=True)).then(name.str.split("@").list.first())
+    value = pl.coalesce(bare, whole.str.replace(r"^user:(?:[^\\]*\\)?", ""))
+    return pl.when((value != "") & ~value.str.contains(_SYSTEM)).then(value)
+
+
+def _logon_target() -> pl.Expr:
+    """The machine logged on to; of a ticket the machine whose service it is for."""
+    ticket = _text("svc").str.extract(r"^(?:[a-z]+/)?([^/@$.]+)(?:[.@][^/]*)?\$?$")
+    named = _text("svc").str.contains(r"/|\$$") & ~_text("svc").str.starts_with("krbtgt")
+    service = pl.when((pl.col("auth_protocol") == "Kerberos") & named).then(pl.lit("host:") + ticket)
+    explicit = pl.when(pl.col("op") == "4648").then(entity("dst_host"))
+    return pl.when(pl.col("op") == "4648").then(explicit).otherwise(
+        pl.coalesce(service, entity("host"), entity("dst_host"), entity("dst_ip"))
+    )  # fmt: skip
+
+
+def _logon_source() -> pl.Expr:
+    """The address or machine a logon comes from, `HERE` for none other than its target."""
+    said = pl.when(pl.col("op") == "4648").then(entity("host")).otherwise(pl.coalesce(entity("src_ip"), entity("src_host")))
+    return pl.when(said == _logon_target()).then(pl.lit(HERE)).otherwise(said.fill_null(HERE))
+
+
 DERIVED: dict[str, pl.Expr] = {
     "identity": pl.coalesce(entity("user"), pl.concat_str([pl.lit("user:"), _text("user_uid")])),
     "image_name": _base("image"),
@@ -138,6 +173,9 @@ DERIVED: dict[str, pl.Expr] = {
     "tls_client": pl.coalesce(_text("ja4"), _text("ja3")),
     "port": _port(),
     "outcome": _outcome(),
+    "account": _account(),
+    "logon_source": _logon_source(),
+    "logon_target": _logon_target(),
     "daypart": _daypart(),
 }
 _EITHER: dict[str, tuple[str, str]] = {

@@ -189,5 +189,5 @@ def phrase(spec: Spec, value: pl.Expr | None = None) -> pl.Expr:
 def _part(spec: Spec, name: str) -> pl.Expr:
     column, group = ("y", spec.over) if name in spec.over else ("x", spec.x)
     text = pl.col(column) if len(group) == 1 else pl.col(column).str.split(keys.SEPARATOR).list.get(group.index(name), null_on_oob=True)
-    shown = text.str.replace(_KIND, "") if names.is_entity(name) else text
+    shown = text.str.replace(_KIND, "") if names.is_entity(name) or name in names.TAGGED else text
     return shown.fill_null("?")
