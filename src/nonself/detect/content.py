@@ -17,9 +17,10 @@ from nonself.detect.rare import Rare
 from nonself.detect.scan import Scan
 from nonself.detect.sequence import Sequence
 from nonself.detect.spec import Spec, parse
+from nonself.detect.travel import Travel
 from nonself.detect.volume import Volume
 
-_Learner = Rare | Volume | Beacon | LongConn | Lineage | Sequence | Scan | Exfil | Lateral
+_Learner = Rare | Volume | Beacon | LongConn | Lineage | Sequence | Scan | Exfil | Lateral | Travel
 PRIMITIVES: dict[str, type[_Learner]] = {
     "rare": Rare,
     "volume": Volume,
@@ -30,6 +31,7 @@ PRIMITIVES: dict[str, type[_Learner]] = {
     "scan": Scan,
     "exfil": Exfil,
     "lateral": Lateral,
+    "travel": Travel,
 }
 """What makes a detector of an entry, by the entry's `primitive`."""
 TABLES: tuple[str, ...] = ("endpoint", "identity", "network", "cloud")

@@ -137,7 +137,7 @@ def _told(origin: Floats, reach: Floats, way: Floats) -> tuple[Floats, tuple[Flo
 
 
 def _machines(known: pl.DataFrame) -> pl.DataFrame:
-    """Which machine an address was (columns day, ip, machine; a null day for any other day), by the machine accounts that log on from it."""
+    """Which machine an address was (columns day, ip, machine; a null day for any), by the machine accounts that log on from it."""
     own = known.filter(pl.col("y").str.ends_with("$")).with_columns(pl.col("x").str.split(SEPARATOR).list.first().alias("ip"))
     own = own.filter(pl.col("ip").str.starts_with("ip:")).with_columns(n=pl.col("slots").bitwise_count_ones())
     own = own.with_columns(machine=pl.lit("host:") + pl.col("y").str.strip_suffix("$"))
@@ -188,7 +188,8 @@ def _arrivals(edges: pl.DataFrame, held: pl.DataFrame, goes: pl.DataFrame, origi
 
 
 def _hour(table: pl.DataFrame) -> Ints:
-    return table["day"].cast(pl.Int32).to_numpy().astype(np.int64) * 24 + table["slot"].to_numpy().astype(np.int64)
+    day, slot = (part.to_numpy().astype(np.int64) for part in (table["day"].cast(pl.Int32), table["slot"]))
+    return np.asarray(day * 24 + slot, dtype=np.int64)
 
 
 def _oddest(asked: tuple[Ints, Ints, Ints], came: tuple[Ints, Ints, Ints, Floats], remote: Mask) -> tuple[Floats, Ints]:

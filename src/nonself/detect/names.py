@@ -119,6 +119,12 @@ def _outcome() -> pl.Expr:
     return told.when(pl.when(tcp).then(short).otherwise(silent).fill_null(False)).then(pl.lit(FAILED)).otherwise(pl.lit(ANSWERED))
 
 
+def _place() -> pl.Expr:
+    """Country and, where it is known, autonomous system of the source: `DE AS64500`."""
+    number = pl.concat_str([pl.lit(" AS"), pl.col("asn").cast(pl.String)]).fill_null("")
+    return pl.concat_str([_text("country").str.to_uppercase().str.head(2), number])
+
+
 HERE = "here"
 """The source of a logon that came from nowhere else."""
 TAGGED = ("logon_source", "logon_target")
@@ -173,6 +179,7 @@ DERIVED: dict[str, pl.Expr] = {
     "tls_client": pl.coalesce(_text("ja4"), _text("ja3")),
     "port": _port(),
     "outcome": _outcome(),
+    "place": _place(),
     "account": _account(),
     "logon_source": _logon_source(),
     "logon_target": _logon_target(),
