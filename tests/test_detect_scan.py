@@ -170,7 +170,7 @@ FILES = {
     "network/slips/test3-mixed.binetflow": (NETWORK, "46.166.151.160 tried tcp/3389 of 28 addresses"),
     "network/slips/port-scans/horizontal": (NETWORK, "10.0.2.112 tried tcp/80 of 25 addresses"),
     "network/slips/port-scans/vertical": (MACHINE, "192.168.1.9 tried 44 ports of 45.33.32.156"),
-    "network/slips/test6-malicious.suricata.json": (MACHINE, "193.46.255.92 tried 451 ports of 192.168.1.129"),
+    "network/slips/test6-malicious.suricata.json": (MACHINE, "193.46.255.92 tried about 451 ports of 192.168.1.129"),
 }
 
 

@@ -42,6 +42,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return OK
 
 
+TRACKS = ("scan", "rules", "sources", "tabular", "beacons", "network")
+
+
 def parser() -> argparse.ArgumentParser:
     """The command line as a tree; every command documents itself."""
     top = argparse.ArgumentParser(prog="nonself", description="Turns security logs into a few explained incidents.")
@@ -81,7 +84,7 @@ def parser() -> argparse.ArgumentParser:
     demo.add_argument("--seed", type=int, default=7, help="seed of the company (default: 7)")
     _rules(commands)
     bench = _command(commands, "bench", _bench, "measure speed and memory on data given")
-    bench.add_argument("track", choices=("scan", "rules", "sources", "tabular", "beacons"), help="what to measure")
+    bench.add_argument("track", choices=TRACKS, help="what to measure")
     bench.add_argument("paths", nargs="*", type=Path, metavar="PATH", help="data to measure on")
     bench.add_argument("--events", action="append", type=Path, default=[], metavar="PATH", help="data to measure on, too")
     bench.add_argument(
@@ -97,7 +100,7 @@ def parser() -> argparse.ArgumentParser:
     bench.add_argument(
         "--source", action="append", default=[], metavar="NAME", help="sources: this made-up log only, without PATH; repeatable"
     )
-    bench.add_argument("--rows", type=int, default=200_000, metavar="N", help="sources: rows of each made-up log (default: 200000)")
+    bench.add_argument("--rows", type=int, default=200_000, metavar="N", help="rows of each made-up log (default: 200000)")
     bench.add_argument("--rules", action="append", type=Path, metavar="DIR", help="Sigma rules")
     bench.add_argument("--repeat", type=int, default=3, metavar="N", help="runs, each in a fresh process; the first is cold (default: 3)")
     bench.add_argument("--json", action="store_true", help="as JSON")
@@ -320,6 +323,10 @@ def _bench(arguments: argparse.Namespace) -> int:
         from nonself.lab import bench_sources
 
         return bench_sources.run(paths, arguments.source, rows=arguments.rows, as_json=arguments.json)
+    if arguments.track == "network":
+        from nonself.lab import bench_network
+
+        return bench_network.network(paths, rows=arguments.rows, as_json=arguments.json)
     if arguments.track == "beacons":
         from nonself.lab import bench_beacons
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -76,9 +77,8 @@ class Exfil:
             return pl.DataFrame(schema=_SCORES)
         groups = _grouped(chosen)
         told = rows.windows(chosen, self.spec, groups)
-        own = _delta(chosen, self.spec, groups)
-        news = own.join(self_.select(transfers.KEYS), on=transfers.KEYS, how="anti") if included else own
-        odd = _odd(told, transfers.merge([self_, news]), blank=not self_.height)
+        known = rows.with_own(self_, told, partial(_delta, chosen, self.spec, groups), transfers.merge, included=included)
+        odd = _odd(told, known, blank=not self_.height)
         what = told.with_columns(odd["value"]).select(rows.phrase(self.spec, amounts.column("value", self.spec.unit))).to_series()
         columns = {c.name: c for c in told.get_columns()} | {"_" + c.name: c for c in odd.get_columns()}
         columns |= {"score": odd["score"], "_what": what}
@@ -243,11 +243,13 @@ def _tail(table: _Table, level: Floats, *, daily: bool, machine: bool) -> tuple[
         days = np.where(table.always, n_pair - 1.0, table.before)
         added = np.where(table.always, s_pair, running(level, table.pair, table.order)) - level
         usual = np.maximum(usual, (added + centre) / (days + 1.0))
-    alone = last.sum() - (1.0 if daily else n_pair) < 1.0
+    alone = np.broadcast_to(last.sum() - (1.0 if daily else n_pair) < 1.0, level.shape)
     dof = DOF + min(float(table.y.max(initial=0)), PEERS)
-    bits = tails.student_bits((level - usual) / spread, np.full(level.size, dof))
-    # Half of all is at the centre: only what is above it is odd.
-    return np.where(alone | (level <= usual), 0.0, np.maximum(bits - 1.0, 0.0)), usual
+    bits = np.zeros(level.size)
+    odd = np.flatnonzero((level > usual) & ~alone)
+    # At the centre half of all are: only what is above it is odd.
+    bits[odd] = tails.student_bits((level - usual)[odd] / spread, np.full(odd.size, dof)) - 1.0
+    return bits, usual
 
 
 def _last(table: _Table) -> Floats:

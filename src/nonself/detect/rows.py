@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +19,7 @@ from nonself.detect.view import View, view
 
 ENTITIES = 32
 """Entities named by one score at most, its own included."""
+KEYS = ["day", "y", "x"]
 _KIND = r"^[a-z]+:"
 
 
@@ -123,10 +125,27 @@ def by_start(rows: Chosen, groups: Groups) -> Ints:
     return np.lexsort((rows.x.codes[at], rows.y.codes[at], rows.slot[first], rows.day[first], start)).astype(np.int64)
 
 
+def with_own(
+    self_: pl.DataFrame,
+    told: pl.DataFrame,
+    own: Callable[[], pl.DataFrame],
+    merge: Callable[[list[pl.DataFrame]], pl.DataFrame],
+    *,
+    included: bool,
+) -> pl.DataFrame:
+    """A self and the delta of the events to be scored (`told` has their days, y and x). Of events that it has learnt only what it has
+    forgotten since is added: whole days of a y and x."""
+    if not included:
+        return merge([self_, own()])
+    held = self_.select(KEYS)
+    if not told.select(KEYS).join(held, on=KEYS, how="anti").height:
+        return self_
+    return merge([self_, own().join(held, on=KEYS, how="anti")])
+
+
 def taken(table: pl.DataFrame, known: pl.DataFrame, asked: pl.DataFrame) -> pl.DataFrame:
     """Of `table`, row for row about `known`, the rows of each asked day, y and x; zeros for what a full day dropped."""
-    keys_ = ["day", "y", "x"]
-    found = asked.select(keys_).join(known.select(keys_).with_row_index("at"), on=keys_, how="left", maintain_order="left")
+    found = asked.select(KEYS).join(known.select(KEYS).with_row_index("at"), on=KEYS, how="left", maintain_order="left")
     nothing = table.clear(1).fill_null(0).fill_null(False)
     return pl.concat([table, nothing])[found["at"].fill_null(table.height).cast(pl.Int64).to_numpy()]
 

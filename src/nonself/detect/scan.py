@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from nonself.baseline import reach, tails
+from nonself.baseline import reach, special, tails
 from nonself.baseline.codes import Coded, Floats, Ints, Mask, running
 from nonself.baseline.keys import numbered
 from nonself.baseline.pairs import X_PER_DAY
@@ -43,15 +44,18 @@ class Scan:
     """How much likelier it is that y searches x (a port, a machine) than that it uses it: how many items (machines, ports) it reached for
     the first time, and how many of them did not answer.
 
-    Formula: score = -log2(w + (1 - w) 2^-b), b = T - log2(1 + T ln 2), T = E + C (Fisher's method for the two). Of the items that y met
-    at x on this day and no other, F failed and S answered; E = log2 B(F+1/2, S+1/2) / B(1/2, 1/2) - log2 B(F+a, S+c) / B(a, c), if F is
-    more than its share: a search finds things at a rate that nothing is known of, use fails for a share q of first contacts; a = 20 q,
-    c = 20 (1 - q), q the mean share of the other y at this x, each counted once, shrunk to that of all pairs, and that to 3 %.
-    C = -log2 P(t >= (u - m) / s), u = ln(1 + F + S), m the largest of the median of all rows, the mean of the others at this x and of y's
-    other days here, s = 1.4826 MAD, at least ln 2. The same for the sums over all days so far, against other pairs' sums, less log2 of the
-    number of days; the larger counts. w = v / (v + 1), v the days before this one, beyond the second, on which y searched x with 10 bits
-    or more; later days too, if y's very first day has it: a scanner that sweeps every day is normal here, as are the same machines again.
-    Unit: bits. 0 where nothing is known yet. 28 items of which none answers give about 21 bits, 25 of which ten do not about 7.
+    Formula: score = -log2(w + (1 - w) 2^-b), b = T - log2(1 + T ln 2), T = E + C: Fisher's method for the two. Of the items
+    that y met at x on this day and no other, F failed and S answered;
+    E = log2 B(F+1/2, S+1/2) / B(1/2, 1/2) - log2 B(F+a, S+c) / B(a, c), if F is more than its share: a search finds things at a rate that
+    nothing is known of, use fails for a share q of first contacts; a = 20 q, c = 20 (1 - q), q the mean share of the other y at this x,
+    shrunk to that of all pairs, and that to 3 %, which is the least; each pair counts by (n - 1) / (n + 1) of its n items.
+    C = -log2 P(t >= (u - m) / s) - 1, u = ln(1 + F + S), m the largest of the median of all rows, the mean of the others at this x and of
+    y's other days here, s = 1.4826 MAD, at least ln 4. The same for the sums over all days so far, against other pairs' sums, less log2 of
+    the number of days; the larger counts. w = v / (v + 1), v the days before this one, beyond the second, on which y searched x with 10
+    bits or more; later days too, if y's very first day has it: a scanner that sweeps every day is normal here, as are the same machines
+    again. Machines of private addresses and all others (strangers) are peers among themselves only, and for a stranger each other one that
+    searches x with half of its bits or more, beyond the second, is a witness too: what faces the internet is searched all day.
+    Unit: bits. 0 where nothing is known yet. 28 items of which none answers give about 40 bits, 25 of which ten do not about 7.
     Reference: Jung, Paxson, Berger & Balakrishnan 2004 (threshold random walk: first contacts, and whether they succeed); Krichevsky &
     Trofimov 1981 (the mixture over a search's rate); Fisher 1932.
     Cost: one sort of the items that the self holds.
@@ -86,9 +90,8 @@ class Scan:
             return pl.DataFrame(schema=_SCORES)
         groups = rows.grouped(chosen.day, chosen.part(chosen.y), chosen.part(chosen.x))
         told = rows.windows(chosen, self.spec, groups)
-        own = _delta(chosen, self.spec)
-        news = own.join(self_.select("day", "y", "x"), on=["day", "y", "x"], how="anti") if included else own
-        odd = _odd(told, reach.merge([self_, news]), blank=not self_.height)
+        known = rows.with_own(self_, told, partial(_delta, chosen, self.spec), reach.merge, included=included)
+        odd = _odd(told, known, blank=not self_.height)
         about = pl.when("estimated").then(pl.lit("about ")).otherwise(pl.lit(""))
         said = pl.concat_str([about, pl.col("value").cast(pl.String)])
         what = told.with_columns(odd["value", "estimated"]).select(rows.phrase(self.spec, said)).to_series()
@@ -238,18 +241,31 @@ class _Pairs:
 
 def _searched(failed: Floats, answered: Floats, share: Floats, usual: tuple[Floats, float, Floats]) -> dict[str, Floats]:
     """The evidence of some counts: failing and both (bits), value, failed and usual (items)."""
-    from scipy import special  # here: see `tails`
-
-    a, c = ALIKE * share, ALIKE * (1.0 - share)
-    search = special.betaln(failed + 0.5, answered + 0.5) - special.betaln(0.5, 0.5)
-    use = special.betaln(failed + a, answered + c) - special.betaln(a, c)
     value = failed + answered
-    failing = np.where(failed > share * value, np.maximum(search - use, 0.0) / _LN2, 0.0)
-    centre, spread, peers = usual
-    reached = np.where(peers > 0, tails.student_bits((np.log1p(value) - centre) / spread, DOF + np.minimum(peers, PEERS)), 0.0)
+    failing = _failing(failed, answered, share)
+    reached = _reached(np.log1p(value), *usual)
     total = failing + reached
     both = np.maximum(total - np.log2(1.0 + total * _LN2), 0.0)
-    return {"failing": failing, "both": both, "value": value, "failed": failed, "usual": np.expm1(centre)}
+    return {"failing": failing, "both": both, "value": value, "failed": failed, "usual": np.expm1(usual[0])}
+
+
+def _failing(failed: Floats, answered: Floats, share: Floats) -> Floats:
+    """Bits for a search and against use, by how many failed."""
+    out = np.zeros(failed.size)
+    some = np.flatnonzero(failed > share * (failed + answered))
+    f, s, q = failed[some], answered[some], ALIKE * share[some]
+    search = special.log_beta(f + 0.5, s + 0.5) - np.log(np.pi)
+    use = special.log_beta(f + q, s + ALIKE - q) - special.log_beta(q, ALIKE - q)
+    out[some] = np.maximum(search - use, 0.0) / _LN2
+    return out
+
+
+def _reached(level: Floats, centre: Floats, spread: float, peers: Floats) -> Floats:
+    """Bits of how many were reached, of those above what is usual: at it half of all are."""
+    out = np.zeros(level.size)
+    some = np.flatnonzero((level > centre) & (peers > 0))
+    out[some] = tails.student_bits((level - centre)[some] / spread, DOF + np.minimum(peers[some], PEERS)) - 1.0
+    return out
 
 
 def _usual_day(held: reach.Reached, pairs: _Pairs) -> tuple[Floats, float, Floats]:

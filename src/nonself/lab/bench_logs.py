@@ -55,8 +55,7 @@ class _Draw:
         return self.at
 
 
-def zeek_tsv(rows: int) -> Iterator[bytes]:
-    """Zeek's conn.log as tab-separated text."""
+def _zeek_head() -> Iterator[bytes]:
     names = "ts uid id.orig_h id.orig_p id.resp_h id.resp_p proto service duration orig_bytes resp_bytes conn_state local_orig local_resp"
     names += " missed_bytes history orig_pkts orig_ip_bytes resp_pkts resp_ip_bytes tunnel_parents"
     types = (
@@ -64,15 +63,35 @@ def zeek_tsv(rows: int) -> Iterator[bytes]:
     )
     yield b"#separator \\x09\n#set_separator\t,\n#empty_field\t(empty)\n#unset_field\t-\n#path\tconn\n"
     yield f"#fields\t{names}\n#types\t{types}\n".replace(" ", "\t").encode()
+
+
+def zeek_tsv(rows: int) -> Iterator[bytes]:
+    """Zeek's conn.log as tab-separated text."""
+    yield from _zeek_head()
     draw = _Draw()
     for _ in range(rows):
-        out, back = draw.rng.randrange(40, 5_000), draw.rng.randrange(40, 90_000)
-        yield (
-            f"{draw.later().timestamp():.6f}\tC{draw.token(17)}\t{draw.inside()}\t{draw.port()}\t{draw.outside()}\t"
-            f"{draw.one((53, 80, 443, 22))}\t{draw.one(('tcp', 'udp'))}\t{draw.one(('dns', 'ssl', 'http', '-'))}\t"
-            f"{draw.rng.random() * 30:.6f}\t{out}\t{back}\t{draw.one(('SF', 'S0', 'REJ', 'RSTO'))}\tT\tF\t0\tShADadfF\t"
-            f"{out // 90 + 1}\t{out + 200}\t{back // 900 + 1}\t{back + 400}\t-\n"
-        ).encode()
+        yield _connection(draw, draw.outside(), draw.one((53, 80, 443, 22)), draw.one(("SF", "S0", "REJ", "RSTO")))
+
+
+def zeek_office(rows: int) -> Iterator[bytes]:
+    """The same of an office: of 5,000 destinations a few are called most of the time (Zipf), each at one port; 2 in 100 are dead."""
+    yield from _zeek_head()
+    draw = _Draw()
+    for _ in range(rows):
+        place = min(int(draw.rng.paretovariate(0.5)), 5_000)
+        port = (443, 443, 443, 80, 53, 445, 22, 993, 8443)[place % 9]
+        target = f"198.51.{100 + place // 250}.{place % 250 + 1}"
+        yield _connection(draw, target, port, "S0" if place % 50 == 49 else "SF")
+
+
+def _connection(draw: _Draw, target: str, port: int, state: str) -> bytes:
+    out, back = draw.rng.randrange(40, 5_000), draw.rng.randrange(40, 90_000)
+    return (
+        f"{draw.later().timestamp():.6f}\tC{draw.token(17)}\t{draw.inside()}\t{draw.port()}\t{target}\t{port}\t"
+        f"{draw.one(('tcp', 'udp'))}\t{draw.one(('dns', 'ssl', 'http', '-'))}\t"
+        f"{draw.rng.random() * 30:.6f}\t{out}\t{back}\t{state}\tT\tF\t0\tShADadfF\t"
+        f"{out // 90 + 1}\t{out + 200}\t{back // 900 + 1}\t{back + 400}\t-\n"
+    ).encode()
 
 
 def zeek_json(rows: int) -> Iterator[bytes]:
@@ -212,8 +231,8 @@ LOGS: dict[str, Callable[[int], Iterator[bytes]]] = {
 
 
 def write(name: str, rows: int, folder: Path) -> Path:
-    """The log `name` of `LOGS` as a file in `folder`."""
+    """The log `name` of `LOGS`, or the office's, as a file in `folder`."""
     path = folder / f"{name}.log"
     with path.open("wb") as stream:
-        stream.writelines(LOGS[name](rows))
+        stream.writelines({**LOGS, "zeek-office": zeek_office}[name](rows))
     return path
