@@ -45,7 +45,8 @@ class Exfil:
     less log2 of the pair's days so far. H = -log2 of the share of y's other days with traffic in the most usual of the hours.
     Of the sums over the days so far the same (N in full, no H), less log2 of their number, and 0 if y's first day has the pair;
     score = max(b of the day, -log2(w + (1 - w) 2^-b)), the second b that of the sums, w = v / (v + 1), v the earlier days, beyond the
-    first, that had 7 bits or more by themselves: a new backup is told of, then known.
+    first, that had 7 bits or more by themselves: a new backup is told of, then known. Machines of private addresses and all others are
+    peers among themselves only.
     Unit: bits. 0 where nothing is known yet.
     Reference: Huber & Ronchetti 2009, 5.1 (median and MAD); Lange, Little & Taylor 1989 (t tails); Fisher 1932.
     Cost: one pass over the self's rows (day, y, x), four sorts.
@@ -179,6 +180,12 @@ class _Table:
 
 def _odd(asked: pl.DataFrame, known: Delta, *, blank: bool) -> pl.DataFrame:
     """Row for row of `asked` (columns day, y, x): score, and the private columns without the underscore, save what."""
+    whole = rows.sided(asked, known, _odd_among)
+    return whole.with_columns(pl.col("score", *(name[1:] for name in _BITS)) * 0.0) if blank else whole
+
+
+def _odd_among(asked: pl.DataFrame, known: Delta, strangers: bool) -> pl.DataFrame:
+    """The same for machines of one side; strangers are weighed like all others."""
     table = _Table.of(known)
     novel, others, ys = _novelty(table)
     hour, share = _hours(table, known)
@@ -193,8 +200,6 @@ def _odd(asked: pl.DataFrame, known: Delta, *, blank: bool) -> pl.DataFrame:
     told |= {"slow": slow, "others": others, "ys": ys, "before": table.before, "known": share, "days": table.before + 1.0, "loud": loud}
     whole = pl.DataFrame({name: part for name, part in told.items() if name != "both"})
     whole = whole.with_columns(pl.col("value", "received", "others", "ys", "before", "days", "loud").round().cast(pl.Int64))
-    if blank:
-        whole = whole.with_columns(pl.col("score", *(name[1:] for name in _BITS)) * 0.0)
     return rows.taken(whole, known, asked)
 
 

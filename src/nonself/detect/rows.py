@@ -21,6 +21,7 @@ ENTITIES = 32
 """Entities named by one score at most, its own included."""
 KEYS = ["day", "y", "x"]
 _KIND = r"^[a-z]+:"
+_INSIDE = r"^ip:(10\.|192\.168\.|172\.(1[6-9]|2\d|3[01])\.|f[cd][0-9a-f]{2}:)|^host:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +142,18 @@ def with_own(
     if not told.select(KEYS).join(held, on=KEYS, how="anti").height:
         return self_
     return merge([self_, own().join(held, on=KEYS, how="anti")])
+
+
+def sided(asked: pl.DataFrame, known: pl.DataFrame, odd: Callable[[pl.DataFrame, pl.DataFrame, bool], pl.DataFrame]) -> pl.DataFrame:
+    """`odd(asked, known, strangers)`, row for row of `asked`, of machines of private addresses and of all others (strangers) apart: what
+    comes from the internet says nothing of how machines here behave."""
+    parts, order = [], []
+    for inside in (True, False):
+        some, held = (np.flatnonzero(table["y"].str.contains(_INSIDE).to_numpy() == inside) for table in (asked, known))
+        if some.size:
+            parts.append(odd(asked[some], known[held], not inside))
+            order.append(some)
+    return pl.concat(parts)[np.argsort(np.concatenate(order))]
 
 
 def taken(table: pl.DataFrame, known: pl.DataFrame, asked: pl.DataFrame) -> pl.DataFrame:

@@ -36,7 +36,6 @@ SPREAD = float(np.log(4.0))
 """Least spread of how many items are reached, on a log scale: four times as many is no news."""
 LOUD, USED_TO = 10.0, 2
 """Bits from which a day is one of scanning; and the number of such days, or of other strangers who scan the same, that are still news."""
-_INSIDE = r"^ip:(10\.|192\.168\.|172\.(1[6-9]|2\d|3[01])\.|f[cd][0-9a-f]{2}:)|^host:"
 _LN2 = float(np.log(2.0))
 
 
@@ -164,19 +163,13 @@ def _delta(chosen: rows.Chosen, spec: Spec) -> Delta:
 
 
 def _odd(asked: pl.DataFrame, known: Delta, *, blank: bool) -> pl.DataFrame:
-    """Row for row of `asked` (columns day, y, x): score, and the private columns without the underscore, save what. Machines of private
-    addresses are held against each other, all others too."""
-    parts, order = [], []
-    for inside in (True, False):
-        some, held = (np.flatnonzero(table["y"].str.contains(_INSIDE).to_numpy() == inside) for table in (asked, known))
-        if some.size:
-            parts.append(_odd_among(asked[some], known[held], strangers=not inside))
-            order.append(some)
-    whole = pl.concat(parts)[np.argsort(np.concatenate(order))]
+    """Row for row of `asked` (columns day, y, x): score, and the private columns without the underscore, save what."""
+    whole = rows.sided(asked, known, _odd_among)
     return whole.with_columns(pl.col("score", "failing", "both") * 0.0) if blank else whole
 
 
-def _odd_among(asked: pl.DataFrame, known: Delta, *, strangers: bool) -> pl.DataFrame:
+def _odd_among(asked: pl.DataFrame, known: Delta, strangers: bool) -> pl.DataFrame:
+    """The same for machines of one side."""
     y, x = (numbered(known[name])[0] for name in ("y", "x"))
     held = reach.counted(known, y, x)
     day = known["day"].cast(pl.Int32).to_numpy().astype(np.int64)
