@@ -128,3 +128,11 @@ def test_who_logs_on_from_where_to_where(said, told):
     event = conform(pl.DataFrame({name: [value] for name, value in {"uid": "u", **said}.items()}))
     found = event.select(names.expression(name).alias(name) for name in ("account", "logon_source", "logon_target"))
     assert found.row(0) == told
+
+
+def test_a_stream_knows_who_came_in_the_same_batch():
+    step = logon("u4", "10.0.0.23", "build", 14 * DAY + 15 * HOUR)
+    history, news = events(company()), events([{**row, "session": "new"} for row in (CAME, step)])
+    scores = LATERAL.score(news, LATERAL.learn(history))
+    (way,) = (r[2] for r, what in zip(LATERAL.explain(scores), scores["_what"], strict=True) if what.startswith("u4"))
+    assert way.seen.startswith("svc-backup logged on to ws3")

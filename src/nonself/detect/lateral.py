@@ -61,13 +61,15 @@ class Lateral:
         return pairs.merge(deltas)
 
     def score(self, events: Events | View, self_: Delta, *, included: bool = False) -> Scores:
-        """One row per hour, y and x. The hour itself never counts as its own history, so `included` changes nothing."""
+        """One row per hour, y and x. The hour itself never counts as its own history. Whoever came to a source in the events to be scored
+        came there before, whether the self has learnt them or not."""
         chosen = rows.chosen(events, self.spec)
         if chosen is None:
             return pl.DataFrame(schema=_SCORES)
         groups = rows.grouped(chosen.day, chosen.slot, chosen.part(chosen.y), chosen.part(chosen.x))
         found = rows.windows(chosen, self.spec, groups)[rows.by_start(chosen, groups)]
-        odd = _odd(found.select("day", "slot", "y", "x"), self_)
+        steps = self_ if included else pairs.merge([self_, delta(chosen, self.spec)])
+        odd = _odd(found.select("day", "slot", "y", "x"), self_, steps)
         columns = {c.name: c for c in found.get_columns()} | {"_" + c.name: c for c in odd.get_columns()}
         columns |= {"score": odd["score"], "_what": found.select(rows.phrase(self.spec)).to_series()}
         return pl.DataFrame({name: columns[name] for name in _SCORES})
@@ -109,9 +111,10 @@ _SCORES = {**SCORES, **_PRIVATE}
 _READ = tuple(_PRIVATE)
 
 
-def _odd(asked: pl.DataFrame, known: Delta) -> pl.DataFrame:
-    """Row for row of `asked` (columns day, slot, y, x): score, and the private columns without the underscore, save what."""
-    machines = _machines(known)
+def _odd(asked: pl.DataFrame, known: Delta, steps: Delta) -> pl.DataFrame:
+    """Row for row of `asked` (columns day, slot, y, x): score, and the private columns without the underscore, save what. `known` is the
+    history, `steps` that and the events asked about."""
+    machines = _machines(steps)
     edges, held = _edges(asked, machines), _edges(known, machines)
     own = pl.concat_str([pl.lit("host:"), pl.col("y").str.strip_suffix("$")]) == pl.col("place")
     local = edges.select((pl.col("source") == HERE) | (own & pl.col("y").str.ends_with("$"))).to_series().to_numpy()
@@ -119,7 +122,7 @@ def _odd(asked: pl.DataFrame, known: Delta) -> pl.DataFrame:
     goes = pairs.merge([held.select("day", "slots", "y", x="target")])
     reach = pairs.surprise(edges.select("day", "slot", "y", x="target"), goes)
     origin = np.where(local, 0.0, home["bits"].to_numpy())
-    way, by = _arrivals(edges, held, goes, origin)
+    way, by = _arrivals(edges, held if steps is known else _edges(steps, machines), goes, origin)
     score, parts = _told(origin, reach["bits"].to_numpy(), way)
     columns = {"score": pl.Series(score), "source": edges["place"], "by": by}
     columns |= {name: pl.Series(part) for name, part in zip(("origin", "reach", "way"), parts, strict=True)}
@@ -174,8 +177,8 @@ def _arrivals(edges: pl.DataFrame, held: pl.DataFrame, goes: pl.DataFrame, origi
     steps = steps.filter(pl.col("day").is_in(days.implode()) & ~pl.col("y").str.ends_with("$"))
     if not asked.height or not steps.height:
         return nobody
-    hours = pl.DataFrame({"slot": pl.Series(range(24), dtype=pl.UInt8)})
-    each = steps.join(hours, how="cross").filter((pl.col("slots").cast(pl.Int64) // pl.lit(2, pl.Int64).pow(pl.col("slot"))) % 2 == 1)
+    masks = steps["slots"].to_numpy().astype(np.int64)
+    each = pl.concat(steps[np.flatnonzero(masks >> h & 1)].with_columns(slot=pl.lit(h, pl.UInt8)) for h in range(24))
     came = pairs.surprise(each.select("day", "slot", "y", x="target"), goes)
     place, account = (numbered(edges[a], came[b]) for a, b in (("source", "x"), ("y", "y")))
     bits, who = _oddest(

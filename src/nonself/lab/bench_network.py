@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ import polars as pl
 
 from nonself import sources
 from nonself.core.errors import UsageError
-from nonself.core.events import concat
+from nonself.core.events import Events, concat
 from nonself.detect import detectors, views
 from nonself.lab import bench, bench_logs
 from nonself.sources.contract import Limits
@@ -63,7 +64,7 @@ def measure(path: Path) -> dict[str, Any]:
     events = concat(kept)
     kept.clear()
     read = time.process_time() - started
-    told = [_measured(detector, view) for detector, view in views(events, evidence=True)]
+    told = [_measured(detector, view) for detector, view in views(partial(_read, events), evidence=True)]
     cpu = time.process_time() - started
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return {
@@ -74,6 +75,10 @@ def measure(path: Path) -> dict[str, Any]:
         "control_records_per_cpu_second": bench.control(),
         "detectors": told,
     }
+
+
+def _read(events: Events, classes: tuple[int, ...], columns: list[str]) -> Events:
+    return events.select(columns) if _CONNECTION in classes else events.clear()
 
 
 def _measured(detector: Any, view: Any) -> dict[str, Any]:
