@@ -104,11 +104,11 @@ def _outcome() -> pl.Expr:
 
     Where the source does not say it, a TCP connection of at most two packets sent has failed, since one that succeeds takes three; one of
     UDP or ICMP has, if nothing came back. No attempts are the connections whose start was not seen, and replies told as flows of their
-    own: TCP without a SYN, UDP from a service to a client's port (one that was asked by multicast is not seen to answer),
-    ICMP's answers and complaints (types 0, 3 and 11).
+    own: TCP without a SYN, UDP from a service to a client's port (one that was asked by multicast is not seen to answer), ICMP's answers
+    and complaints (types 0, 3 and 11).
     """
     tcp, code = pl.col("proto") == "tcp", pl.col("status_code")
-    silent = pl.min_horizontal("pkts_in", "bytes_in") == 0
+    silent = pl.max_horizontal("pkts_in", "bytes_in") == 0
     no_start = code.str.contains(r"^[.UAPRFCE]{6,8}$") | code.is_in(["OTH", "SHR", "RSTRH"])
     port = pl.col("src_port")
     serves = (pl.col("bytes_in").is_null() & port.is_between(1, 1_023)) | port.is_in(_MULTICAST)
@@ -148,10 +148,8 @@ def _logon_target() -> pl.Expr:
     ticket = _text("svc").str.extract(r"^(?:[a-z]+/)?([^/@$.]+)(?:[.@][^/]*)?\$?$")
     named = _text("svc").str.contains(r"/|\$$") & ~_text("svc").str.starts_with("krbtgt")
     service = pl.when((pl.col("auth_protocol") == "Kerberos") & named).then(pl.lit("host:") + ticket)
-    explicit = pl.when(pl.col("op") == "4648").then(entity("dst_host"))
-    return pl.when(pl.col("op") == "4648").then(explicit).otherwise(
-        pl.coalesce(service, entity("host"), entity("dst_host"), entity("dst_ip"))
-    )  # fmt: skip
+    otherwise = pl.coalesce(service, entity("host"), entity("dst_host"), entity("dst_ip"))
+    return pl.when(pl.col("op") == "4648").then(entity("dst_host")).otherwise(otherwise)
 
 
 def _logon_source() -> pl.Expr:

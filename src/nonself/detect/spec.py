@@ -23,6 +23,8 @@ _UNSIZED = ("rare", "lineage", "sequence")
 """Primitives that ask what was done, not how large it was."""
 _SUMMED = ("beacon", "longconn", "exfil")
 """Specialists that read a column of sizes or durations."""
+_VALUED = ("volume", "longconn", "scan", "exfil")
+"""Primitives with an amount to tell."""
 _FILTERS = ("has", "ends", "except")
 _WORD = re.compile(r"\{(\w+)\}")
 
@@ -213,9 +215,7 @@ def _check_value(entry: Mapping[str, Any], where: str) -> None:
 
 
 def _check_says(entry: Mapping[str, Any], where: str) -> None:
-    allowed = {*entry["over"], *entry.get("x", ())} | (
-        {"value"} if entry["primitive"] in ("volume", "longconn", "scan", "exfil") else set()
-    )
+    allowed = {*entry["over"], *entry.get("x", ())} | ({"value"} if entry["primitive"] in _VALUED else set())
     for name in _WORD.findall(entry["says"]):
         _expect(name in allowed, "says", "names of over and x" + (", value" if "value" in allowed else ""), name, where)
 
