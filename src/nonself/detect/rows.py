@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from nonself.baseline import keys
-from nonself.baseline.codes import Coded, Ints, coded, distinct
+from nonself.baseline.codes import Coded, Ints, changes, coded, distinct
 from nonself.core.events import Events
 from nonself.core.scores import EVIDENCE
 from nonself.detect import names
@@ -64,13 +65,16 @@ class Groups:
 
 def grouped(*columns: Ints) -> Groups:
     """Rows that agree in all columns, groups in order of the columns."""
-    order = np.lexsort(columns[::-1])
-    changes = np.zeros(order.size, np.bool_)
-    changes[:1] = True
-    for column in columns:
-        ordered = column[order]
-        changes[1:] |= ordered[1:] != ordered[:-1]
-    return Groups(order, np.flatnonzero(changes))
+    if not columns[0].size:
+        return Groups(np.empty(0, np.int64), np.empty(0, np.int64))
+    spans = [(int(column.min()), int(column.max()) - int(column.min()) + 1) for column in columns]
+    if math.prod(wide for _, wide in spans) < 2**62:  # one sort of one number a row, where they fit into one
+        key = np.zeros_like(columns[0])
+        for column, (least, wide) in zip(columns, spans, strict=True):
+            key = key * wide + (column - least)
+        columns = (key,)
+    order = np.lexsort(columns[::-1]) if len(columns) > 1 else np.argsort(columns[0], kind="stable")
+    return Groups(order, changes(*(column[order] for column in columns)))
 
 
 def chosen(events: Events | View, spec: Spec, *, evidence: bool = True) -> Chosen | None:
@@ -119,11 +123,10 @@ def windows(rows: Chosen, spec: Spec, groups: Groups) -> pl.DataFrame:
     return pl.DataFrame({**named_keys(rows, spec, groups.first), **columns})
 
 
-def by_start(rows: Chosen, groups: Groups) -> Ints:
-    """The groups in order of their first event's time, then day, slot, y and x."""
-    first, at = groups.first, rows.at[groups.first]
-    start = rows.view.frame["time"].to_physical().to_numpy()[at]
-    return np.lexsort((rows.x.codes[at], rows.y.codes[at], rows.slot[first], rows.day[first], start)).astype(np.int64)
+def by_start(chosen: Chosen, groups: Groups) -> Ints:
+    """The groups in order of their first event's time; those of one time, and so of one day and slot, stay in order of y and x."""
+    start = chosen.view.frame["time"].to_physical().to_numpy()[chosen.at[groups.first]]
+    return np.argsort(start, kind="stable").astype(np.int64)
 
 
 def with_own(
