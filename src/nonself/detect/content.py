@@ -9,24 +9,30 @@ from importlib import resources
 from nonself.core.errors import ConfigError
 from nonself.detect.beacon import Beacon
 from nonself.detect.contract import Detector
+from nonself.detect.gap import Gap
 from nonself.detect.lineage import Lineage
 from nonself.detect.longconn import LongConn
+from nonself.detect.measure import Measure
 from nonself.detect.rare import Rare
 from nonself.detect.sequence import Sequence
 from nonself.detect.spec import Spec, parse
+from nonself.detect.timeofweek import TimeOfWeek
 from nonself.detect.volume import Volume
 
-_Learner = Rare | Volume | Beacon | LongConn | Lineage | Sequence
+_Learner = Rare | Volume | Measure | TimeOfWeek | Gap | Beacon | LongConn | Lineage | Sequence
 PRIMITIVES: dict[str, type[_Learner]] = {
     "rare": Rare,
     "volume": Volume,
+    "measure": Measure,
+    "timeofweek": TimeOfWeek,
+    "gap": Gap,
     "beacon": Beacon,
     "longconn": LongConn,
     "lineage": Lineage,
     "sequence": Sequence,
 }
 """What makes a detector of an entry, by the entry's `primitive`."""
-TABLES: tuple[str, ...] = ("endpoint", "identity", "network", "cloud")
+TABLES: tuple[str, ...] = ("endpoint", "tools", "identity", "accounts", "network", "remote", "cloud", "saas")
 
 
 def shipped() -> tuple[Detector, ...]:
