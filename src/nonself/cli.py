@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nonself import __version__, cli_sources
+from nonself import __version__, cli_learn, cli_sources
 from nonself.core.errors import NonselfError, UsageError
 
 if TYPE_CHECKING:
@@ -59,6 +59,7 @@ def parser() -> argparse.ArgumentParser:
     scan.add_argument("--fail-on", type=float, metavar="BITS", help="exit 1 when an incident within the budget has at least BITS bits")
     scan.add_argument("--budget", type=int, metavar="N", help="incidents shown a day")
     scan.add_argument("--quiet", action="store_true", help="no progress on stderr")
+    cli_learn.add(commands, _state, _load_config)
     _lake(commands)
     listing = _command(commands, "incidents", _incidents, "list the incidents of the state")
     _state(listing)
@@ -81,7 +82,7 @@ def parser() -> argparse.ArgumentParser:
     demo.add_argument("--seed", type=int, default=7, help="seed of the company (default: 7)")
     _rules(commands)
     bench = _command(commands, "bench", _bench, "measure speed and memory on data given")
-    bench.add_argument("track", choices=("scan", "rules", "sources", "tabular", "beacons"), help="what to measure")
+    bench.add_argument("track", choices=("scan", "rules", "sources", "tabular", "beacons", "poison"), help="what to measure")
     bench.add_argument("paths", nargs="*", type=Path, metavar="PATH", help="data to measure on")
     bench.add_argument("--events", action="append", type=Path, default=[], metavar="PATH", help="data to measure on, too")
     bench.add_argument(
@@ -320,6 +321,10 @@ def _bench(arguments: argparse.Namespace) -> int:
         from nonself.lab import bench_sources
 
         return bench_sources.run(paths, arguments.source, rows=arguments.rows, as_json=arguments.json)
+    if arguments.track == "poison":
+        from nonself.lab import bench_poison
+
+        return bench_poison.run(as_json=arguments.json)
     if arguments.track == "beacons":
         from nonself.lab import bench_beacons
 
