@@ -52,6 +52,9 @@ MISTAKES = {
     "bad example": ('example.odd = { image = "y.exe" }', 'example.odd = { imag = "y.exe" }', "example.odd.imag"),
     "window too short": ('primitive = "rare"', 'primitive = "rare"\nwindow = "10min"', "key 'window'"),
     "x in a volume": ('primitive = "rare"', 'primitive = "volume"', "key 'x'"),
+    "no minimum at all": ('primitive = "rare"', 'primitive = "rare"\nmin_days = 0', "key 'min_days'"),
+    "x in a gap": ('primitive = "rare"', 'primitive = "gap"', "key 'x'"),
+    "unknown tail": ('primitive = "rare"', 'primitive = "rare"\ntail = "upper"', "key 'tail'"),
     "stray table": ("[[detector]]", "[other]\n[[detector]]", "other"),
     "name used twice": ("[[detector]]", GOOD + "\n[[detector]]", "key 'name'"),
 }
@@ -72,6 +75,23 @@ def test_a_sum_needs_an_integer_column_and_a_count_none():
     for text in (volume, volume.replace('"sum"', '"count"'), volume.replace('value = "image"', "")):
         with pytest.raises(ConfigError, match=r"key 'value'|column"):
             content.load([("mine.toml", text)])
+
+
+def test_each_primitive_asks_for_what_it_needs():
+    plain = GOOD.replace('x = ["image_name"]\n', "").replace("{image_name}", "something")
+    made = {
+        "measure": ('"measure"\nvalue = "cmdline"', '"measure"\nvalue = "cmdlien"', "'cmdlien'; did you mean 'cmdline'"),
+        "timeofweek": ('"timeofweek"', '"timeofweek"\nwindow = "1d"', "key 'window'"),
+        "gap": ('"gap"', '"gap"\nwindow = "10min"', "key 'window'"),
+    }
+    for good, bad, told in made.values():
+        (detector,) = content.load([("mine.toml", plain.replace('"rare"\n', good + "\n"))])
+        assert detector.spec.primitive in made and "value" not in detector.columns
+        with pytest.raises(ConfigError) as error:
+            content.load([("mine.toml", plain.replace('"rare"\n', bad + "\n"))])
+        assert told in str(error.value)
+    with pytest.raises(ConfigError, match="entity alone"):
+        content.load([("mine.toml", plain.replace('"rare"\n', '"gap"\n').replace('over = ["host"]', 'over = ["host", "user"]'))])
 
 
 def test_the_shipped_detectors_are_many_and_well_named():

@@ -61,6 +61,25 @@ def test_folding(name, given, expected):
     assert made(name, **{SOURCES[name]: given}) == expected
 
 
+DEEDS = [
+    ("consent_deed", "op", "Consent to application", "AuthorizeSecurityGroupIngress"),
+    ("consent_deed", "op", "authorize", "deauthorize"),
+    ("mailbox_deed", "op", "New-InboxRule", "MailItemsAccessed"),
+    ("factor_deed", "op", "user.mfa.factor.activate", "user.session.start"),
+    ("credential_deed", "op", "CreateAccessKey", "ListAccessKeys"),
+    ("secret_deed", "op", "GetSecretValue", "CreateSecret"),
+    ("audit_deed", "op", "StopLogging", "DescribeTrails"),
+    ("sharing_deed", "op", "AnonymousLinkCreated", "FileModified"),
+    ("kube_deed", "url_path", "/api/v1/namespaces/a/pods/b/exec?command=sh", "/api/v1/namespaces/a/pods"),
+]
+
+
+@pytest.mark.parametrize(("name", "column", "deed", "other"), DEEDS)
+def test_a_deed_is_told_from_anything_else(name, column, deed, other):
+    assert made(name, **{column: deed}) not in (None, "anything else") and made(name, **{column: other}) == "anything else"
+    assert made(name, host="ws1") is None
+
+
 def test_a_machine_is_the_host_where_the_record_names_one():
     assert made("machine", host="WS5.corp.example", src_ip="10.0.0.1") == "host:ws5"
     assert made("machine", src_ip="10.0.0.1") == "ip:10.0.0.1" and made("machine", user="ann") is None

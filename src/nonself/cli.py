@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nonself import __version__, cli_sources
+from nonself import __version__, cli_learn, cli_sources
 from nonself.core.errors import NonselfError, UsageError
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return OK
 
 
-TRACKS = ("scan", "rules", "sources", "tabular", "beacons", "network")
+TRACKS = ("scan", "rules", "sources", "tabular", "beacons", "network", "poison")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -62,6 +62,7 @@ def parser() -> argparse.ArgumentParser:
     scan.add_argument("--fail-on", type=float, metavar="BITS", help="exit 1 when an incident within the budget has at least BITS bits")
     scan.add_argument("--budget", type=int, metavar="N", help="incidents shown a day")
     scan.add_argument("--quiet", action="store_true", help="no progress on stderr")
+    cli_learn.add(commands, _state, _load_config)
     _lake(commands)
     listing = _command(commands, "incidents", _incidents, "list the incidents of the state")
     _state(listing)
@@ -327,6 +328,10 @@ def _bench(arguments: argparse.Namespace) -> int:
         from nonself.lab import bench_network
 
         return bench_network.network(paths, rows=arguments.rows, as_json=arguments.json)
+    if arguments.track == "poison":
+        from nonself.lab import bench_poison
+
+        return bench_poison.run(as_json=arguments.json)
     if arguments.track == "beacons":
         from nonself.lab import bench_beacons
 

@@ -22,16 +22,17 @@ from nonself.core import events as frames
 from nonself.core import memory
 from nonself.core.config import Config
 from nonself.core.enrich import Places
+from nonself.core.errors import UsageError
 from nonself.core.finding import Finding
 from nonself.core.incident import Incident
 from nonself.core.scores import Delta, Scores
 from nonself.core.stats import Stats
 from nonself.correlate import incidents as correlate
-from nonself.detect import alerts, detectors, intel, views
+from nonself.detect import alerts, basis, detectors, intel, views
 from nonself.detect.contract import Detector
 from nonself.detect.sigma import Ruleset, hits
 from nonself.detect.view import View
-from nonself.ledger import DEAD, Batch, Conclusion, Ledger, Offset
+from nonself.ledger import CONCLUDE, DEAD, Batch, Conclusion, Ledger, Offset
 from nonself.sources.contract import Chunk, Input, Limits, Source
 
 SIGMA = "sigma"
@@ -45,6 +46,10 @@ CORRELATED = "sigma-correlated"
 """Hits of rule correlations, kept to know how often each fires."""
 SCORED_AT_ONCE = 200_000
 """Events scored in one pass, in whole days: few passes cost less CPU, small ones less memory (a hot event is about 300 bytes)."""
+HISTORY, LEARNT = "history", "learn"
+"""Audit rows: what comes in from here on is history; it was learnt."""
+MERGED_AT_ONCE = 8
+"""Deltas of one detector that wait to be merged."""
 _CALIBRATION = "calibration:"
 
 
@@ -111,6 +116,48 @@ def scan(
     return ledger.incidents()
 
 
+def learn(
+    paths: Sequence[Path],
+    ledger: Ledger,
+    ruleset: Ruleset,
+    config: Config,
+    stats: Stats,
+    tick: Callable[[Stats], None] = lambda _: None,
+) -> None:
+    """Read everything under `paths` as history: learnt, scored for the calibration windows, rule hits counted, and nothing raised.
+
+    Exactly once, as `scan` is: a note in the audit chain says that what comes in is history. A run that was killed is finished by running
+    it again, or given up by whatever reads next, which concludes what there is as history. UsageError where events of an `ingest` or a
+    killed `scan` wait for their conclusion.
+    """
+    if not _history(ledger):
+        if ledger.pending():
+            raise UsageError("events wait that are no history", do="run `nonself scan` with this state first", where="learn")
+        ledger.audit("nonself", HISTORY, {})
+    _ingest(paths, ledger, ruleset, config, stats, tick)
+    _settle(ledger, ruleset, config, stats)
+
+
+def _history(ledger: Ledger) -> bool:
+    """Whether what is pending, if anything, is history."""
+    actions = ledger.audit_rows()["action"]
+    return actions.filter(actions.is_in([HISTORY, LEARNT, CONCLUDE])).tail(1).to_list() == [HISTORY]
+
+
+def _settle(ledger: Ledger, ruleset: Ruleset, config: Config, stats: Stats) -> None:
+    """Conclude history: no findings, and incidents stay as they are."""
+    if not _history(ledger):
+        return
+    if not ledger.pending():
+        ledger.audit("nonself", LEARNT, {})
+        return
+    _, deltas = _behaviour(ledger, config, stats)
+    with stats.stage("rules"):
+        deltas[CORRELATED] = _correlated(ledger, ruleset)
+    with stats.stage("commit"):
+        ledger.conclude(Conclusion([], deltas, ledger.incidents(), LEARNT))
+
+
 def ingest(
     paths: Sequence[Path],
     ledger: Ledger,
@@ -121,6 +168,11 @@ def ingest(
 ) -> None:
     """Read everything under `paths` that the ledger has not read yet: events, dead letters and rule hits are committed and stay pending.
     A later `scan` learns and concludes them as if it had read them itself."""
+    _settle(ledger, ruleset, config, stats)
+    _ingest(paths, ledger, ruleset, config, stats, tick)
+
+
+def _ingest(paths: Sequence[Path], ledger: Ledger, ruleset: Ruleset, config: Config, stats: Stats, tick: Callable[[Stats], None]) -> None:
     limits = limits_of(config)
     own = sources.own(map(Path, config.sources.maps))
     with stats.stage("load intel"):
@@ -239,7 +291,7 @@ def _behaviour(ledger: Ledger, config: Config, stats: Stats) -> tuple[list[Findi
                 name = _CALIBRATION + detector.name
                 learnt[name] = window.merge(windows[detector.name])
                 calibration = window.merge([*ledger.deltas(name, since=since), learnt[name]])
-                made += _findings(detector, scored[detector.name], calibration, config)
+                made += _findings(detector, scored[detector.name], calibration, selves[detector.name], config)
     return made, learnt
 
 
@@ -256,7 +308,10 @@ def _learnt(ledger: Ledger) -> Iterator[tuple[Detector, Delta, View]]:
     deltas: dict[str, list[Delta]] = {}
     for span in spans:
         for detector, view in _views(ledger, *span):
-            deltas.setdefault(detector.name, []).append(detector.learn(view))
+            parts = deltas.setdefault(detector.name, [])
+            parts.append(detector.learn(view))
+            if len(parts) >= MERGED_AT_ONCE:  # each is within its cap, and so is what they make together
+                parts[:] = [detector.merge(parts)]
     learnt = {detector.name: detector.merge(deltas.pop(detector.name)) for detector in detectors() if detector.name in deltas}
     for span in spans:
         yield from ((detector, learnt[detector.name], view) for detector, view in _views(ledger, *span))
@@ -274,9 +329,9 @@ def _recent(delta: Delta, since: date | None) -> list[Delta]:
     return [delta if since is None else delta.filter(pl.col("day") >= since)]
 
 
-def _findings(detector: Detector, scored: list[Scores], calibration: Delta, config: Config) -> list[Finding]:
+def _findings(detector: Detector, scored: list[Scores], calibration: Delta, self_: Delta, config: Config) -> list[Finding]:
     parts = [scores for scores in scored if scores.height]
-    if not parts:
+    if not parts or not basis.enough(detector, self_):
         return []
     rows = significant(
         pl.concat(parts, how="vertical_relaxed"),
@@ -284,7 +339,8 @@ def _findings(detector: Detector, scored: list[Scores], calibration: Delta, conf
         min_bits=config.calibrate.min_bits,
         per_day=config.calibrate.max_findings_per_detector_day,
     )
-    return make_findings(About(detector.name, detector.title, detector.attack), rows, detector.explain)
+    about = About(detector.name, detector.title, detector.attack, basis.told(self_) if rows.height else "")
+    return make_findings(about, rows, detector.explain)
 
 
 def _since(ledger: Ledger, days: int) -> date | None:

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from nonself.baseline import pairs
+from nonself.baseline import caps, pairs
 from nonself.baseline.codes import Coded, Floats, Ints, Mask, changes, combined, places
 from nonself.baseline.keys import numbered
 
@@ -34,6 +34,8 @@ NO_SIZE = -1
 """The size of a call of which the source did not say it."""
 MOST = 2**31 - 1
 """Largest size told apart."""
+_ROWS = caps.ROWS_MOST >> 4
+"""Rows of a self at most, each of up to 3 KB."""
 _KEYS = ["day", "y", "x"]
 
 
@@ -52,7 +54,7 @@ def learn(y: Coded, x: Coded, at: Ints, sizes: pl.Series) -> pl.DataFrame:
     day = pl.Series((at[first] // 86_400).astype(np.int32)).cast(pl.Date)
     calls = pl.DataFrame({"owner": owner, "seconds": (at % 86_400).astype(np.uint32), "sizes": size})
     lists = calls.group_by("owner", maintain_order=True).agg("seconds", "sizes")
-    return pairs.bounded(pl.DataFrame({"day": day, **names, "seconds": lists["seconds"], "sizes": lists["sizes"]}).sort(_KEYS))
+    return pairs.bounded(pl.DataFrame({"day": day, **names, "seconds": lists["seconds"], "sizes": lists["sizes"]}).sort(_KEYS), rows=_ROWS)
 
 
 def merge(deltas: list[pl.DataFrame]) -> pl.DataFrame:
@@ -63,15 +65,15 @@ def merge(deltas: list[pl.DataFrame]) -> pl.DataFrame:
     every = pl.concat(parts)
     again = every.select(_KEYS).is_duplicated()
     if not again.any():
-        return pairs.bounded(every.sort(_KEYS))
+        return pairs.bounded(every.sort(_KEYS), rows=_ROWS)
     united = _canonical(every.filter(again).explode("seconds", "sizes"))
-    return pairs.bounded(pl.concat([every.filter(~again), united]).sort(_KEYS))
+    return pairs.bounded(pl.concat([every.filter(~again), united]).sort(_KEYS), rows=_ROWS)
 
 
 def _canonical(calls: pl.DataFrame) -> pl.DataFrame:
     each = calls.group_by(*_KEYS, "seconds").agg(pl.col("sizes").max()).sort(*_KEYS, "seconds")
     kept = each.filter(pl.int_range(pl.len()).over(*_KEYS, pl.col("seconds") // 3600) < PER_HOUR)
-    return pairs.bounded(kept.group_by(_KEYS, maintain_order=True).agg("seconds", "sizes").select(*CALLS))
+    return pairs.bounded(kept.group_by(_KEYS, maintain_order=True).agg("seconds", "sizes").select(*CALLS), rows=_ROWS)
 
 
 @dataclass(frozen=True, slots=True)

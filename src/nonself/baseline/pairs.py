@@ -36,6 +36,7 @@ import numpy.typing as npt
 import polars as pl
 
 from nonself.baseline import peers
+from nonself.baseline.caps import ROWS_MOST, capped
 from nonself.baseline.codes import Floats, Ints, found
 from nonself.baseline.keys import hashes, numbered
 
@@ -61,14 +62,14 @@ def _canonical(rows: pl.DataFrame) -> pl.DataFrame:
     return bounded(rows.group_by(_KEYS).agg(pl.col("slots").bitwise_or()).sort(_KEYS))
 
 
-def bounded(table: pl.DataFrame) -> pl.DataFrame:
-    """A table of pairs, each once, sorted, with no more x per y and day than are kept."""
+def bounded(table: pl.DataFrame, *, rows: int = ROWS_MOST) -> pl.DataFrame:
+    """A table of pairs, each once, sorted, with no more x per y and day than are kept, and within the caps of `baseline.caps`."""
     full = pl.len().over("day", "y") > X_PER_DAY
     if table.height > X_PER_DAY and (over := table.filter(full)).height:
         ranked = over.with_columns(hashes(over["x"]).alias("h")).sort("day", "y", "h", "x")
         kept = ranked.filter(pl.int_range(pl.len()).over("day", "y") < X_PER_DAY).drop("h")
         table = pl.concat([table.filter(~full), kept]).sort(_KEYS)
-    return table
+    return capped(table, rows=rows)
 
 
 def surprise(windows: pl.DataFrame, self_: pl.DataFrame, *, peers_only: bool = False, alike: bool = False) -> pl.DataFrame:
@@ -80,6 +81,7 @@ def surprise(windows: pl.DataFrame, self_: pl.DataFrame, *, peers_only: bool = F
     since, until  first and last day of y in `self_`; null for an unknown y
     others, ys  other y that showed x, and all other y
     hidden      whether y's days were too full to know if it showed x
+    usual, often  what y showed most often (one of several), null for an unknown y, and in how many windows
     bits_alike  -log2 Pg(x), the part of the population and of y's group together; `bits_peers` where y has none
     alike_others, alike_ys  other y of its group that showed x, and all other y of it; 0 where it has none
 
@@ -100,9 +102,11 @@ def surprise(windows: pl.DataFrame, self_: pl.DataFrame, *, peers_only: bool = F
     pg = _mixed(like, p0) if like else p0
     mixed = p0 if peers_only else _mixed(mine, pg)
     since, until = held.span()
+    usual, often = held.usual()
     columns = {
         "p": np.where(hidden & (mine.c == 0), pg, mixed), "p0": p0, "c": mine.c, "n": mine.n, "since": since, "until": until,
         "others": theirs.c - (mine.c > 0), "ys": np.count_nonzero(held.kinds) - known.astype(np.int64), "hidden": hidden, "known": known,
+        "usual": pl.concat([self_["x"], _NOTHING]).gather(usual), "often": often,
         "pg": pg, "alike_others": (like.c - (mine.c > 0)).clip(0) if like else members, "alike_ys": (members - 1).clip(0),
     }  # fmt: skip
     return pl.concat([windows, pl.DataFrame(columns).select(_ANSWERS)], how="horizontal")
@@ -113,10 +117,11 @@ _ANSWERS = [
     (-pl.col("p0").log(2)).abs().alias("bits_peers"),
     pl.col("c", "n"),
     *(pl.when("known").then(pl.col(day).cast(pl.Int32).cast(pl.Date)) for day in ("since", "until")),
-    pl.col("others", "ys", "hidden"),
+    pl.col("others", "ys", "hidden", "usual", "often"),
     (-pl.col("pg").log(2)).abs().alias("bits_alike"),
     pl.col("alike_others", "alike_ys"),
 ]
+_NOTHING = pl.Series("x", [None], dtype=pl.String)
 
 
 def _mixed(level: _Count, above: Floats) -> Floats:
@@ -154,14 +159,14 @@ class _Count:
 class _Held:
     """What the self holds about the y, x and pairs of the asked windows, their own included. Unknown ones count 0."""
 
-    __slots__ = ("_asked_x", "_asked_y", "_at", "_c", "_day", "_keys", "_pair", "_pair_x", "_pair_y", "_slots", "_y", "kinds")
+    __slots__ = ("_asked_x", "_asked_y", "_at", "_c", "_day", "_first", "_keys", "_pair", "_pair_x", "_pair_y", "_slots", "_y", "kinds")
 
     def __init__(self, self_: pl.DataFrame, y: Ints, x: Ints, asked_y: Ints, asked_x: Ints) -> None:
         wide, high = (1 + int(max(a.max(initial=0), b.max(initial=0))) for a, b in ((x, asked_x), (y, asked_y)))
         self._y, self._asked_y, self._asked_x = y, asked_y, asked_x
         self._day = self_["day"].cast(pl.Int32).to_numpy().astype(np.int64)
         self._slots = self_["slots"].to_numpy().astype(np.int64)
-        self._keys, self._pair = np.unique(y * wide + x, return_inverse=True)
+        self._keys, self._first, self._pair = np.unique(y * wide + x, return_index=True, return_inverse=True)
         self._pair_y, self._pair_x = np.divmod(self._keys, wide)
         self._c = _sums(self._pair, np.bitwise_count(self._slots), self._keys.size)
         self._at = found(self._keys, asked_y * wide + asked_x)
@@ -200,6 +205,16 @@ class _Held:
         asked = windows["day"].cast(pl.Int32).to_numpy() * np.int64(pairs) + np.where(self._at < 0, pairs - 1, self._at)
         slots = np.append(self._slots[order], 0)[found(key[order], asked)]
         return np.asarray(slots >> windows["slot"].to_numpy().astype(np.int64) & 1, dtype=np.int64)
+
+    def usual(self) -> tuple[Ints, Ints]:
+        """A row of the self that names what each asked y showed most often (past its end for an unknown y), and how often."""
+        starts = np.flatnonzero(np.diff(self._pair_y, prepend=-1))  # pairs are in order of y
+        most = np.maximum.reduceat(self._c, starts) if starts.size else starts
+        top = np.flatnonzero(self._c == np.repeat(most, np.diff(starts, append=self._c.size)))
+        best = np.full(self.kinds.size, self._c.size)
+        best[self._pair_y[top[::-1]]] = top[::-1]
+        at = best[self._asked_y]
+        return np.append(self._first, self._day.size)[at], np.append(self._c, 0)[at]
 
     def span(self) -> tuple[Ints, Ints]:
         """First and last day of each asked y; any for an unknown one."""

@@ -10,8 +10,8 @@ Counts, Gamma-Poisson (Gelman et al., "Bayesian Data Analysis", 2.6) with bursts
     a window          mean lambda, variance lambda + k lambda^2: k is the burstiness of y's windows, shrunk to the peers'
     posterior         Gamma(a, b), a = alpha + s/phi, b = beta + n/phi: bursty windows are weaker evidence by phi = 1 + k lambda
                       (quasi-likelihood, McCullagh & Nelder 1989, ch. 9)
-    predictive        negative binomial with mean m = a/b and variance m + k m^2 + (1 + k) a/b^2; for k = 0 it is exactly the
-                      textbook one, NB(a, b/(b+1))
+    predictive        negative binomial with mean m = f a/b and variance m + k m^2 + (1 + k) f m/b; for k = 0 and f = 1 it is
+                      exactly the textbook one, NB(a, b/(b+1)); f is the window's season (`baseline.season`)
 
 Sums, and counts held against peers alone, on u = ln(1 + amount / grain), Normal-inverse-chi-squared (Gelman et al., 3.3):
     prior             mean ~ N(mu0, sigma0^2/k0), mu0 and sigma0^2/k0 = variance of the peers' means, sigma0^2 their pooled variance,
@@ -87,8 +87,17 @@ def _burst_sums(n: Floats, s: Floats, ss: Floats) -> tuple[Floats, Floats]:
     return np.where(degrees > 0, excess * weight, 0.0), degrees * rate**2 * weight
 
 
-def counts(value: Floats, n: Floats, s: Floats, ss: Floats, index: Floats, population: tuple[Floats, Floats, Floats]) -> Predicted:
-    """Surprise of counts. Rows: `value`, and y's own n, s, ss apart from it; `population` holds n, s, ss of every y."""
+def counts(
+    value: Floats,
+    n: Floats,
+    s: Floats,
+    ss: Floats,
+    index: Floats,
+    population: tuple[Floats, Floats, Floats],
+    season: tuple[Floats, Floats] | None = None,
+) -> Predicted:
+    """Surprise of counts. Rows: `value`, and y's own n, s, ss apart from it; `population` holds n, s, ss of every y. `season`: factors
+    of each row's window on the mean, y's own and its peers' (`baseline.season`)."""
     all_n, all_s, all_ss = population
     level = np.log(np.maximum(all_s, 0.5) / np.maximum(all_n, 1.0))
     peers = moments(level, *_burst_sums(all_n, all_s, all_ss), index)
@@ -96,12 +105,13 @@ def counts(value: Floats, n: Floats, s: Floats, ss: Floats, index: Floats, popul
     top, bottom = _burst_sums(n, s, ss)
     k = np.maximum((top + BURST_WINDOWS * k_peers) / (bottom + BURST_WINDOWS), FLOOR)
     zero = np.zeros_like(value)
-    bits = _count_tail(value, n, s, k, peers)
-    bits_peers = _count_tail(value, zero, zero, k_peers, peers)
+    factor, factor_peers = season or (np.ones_like(value), np.ones_like(value))
+    bits = _count_tail(value, n, s, k, peers, factor)
+    bits_peers = _count_tail(value, zero, zero, k_peers, peers, factor_peers)
     return Predicted(bits, bits_peers, peers.g, peers.mean)
 
 
-def _count_tail(value: Floats, n: Floats, s: Floats, k: Floats, peers: Moments) -> Floats:
+def _count_tail(value: Floats, n: Floats, s: Floats, k: Floats, peers: Moments, factor: Floats) -> Floats:
     lone = peers.g < 1.0
     alpha = (1.0 + np.sqrt(1.0 + 2.0 * peers.var)) / (2.0 * peers.var)
     beta = np.exp(digamma(alpha) - peers.mean)
@@ -110,8 +120,8 @@ def _count_tail(value: Floats, n: Floats, s: Floats, k: Floats, peers: Moments) 
     rate = (alpha + s) / np.where(empty, 1.0, beta + n)
     phi = 1.0 + k * rate
     a, b = alpha + s / phi, np.where(empty, 1.0, beta + n / phi)
-    mean = a / b
-    bits = count_bits(value, mean, mean + k * mean**2 + (1.0 + k) * mean / b)
+    mean = factor * a / b
+    bits = count_bits(value, mean, mean + k * mean**2 + (1.0 + k) * factor * mean / b)
     return np.where(empty, 0.0, bits)
 
 

@@ -15,12 +15,16 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from nonself.baseline import season
+from nonself.baseline.caps import ROWS_MOST, capped
 from nonself.baseline.codes import Ints, Mask, distinct, found
 from nonself.baseline.keys import hashes, numbered
 
 VALUES: dict[str, pl.DataType] = {"day": pl.Date(), "y": pl.String(), "slot": pl.UInt8(), "value": pl.Int64()}
 SKETCHES: dict[str, pl.DataType] = {"day": pl.Date(), "y": pl.String(), "slot": pl.UInt8(), "sketch": pl.List(pl.UInt64())}
 SKETCH = 256
+SKETCH_ROWS = ROWS_MOST >> 4
+"""Rows of a self of sketches at most, each of up to 2 KB."""
 MOST = 1 << 46
 """Largest sum kept for a window (70 TB, or 2 years in microseconds), and for an event an eighth of it: no sum of sums can overflow."""
 COUNT_MOST = 1 << 24
@@ -44,13 +48,13 @@ def merge_values(deltas: list[pl.DataFrame], *, largest: bool = False) -> pl.Dat
 
 def _combined(rows: pl.DataFrame, *, largest: bool) -> pl.DataFrame:
     value = pl.col("value").max() if largest else pl.col("value").sum().clip(0, MOST)
-    return rows.group_by(_KEYS).agg(value).sort(_KEYS)
+    return capped(rows.group_by(_KEYS).agg(value).sort(_KEYS))
 
 
 def learn_sketches(rows: pl.DataFrame) -> pl.DataFrame:
     """The delta of `rows` (columns day, slot, y, value; one row per event, value a string): columns `SKETCHES`, canonical."""
     items = rows.select("day", "y", pl.col("slot").cast(pl.UInt8), hashes(rows["value"]).alias("sketch"))
-    return _united(items, _KEYS).select(*SKETCHES).sort(_KEYS)
+    return capped(_united(items, _KEYS).select(*SKETCHES).sort(_KEYS), rows=SKETCH_ROWS)
 
 
 def merge_sketches(deltas: list[pl.DataFrame]) -> pl.DataFrame:
@@ -58,7 +62,7 @@ def merge_sketches(deltas: list[pl.DataFrame]) -> pl.DataFrame:
     parts = [delta.select(*SKETCHES) for delta in deltas if delta.height]
     if not parts:
         return pl.DataFrame(schema=SKETCHES)
-    return _united(pl.concat(parts).explode("sketch"), _KEYS).select(*SKETCHES).sort(_KEYS)
+    return capped(_united(pl.concat(parts).explode("sketch"), _KEYS).select(*SKETCHES).sort(_KEYS), rows=SKETCH_ROWS)
 
 
 def _united(rows: pl.DataFrame, by: list[str]) -> pl.DataFrame:
@@ -83,10 +87,12 @@ def apart(self_: pl.DataFrame, own: pl.DataFrame, per_day: int, *, included: boo
     grain       0 for counts; for sums the amount below which differences are of no interest
 
     First frame, `own`'s day, y and slot in its order, with: value; u, its level; n, s, ss, the windows of its y's history apart from
-    itself, and the sum and sum of squares of their levels; index, its y's row in the second frame (null for an unknown y); since,
-    until, its y's first and last day. To counts, the empty windows between y's first and last active one are history too, as zeros,
-    where anyone was active: else nobody was listening. To sums only active ones are: a sum of nothing says nothing of size.
+    itself, and the sum and sum of squares of their levels; most, the largest of these (-1 for none); index, its y's row in the second
+    frame (null for an unknown y); since, until, its y's first and last day. To counts, the empty windows between y's first and last
+    active one are history too, as zeros, where anyone was active: else nobody was listening. To sums only active ones are: a sum of
+    nothing says nothing of size.
     Second frame, one row per y of `self_`: n, s, ss of its whole history.
+    For counts both hold `spread` too, and the first the factors season and season_peers: see `baseline.season`.
     """
     numbers = numbered(self_["y"], own["y"])
     (y, w, key), (own_y, own_w, own_key) = (_placed(table, of, per_day) for table, of in zip((self_, own), numbers, strict=True))
@@ -98,11 +104,16 @@ def apart(self_: pl.DataFrame, own: pl.DataFrame, per_day: int, *, included: boo
     history = known.histories(zeros=not grain)
     index = np.where(own_y < history.height, own_y, -1)
     held = np.append(known.u, 0)[at]
-    n, s, ss = _left_out(history, index, found(windows, own_w), at >= 0, held, zeros=not grain)
+    n, s, ss, most = _left_out(history, index, found(windows, own_w), at >= 0, held, zeros=not grain)
     days = {name: np.append(history[name].to_numpy(), 0)[index] for name in ("since", "until")}
-    columns = {"value": value, "u": _levels(value, grain), "n": n, "s": s, "ss": ss, "index": index, **days}
+    columns = {"value": value, "u": _levels(value, grain), "n": n, "s": s, "ss": ss, "most": most, "index": index, **days}
+    if not grain:
+        asked = season.Asked(index, own_w, at >= 0, held, n, s)
+        fitted = season.season(known.seasonal(windows, per_day, history), asked, ss)
+        columns |= season.columns(fitted)
+        history = history.with_columns(pl.Series("spread", fitted.every))
     left = pl.DataFrame(columns).with_columns(_KNOWN)
-    return pl.concat([own.select(_KEYS), left], how="horizontal"), history.select("n", "s", "ss")
+    return pl.concat([own.select(_KEYS), left], how="horizontal"), history.select(pl.col("^(n|s|ss|spread)$"))
 
 
 _KNOWN = [
@@ -157,6 +168,11 @@ class _Known:
     u: Ints
     day: Ints
 
+    def seasonal(self, heard: Ints, per_day: int, history: pl.DataFrame) -> season.Windows:
+        """The same for `baseline.season`."""
+        first, last, n, s, ss = (history[name].to_numpy() for name in ("first", "last", "n", "s", "ss"))
+        return season.Windows(self.y, self.place, self.u, heard, per_day, first, last, n, s, ss)
+
     def histories(self, *, zeros: bool) -> pl.DataFrame:
         """Per y, in its order: active windows, the places of the two first and the two last (the second and the last but one mean
         nothing where there is one only), n, s, ss, since, until."""
@@ -174,23 +190,39 @@ class _Known:
                 "n": last - first + 1 if zeros else active,
                 "s": _added(self.u, starts),
                 "ss": _added(self.u * self.u, starts),
+                "top": _largest(self.u, starts),
+                "next": _largest(self.u, starts, but_one=True),
                 "since": self.day[starts],
                 "until": self.day[ends],
             }
         )
 
 
+def _largest(values: Ints, starts: Ints, *, but_one: bool = False) -> Ints:
+    """The largest of each run, or of its others; -1 where there is none."""
+    if not starts.size:
+        return starts
+    top = np.maximum.reduceat(values, starts)
+    if not but_one:
+        return top
+    best = np.flatnonzero(values == np.repeat(top, np.diff(starts, append=values.size)))
+    others = values.copy()
+    others[best[np.searchsorted(best, starts)]] = -1
+    return np.maximum.reduceat(others, starts)
+
+
 def _added(values: Ints, starts: Ints) -> Ints:
     return np.add.reduceat(values, starts) if starts.size else starts
 
 
-def _left_out(history: pl.DataFrame, index: Ints, place: Ints, own: Mask, held: Ints, *, zeros: bool) -> tuple[Ints, Ints, Ints]:
-    """n, s and ss of each row's y without the row's own window, exactly; 0 for an unknown y."""
-    names = ("active", "first", "second", "last", "penult", "s", "ss")
-    active, first, second, last, penult, s, ss = (np.append(history[name].to_numpy(), 0)[index] for name in names)
+def _left_out(history: pl.DataFrame, index: Ints, place: Ints, own: Mask, held: Ints, *, zeros: bool) -> tuple[Ints, Ints, Ints, Ints]:
+    """n, s, ss and the largest level of each row's y without the row's own window, exactly; 0, 0, 0 and -1 for an unknown y."""
+    names = ("active", "first", "second", "last", "penult", "s", "ss", "top", "next")
+    active, first, second, last, penult, s, ss, top, other = (np.append(history[name].to_numpy(), 0)[index] for name in names)
+    most = np.where(active > own, np.where(own & (held == top), other, top), -1)
     active = active - own
     first = np.where(own & (place == first), second, first)
     last = np.where(own & (place == last), penult, last)
     inside = (first < place) & (place < last)
     n = np.where(active > 0, last - first + 1 - inside, 0) if zeros else active
-    return n, s - held, ss - held * held
+    return n, s - held, ss - held * held, most

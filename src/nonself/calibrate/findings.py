@@ -18,11 +18,12 @@ from nonself.core.scores import SCORES, Delta, Scores
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What a finding says of its detector."""
+    """What a finding says of its detector; `basis` is what its idea of normal rests on, in words."""
 
     name: str
     title: str
     attack: tuple[str, ...]
+    basis: str = ""
 
 
 def significant(scores: Scores, calibration: Delta, *, min_bits: float, per_day: int) -> Scores:
@@ -66,13 +67,18 @@ def _finding(about: About, row: dict[str, Any], parts: tuple[Reason, ...], phras
         p=row["p"],
         n=row["n"],
         bits=row["bits"],
-        reasons=scaled(parts, row["bits"]),
+        reasons=(*scaled(parts, row["bits"]), *_basis(about)),
         events=tuple(row["events"]),
         n_events=row["n_events"],
         attack=about.attack,
         tactics=tactics(about.attack),
         reference=f"docs/detectors.md#{about.name}",
     )
+
+
+def _basis(about: About) -> tuple[Reason, ...]:
+    """What normal rests on, as a reason worth no bits: it explains, and adds nothing."""
+    return (Reason(feature="what normal rests on", seen="all that was learnt", normal=about.basis, bits=0.0),) if about.basis else ()
 
 
 def scaled(parts: Sequence[Reason], bits: float) -> tuple[Reason, ...]:

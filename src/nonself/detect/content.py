@@ -10,20 +10,26 @@ from nonself.core.errors import ConfigError
 from nonself.detect.beacon import Beacon
 from nonself.detect.contract import Detector
 from nonself.detect.exfil import Exfil
+from nonself.detect.gap import Gap
 from nonself.detect.lateral import Lateral
 from nonself.detect.lineage import Lineage
 from nonself.detect.longconn import LongConn
+from nonself.detect.measure import Measure
 from nonself.detect.rare import Rare
 from nonself.detect.scan import Scan
 from nonself.detect.sequence import Sequence
 from nonself.detect.spec import Spec, parse
+from nonself.detect.timeofweek import TimeOfWeek
 from nonself.detect.travel import Travel
 from nonself.detect.volume import Volume
 
-_Learner = Rare | Volume | Beacon | LongConn | Lineage | Sequence | Scan | Exfil | Lateral | Travel
+_Learner = Rare | Volume | Measure | TimeOfWeek | Gap | Beacon | LongConn | Lineage | Sequence | Scan | Exfil | Lateral | Travel
 PRIMITIVES: dict[str, type[_Learner]] = {
     "rare": Rare,
     "volume": Volume,
+    "measure": Measure,
+    "timeofweek": TimeOfWeek,
+    "gap": Gap,
     "beacon": Beacon,
     "longconn": LongConn,
     "lineage": Lineage,
@@ -34,7 +40,7 @@ PRIMITIVES: dict[str, type[_Learner]] = {
     "travel": Travel,
 }
 """What makes a detector of an entry, by the entry's `primitive`."""
-TABLES: tuple[str, ...] = ("endpoint", "identity", "network", "cloud")
+TABLES: tuple[str, ...] = ("endpoint", "tools", "identity", "accounts", "network", "remote", "cloud", "saas")
 
 
 def shipped() -> tuple[Detector, ...]:

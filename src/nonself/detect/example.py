@@ -7,6 +7,7 @@
     every    seconds between them (default 1)
     hour     hour of the odd events (default 10)
     daily    true: one event a day for every combination, not one an hour
+    silent   number of the last normal days, and the odd day, that lack the first combination
 
 The odd day holds its normal events too. The winner is the first odd event.
 """
@@ -38,19 +39,22 @@ def build(spec: Spec) -> Example:
     given = spec.example
     normal, times = given["normal"], given.get("times", 1)
     hours = _HOURS[:1] if given.get("daily") else _HOURS
-    usual = _frame(_usual(normal, range(_DAYS), hours), "normal")
+    silent = given.get("silent", 0)
+    usual = _frame(_usual(normal, range(_DAYS), hours, silent=silent), "normal")
     base = {column: value[0] if isinstance(value, list) else value for column, value in normal.items()}
     at = _START + timedelta(days=_DAYS, hours=given.get("hour", 10))
     every = timedelta(seconds=given.get("every", 1))
     odd = [{**base, **{c: _counted(v, i) for c, v in given["odd"].items()}, "time": at + i * every} for i in range(times)]
-    beside = list(_usual(normal, range(_DAYS, _DAYS + 1), hours))
+    beside = list(_usual(normal, range(_DAYS, _DAYS + 1), hours, silent=silent))
     return Example(normal=usual, odd=_frame(iter([*odd, *beside]), "odd"), winner="odd-000000")
 
 
-def _usual(normal: Mapping[str, Any], days: range, hours: range) -> Iterator[dict[str, Any]]:
+def _usual(normal: Mapping[str, Any], days: range, hours: range, *, silent: int) -> Iterator[dict[str, Any]]:
     lists = [value if isinstance(value, list) else [value] for value in normal.values()]
     for day, hour in itertools.product(days, hours):
         for i, values in enumerate(itertools.product(*lists)):
+            if silent and not i and day >= _DAYS - silent:
+                continue
             at = _START + timedelta(days=day, hours=hour, minutes=_MINUTE, milliseconds=i)
             yield {**dict(zip(normal, values, strict=True)), "time": at}
 

@@ -74,12 +74,6 @@ def _parent_domain(name: pl.Expr) -> pl.Expr:
     return name.str.replace("^domain:", "").str.extract(_LAST_TWO)
 
 
-def _daypart() -> pl.Expr:
-    block = (pl.col("time").dt.hour() // 4 * 4).cast(pl.String).str.zfill(2)
-    kind = pl.when(pl.col("time").dt.weekday() > 5).then(pl.lit("weekend")).otherwise(pl.lit("weekday"))
-    return pl.concat_str([kind, pl.lit(" from "), block, pl.lit(":00 UTC")])
-
-
 def _port() -> pl.Expr:
     """Protocol and port; ports from 49152 up are handed out to clients (RFC 6335) and say nothing by their number."""
     number = pl.when(pl.col("dst_port") >= 49_152).then(pl.lit("high")).otherwise(pl.col("dst_port").cast(pl.String))
@@ -158,6 +152,44 @@ def _logon_source() -> pl.Expr:
     return pl.when(said == _logon_target()).then(pl.lit(HERE)).otherwise(said.fill_null(HERE))
 
 
+def _deed(column: str, kind: str, *words: str) -> pl.Expr:
+    """Two values: what one of the words gives away (within the text; all of it, for a word led by `=`), or anything else. All that y does
+    is looked at, so that who never does it is counted too."""
+    text = pl.col(column).str.head(_READ).str.to_lowercase()
+    tests = [text == word[1:] if word[0] == "=" else text.str.contains(word, literal=True) for word in words]
+    return pl.when(pl.any_horizontal(tests)).then(pl.lit(kind)).otherwise(
+        pl.when(text.is_not_null()).then(pl.lit("anything else"))
+    )  # fmt: skip
+
+
+_DEEDS: dict[str, pl.Expr] = {
+    "mailbox_deed": _deed("op", "a mailbox rule, permission or forwarding", "inboxrule", "mailboxpermission", "recipientpermission",
+                          "transportrule", "set-mailbox", "forwarding"),
+    "consent_deed": _deed("op", "an application or consent", "consent to application", "permission grant", "permissiongrant",
+                          "add app role assignment", "add service principal.", "add application", "oauth2.as.consent",
+                          "application.lifecycle.create", "oauth_application.create", "app_installed", "integration_installation.create",
+                          "=authorize", "add_application"),
+    "factor_deed": _deed("op", "a change of factors", "mfadevice", "mfa.factor", "security info", "strongauthentication", "2sv",
+                         "two_factor", "bypass_create", "phone_create", "hardtoken", "webauthn"),
+    "credential_deed": _deed("op", "a new credential", "createaccesskey", "createloginprofile", "createserviceaccountkey",
+                             "service principal credentials", "certificates and secrets management", "api_token.create",
+                             "token.create", "personal_access_token", "deploy_key.create", "public_key.create", "createkeypair",
+                             "importkeypair", "sshpublickey", "getfederationtoken"),
+    "secret_deed": _deed("op", "a read of secrets", "getsecretvalue", "accesssecretversion", "secretget", "getparameter",
+                         "getpassworddata", "listsecrets", "keyget", "vaultget", "item_usage", "viewed_password"),
+    "audit_deed": _deed("op", "a change of logging or detection", "stoplogging", "deletetrail", "updatetrail", "puteventselectors",
+                        "deleteflowlogs", "deletedetector", "updatedetector", "disablesecurityhub", "deleteconfigurationrecorder",
+                        "stopconfigurationrecorder", "deletesink", "updatesink", "adminauditlogconfig", "auditlogsearch",
+                        "diagnosticsettings/delete", "audit_log_streaming", "deleteloggroup"),
+    "sharing_deed": _deed("op", "an opening to others", "anonymouslink", "sharinginvitation", "sharingset", "securelinkcreated",
+                          "change_document_visibility", "change_user_access", "shared_link", "public_link", "putbucketpolicy",
+                          "putbucketacl", "deletepublicaccessblock", "modifysnapshotattribute", "modifyimageattribute",
+                          "setiampolicy", "repo.access", "item_shared", "collab_invite"),
+    "kube_deed": _deed("url_path", "a command in a container, or a read of secrets", "/exec", "/attach", "/portforward", "/secrets"),
+}  # fmt: skip
+"""What an API operation gives away, told from anything else."""
+
+
 DERIVED: dict[str, pl.Expr] = {
     "identity": pl.coalesce(entity("user"), pl.concat_str([pl.lit("user:"), _text("user_uid")])),
     "image_name": _base("image"),
@@ -181,7 +213,10 @@ DERIVED: dict[str, pl.Expr] = {
     "account": _account(),
     "logon_source": _logon_source(),
     "logon_target": _logon_target(),
-    "daypart": _daypart(),
+    "extension": _fold(_base("file_path").str.extract(r"(\.[^.\s]{1,12})$").fill_null("(no extension)")),
+    "drive": _text("file_path").str.extract(r"^([a-z]:)"),
+    "device_shape": _text("resource").str.extract(r"^([^\\]+(?:\\[^\\]+)?)"),
+    **_DEEDS,
 }
 _EITHER: dict[str, tuple[str, str]] = {
     "machine": ("host", "src_ip"),  # who sends: the host where the record names one, else the address

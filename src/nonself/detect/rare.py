@@ -111,6 +111,8 @@ _PRIVATE: dict[str, pl.DataType] = {
     "_others": pl.Int64(),
     "_ys": pl.Int64(),
     "_hidden": pl.Boolean(),
+    "_usual": pl.String(),
+    "_often": pl.Int64(),
     "_bits_alike": pl.Float64(),
     "_alike_others": pl.Int64(),
     "_alike_ys": pl.Int64(),
@@ -153,4 +155,5 @@ def _alike(row: Mapping[str, Any], spec: Spec) -> str:
 def _history(row: Mapping[str, Any], spec: Spec) -> str:
     if not row["_n"]:
         return f"nothing is known of this {spec.peer} yet"
-    return f"seen in {row['_c']:,} of {row['_n']:,} windows of this {spec.peer}"
+    usual = rows.words(spec, row["_usual"])
+    return f"seen in {row['_c']:,} of {row['_n']:,} windows of this {spec.peer}; most usual: {usual} ({row['_often']:,} windows)"

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from nonself.baseline import keys
+from nonself.baseline import keys, presence
 from nonself.baseline.codes import Coded, Ints, changes, coded, distinct
 from nonself.core.events import Events
-from nonself.core.scores import EVIDENCE
+from nonself.core.scores import EVIDENCE, Delta
 from nonself.detect import names
 from nonself.detect.spec import Spec
 from nonself.detect.view import View, view
@@ -88,9 +88,9 @@ def chosen(events: Events | View, spec: Spec, *, evidence: bool = True) -> Chose
         return None
     y, x = looked.key(spec.over), looked.key(spec.x)
     said = looked.mask(spec) & (y.codes >= 0) & (x.codes >= 0) & (looked.name(spec.entity).codes >= 0)
-    if spec.measure == "distinct":
+    if spec.worded:
         said &= looked.name(spec.value).codes >= 0
-    elif spec.summed:
+    elif spec.summed or spec.primitive == "measure":
         said &= looked.frame[spec.value].is_not_null().to_numpy()
     at = np.flatnonzero(said)
     slot = looked.minutes[at] // (1440 // spec.per_day)
@@ -105,6 +105,12 @@ def named_keys(rows: Chosen, spec: Spec, at: Ints) -> dict[str, pl.Series]:
         "y": rows.y.strings(rows.at[at]),
     }
     return columns | ({"x": rows.x.strings(rows.at[at])} if spec.x else {})
+
+
+def presence_of(rows: Chosen, spec: Spec) -> Delta:
+    """In which windows each y was heard: columns `baseline.presence.PRESENCE`."""
+    first = grouped(rows.day, rows.part(rows.y), rows.slot).first
+    return presence.learn(rows.day[first], named_keys(rows, spec, first)["y"], rows.slot[first])
 
 
 def windows(rows: Chosen, spec: Spec, groups: Groups) -> pl.DataFrame:
@@ -219,6 +225,12 @@ def phrase(spec: Spec, value: pl.Expr | None = None) -> pl.Expr:
         else:
             parts.append(_part(spec, piece))
     return pl.concat_str(parts)
+
+
+def words(spec: Spec, x: str) -> str:
+    """An X in words, its parts separated by commas, without the kinds of entities."""
+    parts = zip(spec.x, x.split(keys.SEPARATOR), strict=False)
+    return ", ".join(re.sub(_KIND, "", part) if names.is_entity(name) else part for name, part in parts)
 
 
 def _part(spec: Spec, name: str) -> pl.Expr:

@@ -18,13 +18,15 @@ WINDOWS: dict[str, int] = {"10min": 144, "1h": 24, "1d": 1}
 """Window names and how many of them a day has."""
 _PER: dict[str, str] = {"10min": "ten minutes", "1h": "one hour", "1d": "one day"}
 _GRAIN: dict[str, int] = {"": 1, "bytes": 10_000, "us": 1_000_000}
+_TEXT_GRAIN = 64
 SPECIALISTS = ("beacon", "longconn", "scan", "exfil", "lateral", "travel", "lineage", "sequence")
 _UNSIZED = ("rare", "lineage", "sequence")
 """Primitives that ask what was done, not how large it was."""
 _SUMMED = ("beacon", "longconn", "exfil")
 """Specialists that read a column of sizes or durations."""
-_VALUED = ("volume", "longconn", "scan", "exfil")
-"""Primitives with an amount to tell."""
+_UNTOLD = ("rare", "beacon", "lateral", "travel", "lineage", "sequence")
+"""Primitives without an amount to tell."""
+PRIMITIVES = ("rare", "volume", "measure", "timeofweek", "gap")
 _FILTERS = ("has", "ends", "except")
 _WORD = re.compile(r"\{(\w+)\}")
 
@@ -34,18 +36,23 @@ class Spec:
     """One entry of a content table.
 
     name, title, about, attack   what it is: unique name, a few words, one sentence, ATT&CK techniques
-    primitive   `rare` (X by Y), `volume` (how much by Y per window), or a specialist: `beacon` (how regularly Y calls X), `longconn` (how
+    primitive   `rare` (X by Y), `volume` (how much by Y per window), `measure` (how large a number of an event of Y is), `timeofweek` (at
+                which hours Y acts), `gap` (how long Y is silent), or a specialist: `beacon` (how regularly Y calls X), `longconn` (how
                 long Y stays connected to X), `scan` (how much of X Y searches), `exfil` (how much Y sends to X), `lateral` (who logs on
                 from where to where), `travel` (from how far apart Y logs on), `lineage` (Y started X: a parent, a program and its words),
                 `sequence` (Y did X after X)
     classes     the OCSF classes it looks at; part of `where`, kept apart so that a batch is split by class once for all detectors
     where, text which events it looks at: conditions on whole values, and, asked of what these leave, on parts of texts
     over        names that make up Y; none is the whole organisation
-    x           names that make up X; a volume has none
+    x           names that make up X; `rare` and specialists have one
     measure     volume: `count` of events, `sum` or `max` of a column, `distinct` count of a name
-    value       volume: the column summed or the name counted; specialists: the column of sizes or durations, or the name searched
-    unit        volume: "", "bytes" or "us", for the texts
+    value       volume: the column summed or the name counted; measure: the column, or the name whose length is the number; specialists:
+                the column of sizes or durations, or the name searched
+    unit        volume, measure: "", "bytes" or "us", for the texts
+    tail        measure: which numbers are odd, `high`, `low` or `both`. gap: `high` tells only of who returns after a silence, `both` of
+                who falls silent too
     window      length of a window
+    min_days    days that the self must hold before a finding is made, the day of the finding counted
     compare     `history`: y's own history, backed by its peers; `alike` (rare): by those that behave alike before all of them; `peers`: its
                 peers alone, for what y may have been doing all along
     entity      name of the entity a finding is about
@@ -68,7 +75,9 @@ class Spec:
     measure: str = "count"
     value: str = ""
     unit: str = ""
+    tail: str = "high"
     window: str = "1h"
+    min_days: int = 1
     compare: str = "history"
     entity: str
     joins: tuple[str, ...] = ()
@@ -93,17 +102,31 @@ class Spec:
         return self.measure in ("sum", "max")
 
     @property
+    def number(self) -> bool:
+        """Whether `value` is a column of numbers."""
+        sized = self.primitive in (*SPECIALISTS, "measure") and _is_number(self.value)
+        return self.summed or sized
+
+    @property
+    def worded(self) -> bool:
+        """Whether `value` is a name: its different values are counted, or its length is measured."""
+        return self.measure == "distinct" or (self.primitive == "measure" and not self.number)
+
+    @property
     def grain(self) -> int:
         """The amount below which differences do not matter, where amounts are compared on a log scale; 0 for counts held against y's own.
 
-        Sums: 10 kB (a handshake or two), a second. Counts among peers: 1; what different y do differs by factors, as sums do.
+        Sums: 10 kB (a handshake or two), a second; lengths of texts: 64 characters. Counts among peers: 1; what different y do differs
+        by factors, as sums do.
         """
-        return _GRAIN[self.unit] if self.summed else int(self.compare == "peers")
+        if self.primitive == "measure" and self.worded:
+            return _TEXT_GRAIN
+        return _GRAIN[self.unit] if self.summed or self.primitive == "measure" else int(self.compare == "peers")
 
     @property
     def named(self) -> tuple[str, ...]:
         """Every name it needs of an event, each once."""
-        counted = (self.value,) if self.measure == "distinct" else ()
+        counted = (self.value,) if self.worded else ()
         return tuple(dict.fromkeys((*self.over, *self.x, *counted, self.entity, *self.joins)))
 
     @property
@@ -116,15 +139,20 @@ class Spec:
         """The event columns it reads, sorted."""
         read = {"time", "uid", *self.where.meta.root_names()}.union(*(names.roots(name) for name in self.named))
         read |= set(self.text.meta.root_names()) if self.text is not None else set()
-        return tuple(sorted(read | ({self.value} if self.summed or self.primitive in _SUMMED else set())))
+        return tuple(sorted(read | ({self.value} if self.number else set())))
+
+
+def _is_number(column: str) -> bool:
+    return column in SCHEMA and SCHEMA[column].is_integer()
 
 
 _ALLOWED = set(Spec.__dataclass_fields__) - {"text", "classes"}
 _NEEDED = ("name", "title", "about", "attack", "primitive", "where", "over", "entity", "says", "thing", "peer", "peers", "example")
 _CHOICES = {
-    "primitive": ("rare", "volume", *SPECIALISTS),
+    "primitive": (*PRIMITIVES, *SPECIALISTS),
     "measure": ("count", "sum", "max", "distinct"),
     "unit": ("", "bytes", "us"),
+    "tail": ("high", "low", "both"),
     "window": tuple(WINDOWS),
     "compare": ("history", "alike", "peers"),
 }
@@ -174,6 +202,8 @@ def _check_type(key: str, value: object, where: str) -> None:
         _expect(isinstance(value, list) and all(isinstance(v, str) for v in value), key, "a list of strings", value, where)
     elif key in _TABLES:
         _expect(isinstance(value, dict), key, "a table", value, where)
+    elif key == "min_days":
+        _expect(type(value) is int and value > 0, key, "a number of days, at least 1", value, where)
     else:
         _expect(isinstance(value, str), key, "a string", value, where)
     if key in _CHOICES:
@@ -188,20 +218,25 @@ def _check_name(name: str, key: str, where: str) -> None:
 
 
 def _check_amount(entry: Mapping[str, Any], where: str) -> None:
-    """X and value, of which each primitive needs its own, and what only one knows."""
-    _expect(entry["primitive"] == "rare" or entry.get("compare") != "alike", "compare", "alike in a rare detector only", "alike", where)
-    if entry["primitive"] == "volume":
-        _expect("x" not in entry, "x", "no x in a volume detector", entry.get("x"), where)
-        _check_value(entry, where)
-        return
-    _expect(bool(entry.get("x")), "x", "at least one name", entry.get("x"), where)
-    if entry["primitive"] in _UNSIZED:
-        _expect(entry.get("window", "1h") != "10min", "window", "1h or 1d for this primitive", "10min", where)
-    elif entry["primitive"] in _SUMMED:
-        value = entry.get("value", "")
-        _expect(value in SCHEMA and SCHEMA[value].is_integer(), "value", "an integer column", value, where)
+    """X, value and window, of which each primitive needs its own, and what only one knows."""
+    primitive, value, window = entry["primitive"], entry.get("value", ""), entry.get("window", "1h")
+    _expect(primitive == "rare" or entry.get("compare") != "alike", "compare", "alike in a rare detector only", "alike", where)
+    if primitive in ("rare", *SPECIALISTS):
+        _expect(bool(entry.get("x")), "x", "at least one name", entry.get("x"), where)
     else:
+        _expect("x" not in entry, "x", f"no x in a {primitive} detector", entry.get("x"), where)
+    if primitive in (*_UNSIZED, "gap"):
+        _expect(window != "10min", "window", f"1h or 1d for a {primitive} detector", window, where)
+    if primitive == "timeofweek":
+        _expect(window == "1h", "window", "1h for a timeofweek detector", window, where)
+    if primitive == "gap":
+        _expect(entry["over"] == [entry["entity"]], "over", "the entity alone in a gap detector", entry["over"], where)
+    if primitive in _SUMMED:
+        _expect(_is_number(value), "value", "an integer column", value, where)
+    elif primitive == "volume" or (primitive in SPECIALISTS and primitive not in _UNSIZED):
         _check_value(entry, where)
+    elif primitive == "measure" and not _is_number(value):
+        _check_name(value, "value", where)
 
 
 def _check_value(entry: Mapping[str, Any], where: str) -> None:
@@ -209,23 +244,23 @@ def _check_value(entry: Mapping[str, Any], where: str) -> None:
     if measure == "count":
         _expect(value == "", "value", "no value for a count", value, where)
     elif measure in ("sum", "max"):
-        _expect(value in SCHEMA and SCHEMA[value].is_integer(), "value", "an integer column", value, where)
+        _expect(_is_number(value), "value", "an integer column", value, where)
     else:
         _check_name(value, "value", where)
 
 
 def _check_says(entry: Mapping[str, Any], where: str) -> None:
-    allowed = {*entry["over"], *entry.get("x", ())} | ({"value"} if entry["primitive"] in _VALUED else set())
+    allowed = {*entry["over"], *entry.get("x", ())} | (set() if entry["primitive"] in _UNTOLD else {"value"})
     for name in _WORD.findall(entry["says"]):
         _expect(name in allowed, "says", "names of over and x" + (", value" if "value" in allowed else ""), name, where)
 
 
 def _check_example(example: Mapping[str, Any], where: str) -> None:
-    _check_keys(example, {"normal", "odd", "times", "every", "hour", "daily"}, where, "example.")
+    _check_keys(example, {"normal", "odd", "times", "every", "hour", "daily", "silent"}, where, "example.")
     for part in ("normal", "odd"):
         _expect(isinstance(example.get(part), dict), f"example.{part}", "a table", example.get(part), where)
         _check_keys(example[part], set(SCHEMA), where, f"example.{part}.")
-    for part in ("times", "every", "hour"):
+    for part in ("times", "every", "hour", "silent"):
         _expect(isinstance(example.get(part, 1), int), f"example.{part}", "a whole number", example.get(part), where)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from nonself.baseline import keys, predict, windows
+from nonself.baseline.caps import ROWS_MOST, capped
 from nonself.baseline.codes import Floats, Ints, distinct
 from nonself.core.events import Events
 from nonself.core.finding import Reason
@@ -29,7 +30,8 @@ class Volume:
 
     Formula: score = -log2 P(V >= v). Counts and distinct counts: V is negative binomial, the predictive of a Gamma-Poisson model with
     burstiness. Sums, maxima and whatever is held against peers alone: ln(1 + V / grain) is Student's t, the predictive of a
-    Normal-inverse-chi-squared model. Priors are fitted by moments to the other y. Symbols: `nonself.baseline.predict`.
+    Normal-inverse-chi-squared model. Priors are fitted by moments to the other y. The mean of counts is scaled by the
+    window's hour of the week once two weeks are known. Symbols: `nonself.baseline.predict`, `nonself.baseline.season`.
     Unit: bits; 0 with no history and no peers.
     Reference: Gelman et al., "Bayesian Data Analysis", 2.6 and 3.3 (predictives); McCullagh & Nelder 1989, ch. 9 (burstiness);
     Beyer et al. 2007 (distinct counts by their smallest hashes).
@@ -49,7 +51,8 @@ class Volume:
     def learn(self, events: Events | View) -> Delta:
         """Columns day, y, slot (number of the window in its day) and value, or sketch for distinct counts."""
         chosen = rows.chosen(events, self.spec, evidence=False)
-        return self._learnt(chosen, _grouped(chosen)) if chosen else self.merge([])
+        most = windows.SKETCH_ROWS if self._distinct else ROWS_MOST
+        return capped(self._learnt(chosen, _grouped(chosen)), rows=most) if chosen else self.merge([])
 
     def _learnt(self, chosen: rows.Chosen, groups: rows.Groups) -> Delta:
         named = rows.named_keys(chosen, self.spec, groups.first)
@@ -74,7 +77,9 @@ class Volume:
         odd = _predicted(table, history, grain=spec.grain, alone=spec.compare == "peers")
         found = rows.windows(chosen, spec, groups)  # its rows are those of `own`
         what = found.with_columns(table["value"]).select(rows.phrase(spec, amounts.column("value", spec.unit))).to_series()
-        columns = {c.name: c for c in found.get_columns()} | {"_" + c.name: c for c in (*table.get_columns(), *odd.get_columns())}
+        columns = {c.name: c for c in found.get_columns()} | {
+            "_" + c.name: c for c in (*table.select(pl.exclude("most")).get_columns(), *odd.get_columns())
+        }
         columns |= {"score": odd["score"], "_what": what}
         return pl.DataFrame({name: columns[name] for name in _SCORES})[rows.by_start(chosen, groups)]
 
@@ -109,6 +114,8 @@ _PRIVATE: dict[str, pl.DataType] = {
     "_value": pl.Int64(),
     "_n": pl.Int64(),
     "_mean": pl.Float64(),
+    "_expected": pl.Float64(),
+    "_most": pl.Float64(),
     "_since": pl.Date(),
     "_until": pl.Date(),
     "_peers": pl.Float64(),
@@ -146,22 +153,30 @@ def _sketches(chosen: rows.Chosen, groups: rows.Groups, spec: Spec) -> pl.Series
 
 
 def _predicted(table: pl.DataFrame, history: pl.DataFrame, *, grain: int, alone: bool) -> pl.DataFrame:
-    """Columns score, bits_peers, peers, usual, mean (y's own, null without history), row for row of `table`."""
+    """Columns score, bits_peers, peers, usual, mean and most (y's own; mean null without history), row for row of `table`."""
     unit = float(windows.LOG_UNIT) if grain else 1.0
-    population = (_floats(history["n"]), _floats(history["s"]) / unit, _floats(history["ss"]) / unit**2)
+    squares = "ss" if grain else "spread"
+    population = (_floats(history["n"]), _floats(history["s"]) / unit, _floats(history[squares]) / unit**2)
     index = _floats(table["index"].cast(pl.Int64).fill_null(-1))
-    n, s, ss = _floats(table["n"]), _floats(table["s"]) / unit, _floats(table["ss"]) / unit**2
-    model = predict.sums if grain else predict.counts
-    out = model(_floats(table["u"]) / unit, n, s, ss, index, population)
+    n, s, ss = _floats(table["n"]), _floats(table["s"]) / unit, _floats(table[squares]) / unit**2
+    value = _floats(table["u"]) / unit
+    factor = np.ones_like(n) if grain else table["season"].to_numpy()
+    if grain:
+        out = predict.sums(value, n, s, ss, index, population)
+    else:
+        out = predict.counts(value, n, s, ss, index, population, (factor, table["season_peers"].to_numpy()))
     mean = np.where(n > 0, s / np.maximum(n, 1.0), np.nan)
+    most = np.maximum(_floats(table["most"]), 0.0) / unit
     columns = {
         "score": out.bits_peers if alone else out.bits,
         "bits_peers": out.bits_peers,
         "peers": out.peers,
         "usual": np.expm1(out.usual) * grain if grain else np.exp(out.usual),
         "mean": np.expm1(mean) * grain if grain else mean,
+        "expected": mean * factor,
+        "most": np.expm1(most) * grain if grain else most,
     }
-    return pl.DataFrame(columns, schema=dict.fromkeys(columns, pl.Float64)).with_columns(pl.col("mean").fill_nan(None))
+    return pl.DataFrame(columns, schema=dict.fromkeys(columns, pl.Float64)).with_columns(pl.col("mean", "expected").fill_nan(None))
 
 
 def _floats(column: pl.Series) -> Floats:
@@ -172,4 +187,7 @@ def _usually(row: Mapping[str, Any], spec: Spec) -> str:
     if row["_mean"] is None:
         return f"nothing is known of this {spec.peer} yet"
     days = (row["_until"] - row["_since"]).days + 1
-    return f"usually {amounts.text(row['_mean'], spec.unit)} in {spec.per} over {days:,} days ({row['_n']:,} windows)"
+    mean, most = (amounts.text(row[name], spec.unit) for name in ("_mean", "_most"))
+    if abs(row["_expected"] - row["_mean"]) > 0.05 * row["_mean"]:
+        mean += f" ({amounts.text(row['_expected'], spec.unit)} {'at this hour of' if spec.per_day > 1 else 'on this day of'} the week)"
+    return f"usually {mean}, never more than {most} in {spec.per}, over {days:,} days ({row['_n']:,} windows)"

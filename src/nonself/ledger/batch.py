@@ -21,6 +21,8 @@ DEAD: dict[str, pl.DataType] = {
 }
 """Columns of the dead letters: the records that could not be read."""
 
+CONCLUDE = "conclude"
+"""How the audit chain names a conclusion."""
 INPUTS: dict[str, pl.DataType] = {
     "origin": pl.String(),
     "content": pl.String(),
@@ -88,11 +90,13 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Conclusion:
-    """What came of everything pending: new findings, the calibration windows (in the form of deltas), and ALL incidents there are now."""
+    """What came of everything pending: new findings, what was learnt and the calibration windows (in the form of deltas), and ALL
+    incidents there are now. `action` names it in the audit chain."""
 
     findings: list[Finding]
     deltas: dict[str, Delta]
     incidents: list[Incident]
+    action: str = CONCLUDE
 
 
 def no_dead() -> pl.DataFrame:

@@ -98,7 +98,7 @@ class Ledger:
             deltas = self._deltas.write(None, conclusion.deltas)
             self._db.run("UPDATE batch SET concluded = 1 WHERE concluded = 0")
             counts = {"findings": len(conclusion.findings), "incidents": len(conclusion.incidents), "deltas": deltas}
-            audit.append(self._db, _ACTOR, "conclude", {**counts})
+            audit.append(self._db, _ACTOR, conclusion.action, {**counts})
 
     def audit(self, actor: str, action: str, detail: dict[str, object]) -> None:
         """Add a row to the audit chain."""

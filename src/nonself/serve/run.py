@@ -65,8 +65,8 @@ def scan(arguments: argparse.Namespace, config: Config) -> int:
     return _status(stats, found, config, arguments.fail_on)
 
 
-def ingest(arguments: argparse.Namespace, config: Config) -> int:
-    """`nonself ingest`: read into the lake and learn, score nothing; what was read goes to stdout."""
+def ingest(arguments: argparse.Namespace, config: Config, *, learn: bool = False) -> int:
+    """`nonself ingest`: read into the lake, learn and score nothing; or `nonself learn`: read as history. What was read goes to stdout."""
     from nonself import pipeline
 
     paths, stats = _existing(arguments.paths), Stats()
@@ -76,7 +76,7 @@ def ingest(arguments: argparse.Namespace, config: Config) -> int:
         Ledger.open(state_dir(config), keep_raw=config.lake.raw) as ledger,
         Progress(paths, quiet=arguments.quiet) as progress,
     ):
-        pipeline.ingest(paths, ledger, ruleset, config, stats, progress)
+        (pipeline.learn if learn else pipeline.ingest)(paths, ledger, ruleset, config, stats, progress)
     if arguments.json or not sys.stdout.isatty():
         print(safe.json(stats.as_dict()))
     else:

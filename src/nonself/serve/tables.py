@@ -34,10 +34,17 @@ def sources() -> Rows:
 
 
 def detectors() -> Rows:
-    """One row per behaviour detector."""
+    """One row per behaviour detector; `days` is what its self must hold before it makes a finding."""
     from nonself.detect import detectors as all_detectors
+    from nonself.detect.content import specs
 
-    return [{"detector": d.name, "title": d.title, "attack": " ".join(d.attack), "columns": " ".join(d.columns)} for d in all_detectors()]
+    return [
+        {
+            "detector": d.name, "title": d.title, "about": d.about, "primitive": d.primitive, "days": d.min_days,
+            "attack": " ".join(d.attack), "columns": " ".join(d.columns),
+        }
+        for d in specs(all_detectors())
+    ]  # fmt: skip
 
 
 TABLES = {"schema": schema, "sources": sources, "detectors": detectors}
