@@ -63,7 +63,7 @@ def test_a_million_made_up_names_stay_within_the_cap():
         "rare-destination",
         "scan-of-network",
         "data-out-to-destination",
-        "bytes-out-of-machine",
+        "connections-of-pair",
         "beacon-address",
         "long-connection",
         "large-web-upload",

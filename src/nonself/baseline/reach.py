@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from nonself.baseline import pairs
+from nonself.baseline import caps, pairs
 from nonself.baseline.codes import Coded, Floats, Ints, Mask, changes, combined, places, running
 from nonself.baseline.keys import MAX_BYTES, digest
 
@@ -25,6 +25,8 @@ ITEMS = 256
 Hashes = npt.NDArray[np.uint64]
 ROW_BYTES = 2 * (MAX_BYTES + 16) + 16 + 8 * ITEMS
 _KEYS = ["day", "y", "x"]
+_ROWS = caps.ROWS_MOST >> 4
+"""Rows of a self at most: each may hold 2 KB of items."""
 
 
 def learn(day: Ints, y: Coded, x: Coded, item: Coded, answered: Mask) -> pl.DataFrame:
@@ -41,7 +43,7 @@ def learn(day: Ints, y: Coded, x: Coded, item: Coded, answered: Mask) -> pl.Data
     items = pl.DataFrame({"owner": owner, "items": mark}).group_by("owner", maintain_order=True).agg("items")["items"]
     names = {"y": y.values[columns[1][first]], "x": x.values[columns[2][first]]}
     table = pl.DataFrame({"day": pl.Series(columns[0][first].astype(np.int32)).cast(pl.Date), **names, "items": items})
-    return pairs.bounded(table.sort(_KEYS))
+    return pairs.bounded(table.sort(_KEYS), rows=_ROWS)
 
 
 def _smallest(columns: list[Ints], mark: Hashes) -> Ints:
@@ -60,12 +62,12 @@ def merge(deltas: list[pl.DataFrame]) -> pl.DataFrame:
     every = pl.concat(parts)
     again = every.select(_KEYS).is_duplicated()
     if not again.any():
-        return pairs.bounded(every.sort(_KEYS))
+        return pairs.bounded(every.sort(_KEYS), rows=_ROWS)
     items = every.filter(again).explode("items").sort(*_KEYS, "items")
     place = items.select(pl.struct(_KEYS).rle_id()).to_series().cast(pl.Int64).to_numpy()
     kept = _smallest([place], items["items"].to_numpy())
     united = items[kept].group_by(_KEYS, maintain_order=True).agg("items")
-    return pairs.bounded(pl.concat([every.filter(~again), united.select(*REACH)]).sort(_KEYS))
+    return pairs.bounded(pl.concat([every.filter(~again), united.select(*REACH)]).sort(_KEYS), rows=_ROWS)
 
 
 @dataclass(frozen=True, slots=True)
