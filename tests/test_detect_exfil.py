@@ -1,6 +1,7 @@
 """The specialist `exfil`: data that leaves, at once or slowly, stands out of an office's traffic; backups and common services do not."""
 
 import random
+from functools import cache
 
 import polars as pl
 import pytest
@@ -27,6 +28,7 @@ def events(rows):
     return conform(pl.DataFrame(frame).with_columns(pl.col("time").cast(pl.Datetime("us", "UTC"))))
 
 
+@cache
 def office(days=12, machines=20):
     """People at work: sites with heavy-tailed amounts, a drive in the cloud that all use, a file server, a nightly backup of one server."""
     rng = random.Random(3)

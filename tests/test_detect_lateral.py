@@ -1,6 +1,7 @@
 """The specialist `lateral`: switched accounts and the way to them, among people, admins, services and machines that just do their work."""
 
 import random
+from functools import cache
 
 import polars as pl
 import pytest
@@ -25,6 +26,7 @@ def events(rows):
     return conform(frame.with_columns(pl.col("time").cast(pl.Datetime("us", "UTC"))))
 
 
+@cache
 def company(days=15, people=25):
     """People at their workstations and on servers, two admins at a jump host, a backup service, machine accounts; new edges every day."""
     rng = random.Random(6)

@@ -1,6 +1,7 @@
 """The specialist `scan`: searches are found fast and slow, what answers and what is swept daily is not one, and replies are no attempts."""
 
 import random
+from functools import cache
 
 import numpy as np
 import polars as pl
@@ -31,6 +32,7 @@ def events(rows):
     return conform(pl.DataFrame(frame).with_columns(pl.col("time").cast(pl.Datetime("us", "UTC"))))
 
 
+@cache
 def office(days=10, machines=12):
     """Machines that use services of a server room and the web, some of whose hosts are dead."""
     rng = random.Random(4)

@@ -1,6 +1,7 @@
 """The specialist `travel`: what no traveller can do, and the gateways and borders that only look like it."""
 
 import random
+from functools import cache
 
 import numpy as np
 import polars as pl
@@ -23,6 +24,7 @@ def events(rows):
     return conform(frame.with_columns(pl.col("time").cast(pl.Datetime("us", "UTC"))))
 
 
+@cache
 def staff(days=12, people=20):
     """People at home in two countries, by wire and by phone, who fly to the other office now and then, slowly."""
     rng = random.Random(9)
