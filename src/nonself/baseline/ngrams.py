@@ -31,7 +31,7 @@ ORDER = 4
 """Longest n-gram: a byte and the three before it."""
 LENGTH = 512
 """Bytes read of a string."""
-BLOCK = 1 << 20
+BLOCK, _LEAST = 1 << 20, 64
 SYMBOLS = 256
 _PAD = bytes(ORDER - 1)
 _GRAM = (1 << 8 * ORDER) - 1
@@ -53,7 +53,7 @@ class Text:
 
 def blocks(strings: Sequence[str]) -> Iterator[slice]:
     """Cuts strings into runs of about `BLOCK` bytes at most: a byte costs some hundred bytes while its probability is worked out."""
-    ends = np.cumsum(np.fromiter((min(4 * len(s), LENGTH) + ORDER for s in strings), np.int64, len(strings)))
+    ends = np.cumsum(np.fromiter((max(min(4 * len(s), LENGTH), _LEAST) for s in strings), np.int64, len(strings)))
     cuts = np.searchsorted(ends, np.arange(BLOCK, int(ends[-1]) if len(ends) else 0, BLOCK)).tolist()
     edges = sorted({0, *cuts, len(strings)})
     yield from (slice(start, end) for start, end in itertools.pairwise(edges))

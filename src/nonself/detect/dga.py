@@ -106,8 +106,8 @@ class Dga:
     def _reasons(self, row: Mapping[str, Any]) -> tuple[Reason, ...]:
         looks = Reason(
             feature="how the domains look",
-            seen=f"{row['_what']}: {row['_names']}",
-            normal=f"{row['_asked']:,} domains asked for, most of them as people choose them",
+            seen=f"{row['_what']}, of {row['_asked']:,} in all: {row['_names']}",
+            normal="names that people choose",
             bits=row["_looks"],
         )
         exist = Reason(
@@ -118,8 +118,8 @@ class Dga:
         )
         here = Reason(
             feature="known here",
-            seen=f"{row['_known']:,} of them are asked for by other {self.spec.peers} too, or on other days",
-            normal="what several ask for, or one for long, is how things are here",
+            seen=f"{row['_known']:,} of them are asked for by other {self.spec.peers} too, or by this one for long",
+            normal="what several ask for is how things are here",
             bits=row["score"] - row["_open"],
         )
         return (looks, exist, here)

@@ -173,19 +173,24 @@ class _Models:
         theirs = ours = self._population.chain(text.grams, np.zeros_like(text.grams), own=left_out)
         if self._spec.over:
             ours = self._own.chain(text.grams, y[text.owner], base=theirs, own=left_out.among(inside))
-        both = [self._far(_bits(text, p)) if self._spec.measure == "surprise" else _random(strings, text, p) for p in (theirs, ours)]
+        among_all = self._evidence(strings, text, theirs)
+        bits, stretch = self._evidence(strings, text, ours) if self._spec.over else among_all
         held, n = np.unique(self._pairs // self._wide, return_counts=True)
         usual = float(np.median(self._usual)) if self._usual.size else 0.0
         columns = {
-            "bits_all": both[0][0], "bits": both[1][0], "said": _bits(text, ours), "usual": np.full(y.size, usual),
+            "bits_all": among_all[0], "bits": bits, "said": _bits(text, ours), "usual": np.full(y.size, usual),
             "strings": self._known.size - known.astype(np.int64), "mine": np.append(n, 0)[found(held, y)] - inside,
         }  # fmt: skip
-        return pl.DataFrame({**columns, "stretch": pl.Series(both[1][1], dtype=pl.String)})
+        return pl.DataFrame({**columns, "stretch": pl.Series(stretch, dtype=pl.String)})
 
-    def _far(self, said: Floats) -> tuple[Floats, list[str]]:
-        """How far out in the upper tail of what strings usually say each one lies."""
+    def _evidence(self, strings: list[str], text: Text, p: list[Floats]) -> tuple[Floats, list[str]]:
+        """Bits by the measure asked for, and the stretch that shows it, if one does."""
+        if self._spec.measure == "randomness":
+            bits, start, end = randomness.best(text, [-np.log2(each) for each in p])
+            parts = zip(strings, start, end, strict=True)
+            return bits, [string.encode("utf-8", "replace")[i:j][:_SHOWN].decode("utf-8", "replace") for string, i, j in parts]
         centre, spread = levels.middle(np.log1p(self._usual / GRAIN))
-        return levels.tail(np.log1p(said / GRAIN) - centre, spread), [""] * said.size
+        return levels.tail(np.log1p(_bits(text, p) / GRAIN) - centre, spread), [""] * len(strings)
 
 
 def _sampled(strings: pl.Series, at: Ints) -> Ints:
@@ -198,10 +203,3 @@ def _sampled(strings: pl.Series, at: Ints) -> Ints:
 def _bits(text: Text, p: list[Floats]) -> Floats:
     """What each string says under a model."""
     return text.per_string(-np.log2(p[-1]))
-
-
-def _random(strings: list[str], text: Text, p: list[Floats]) -> tuple[Floats, list[str]]:
-    """Evidence of randomness, and the stretch that shows it."""
-    bits, start, end = randomness.best(text, [-np.log2(each) for each in p])
-    parts = zip(strings, start, end, strict=True)
-    return bits, [string.encode("utf-8", "replace")[i:j][:_SHOWN].decode("utf-8", "replace") for string, i, j in parts]
