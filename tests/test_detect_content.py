@@ -51,6 +51,8 @@ MISTAKES = {
     "rare without x": ('x = ["image_name"]', "", "key 'x'"),
     "bad example": ('example.odd = { image = "y.exe" }', 'example.odd = { imag = "y.exe" }', "example.odd.imag"),
     "window too short": ('primitive = "rare"', 'primitive = "rare"\nwindow = "10min"', "key 'window'"),
+    "a measure of another primitive": ('primitive = "rare"', 'primitive = "rare"\nmeasure = "surprise"', "key 'measure'"),
+    "information without its measure": ('primitive = "rare"', 'primitive = "information"', "key 'measure'"),
     "x in a volume": ('primitive = "rare"', 'primitive = "volume"', "key 'x'"),
     "no minimum at all": ('primitive = "rare"', 'primitive = "rare"\nmin_days = 0', "key 'min_days'"),
     "x in a gap": ('primitive = "rare"', 'primitive = "gap"', "key 'x'"),

@@ -57,6 +57,8 @@ def windows(detector, delta):
     if detector.spec.primitive == "sequence":
         hours = pl.col("seconds") // (86_400 // detector.spec.per_day)
         return delta.explode("seconds").select("day", "y", hours).n_unique()
+    if detector.spec.primitive == "dga":  # told of a machine's day, learnt by domain
+        return delta.select("day", "y").n_unique()
     return int(delta["slots"].bitwise_count_ones().sum()) if "slots" in delta.columns else delta.height
 
 

@@ -31,6 +31,14 @@ FOLDS = [
     ("query_parent", "mail.example.co.uk", "example.co.uk"),
     ("query_parent", "1.0.168.192.in-addr.arpa", "in-addr.arpa"),
     ("query_parent", "localhost", None),
+    ("query_domain", "a.b.www.Example.com.", "example.com"),
+    ("query_domain", "a.qz.ddns.net", "qz.ddns.net"),
+    ("query_domain", "x.corp.internal", "corp.internal"),
+    ("query_domain", "1.0.168.192.in-addr.arpa", None),
+    ("cmd_text", " Cmd /c {6F9619FF-8B86-D011-B42D-00C04FC964FF} aB9 ", "Cmd /c # aB9"),
+    ("program_file", r"C:\Temp\aB3xQ.EXE", "aB3xQ.EXE"),
+    ("program_file", "/opt/aB3xQ", "aB3xQ"),
+    ("program_file", "C:\\Temp\\", None),
     ("sni_parent", "cdn.example.org", "example.org"),
     ("site", "www.example.com:8080", "example.com"),
     ("site", "192.0.2.7:8080", "192.0.2.7"),
@@ -40,7 +48,7 @@ FOLDS = [
 ]
 SOURCES = {
     "image_name": "image", "image_shape": "image", "arguments": "cmdline", "started_by": "parent_image",
-    "reg_key_shape": "reg_key", "query_parent": "query",
+    "reg_key_shape": "reg_key", "query_parent": "query", "query_domain": "query", "cmd_text": "cmdline", "program_file": "image",
     "sni_parent": "sni", "site": "url_host", "user_agent_shape": "user_agent", "service_shape": "service", "tls_client": "ja3",
 }  # fmt: skip
 

@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return OK
 
 
-TRACKS = ("scan", "rules", "sources", "tabular", "beacons", "network", "poison")
+TRACKS = ("scan", "rules", "sources", "tabular", "beacons", "network", "poison", "dga")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -84,7 +84,11 @@ def parser() -> argparse.ArgumentParser:
     demo.add_argument("--out", type=Path, default=Path("demo"), metavar="DIR", help="where logs, state and report go (default: demo)")
     demo.add_argument("--seed", type=int, default=7, help="seed of the company (default: 7)")
     _rules(commands)
-    bench = _command(commands, "bench", _bench, "measure speed and memory on data given")
+    _bench_flags(_command(commands, "bench", _bench, "measure speed and memory on data given"))
+    return top
+
+
+def _bench_flags(bench: argparse.ArgumentParser) -> None:
     bench.add_argument("track", choices=TRACKS, help="what to measure")
     bench.add_argument("paths", nargs="*", type=Path, metavar="PATH", help="data to measure on")
     bench.add_argument("--events", action="append", type=Path, default=[], metavar="PATH", help="data to measure on, too")
@@ -102,10 +106,11 @@ def parser() -> argparse.ArgumentParser:
         "--source", action="append", default=[], metavar="NAME", help="sources: this made-up log only, without PATH; repeatable"
     )
     bench.add_argument("--rows", type=int, default=200_000, metavar="N", help="rows of each made-up log (default: 200000)")
+    bench.add_argument("--positive", nargs="+", action="extend", default=[], type=Path, metavar="FILE", help="dga: names, a family a file")
+    bench.add_argument("--negative", type=Path, metavar="FILE", help="dga: names that people chose, one a line")
     bench.add_argument("--rules", action="append", type=Path, metavar="DIR", help="Sigma rules")
     bench.add_argument("--repeat", type=int, default=3, metavar="N", help="runs, each in a fresh process; the first is cold (default: 3)")
     bench.add_argument("--json", action="store_true", help="as JSON")
-    return top
 
 
 def _rules(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -336,6 +341,10 @@ def _bench(arguments: argparse.Namespace) -> int:
         from nonself.lab import bench_beacons
 
         return bench_beacons.beacons(paths, as_json=arguments.json)
+    if arguments.track == "dga":
+        from nonself.lab import bench_dga
+
+        return bench_dga.dga([*paths, *arguments.positive], arguments.negative, as_json=arguments.json)
     if not paths:
         raise UsageError(expected="data to measure on", got="no path")
     if arguments.track == "tabular":

@@ -47,3 +47,12 @@ def sum_bits(total: Floats, tests: Ints) -> Floats:
     spent = np.empty_like(rate)
     spent[order] = terms
     return np.asarray(np.maximum(rate - spent, 0.0) / _LN2, dtype=np.float64)
+
+
+def doubted(bits: Floats, votes: Ints) -> Floats:
+    """-log2(w + (1 - w) 2^-bits), w = votes / (votes + 1): evidence, given how many witnesses say that this is how things are here
+    (Beta-Bernoulli with one doubt). Between 0 and `bits`."""
+    v = votes.astype(np.float64)
+    with np.errstate(divide="ignore"):
+        out = np.log2(v + 1.0) - np.logaddexp2(np.log2(v), -bits)
+    return np.asarray(np.where(bits >= 0.0, np.abs(out), out), dtype=np.float64)  # rounding must not turn no evidence into evidence against

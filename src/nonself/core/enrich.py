@@ -30,6 +30,11 @@ SPECIAL = (
 """Addresses that belong to nobody on the internet, by the IANA registries (RFC 6890): shared, loopback, link-local, documentation,
 benchmarks, multicast, reserved. The table is ours, since Python's own changes between its releases."""
 _MAX_NAME = 253
+PROVIDERS = frozenset((
+    "co.cc", "cz.cc", "cu.cc", "uk.to", "us.to", "dynserv.com", "dyndns.info", "yi.org", "mooo.com", "strangled.net", "changeip.org",
+    "xxuz.com", "3322.org", "8866.org", "2288.org", "dnsrd.com", "dynssl.com", "zapto.org", "sytes.net",
+))  # fmt: skip
+"""Domains whose owners hand out the names below them to anybody, as dynamic DNS does, and that the public suffix list may lack."""
 
 
 def scope(addresses: pl.Series) -> pl.Series:
@@ -41,6 +46,12 @@ def registered_domain(names: pl.Series) -> pl.Series:
     """The domain somebody registered, of each name: `example.co.uk` of `www.Example.co.uk.`, by the public suffix list as tldextract
     brings it. Null for addresses, public suffixes, single labels and what is no name."""
     return _distinct(names, _registered, pl.String())
+
+
+def chosen_domain(names: pl.Series) -> pl.Series:
+    """The registered domain of each name; or, under a suffix that a provider hands out (`blogspot.com`, `ddns.net`, those of `PROVIDERS`),
+    the name one label below it: what somebody chose, or made a machine choose. Null as of `registered_domain`."""
+    return _distinct(names, _chosen, pl.String())
 
 
 def _distinct(values: pl.Series, answer: Callable[[str], Any], dtype: pl.DataType) -> pl.Series:
@@ -88,6 +99,16 @@ def _registered(text: str) -> str | None:
     if not name or len(name) > _MAX_NAME or "." not in name or address(name) is not None:
         return None
     return _suffixes().extract_str(name).top_domain_under_public_suffix or None
+
+
+def _chosen(text: str) -> str | None:
+    domain = _registered(text)
+    if domain is None:
+        return None
+    name = text.strip().rstrip(".").lower()
+    if domain in PROVIDERS:
+        return ".".join(name.split(".")[-domain.count(".") - 2 :])
+    return _suffixes().extract_str(name, include_psl_private_domains=True).top_domain_under_public_suffix or domain
 
 
 @lru_cache(maxsize=1)

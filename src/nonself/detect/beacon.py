@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from nonself.baseline import calls, keys, rhythm
+from nonself.baseline import calls, keys, rhythm, tails
 from nonself.baseline.codes import Coded, Floats, Ints, Mask, combined, found
 from nonself.baseline.pairs import X_PER_DAY
 from nonself.core.events import Events
@@ -148,19 +148,12 @@ def _odd(asked: pl.DataFrame, own: Delta, known: Delta, *, blank: bool) -> pl.Da
     left = np.maximum(regular - np.log2(1.0 + others[at]), 0.0)
     votes = np.maximum(alike[at] - 1, 0) + np.maximum(age - NEW_DAYS, 0)
     columns = {
-        "score": _doubted(left, votes), "regular": regular, "open": left, "others": others[at], "alike": alike[at], "age": age,
+        "score": tails.doubted(left, votes), "regular": regular, "open": left, "others": others[at], "alike": alike[at], "age": age,
         "ys": np.full(at.size, np.unique(y).size - 1), "since": pl.Series(held.first[at].astype(np.int32)).cast(pl.Date),
         "calls": np.where(kept_pair, held.counts()[at], 0), "period": told.middle[at], "spread": told.spread[at], "span": told.span[at],
         "least": told.least[at], "most": told.most[at], "full": np.bincount(held.pair, ~held.known, held.y.size)[at] > 0,
     }  # fmt: skip
     return pl.DataFrame(columns).with_columns(pl.col("least", "most").fill_nan(None).cast(pl.Int64))
-
-
-def _doubted(bits: Floats, votes: Ints) -> Floats:
-    """-log2(w + (1 - w) 2^-bits), w = votes / (votes + 1)."""
-    v = votes.astype(np.float64)
-    with np.errstate(divide="ignore"):
-        return np.asarray(np.abs(np.log2(v + 1.0) - np.logaddexp2(np.log2(v), -bits)), dtype=np.float64)
 
 
 @dataclass(frozen=True, slots=True)

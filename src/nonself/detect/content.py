@@ -9,8 +9,10 @@ from importlib import resources
 from nonself.core.errors import ConfigError
 from nonself.detect.beacon import Beacon
 from nonself.detect.contract import Detector
+from nonself.detect.dga import Dga
 from nonself.detect.exfil import Exfil
 from nonself.detect.gap import Gap
+from nonself.detect.information import Information
 from nonself.detect.lateral import Lateral
 from nonself.detect.lineage import Lineage
 from nonself.detect.longconn import LongConn
@@ -21,12 +23,31 @@ from nonself.detect.sequence import Sequence
 from nonself.detect.spec import Spec, parse
 from nonself.detect.timeofweek import TimeOfWeek
 from nonself.detect.travel import Travel
+from nonself.detect.tunnel import Tunnel
 from nonself.detect.volume import Volume
 
-_Learner = Rare | Volume | Measure | TimeOfWeek | Gap | Beacon | LongConn | Lineage | Sequence | Scan | Exfil | Lateral | Travel
+_Learner = (
+    Rare
+    | Volume
+    | Information
+    | Measure
+    | TimeOfWeek
+    | Gap
+    | Beacon
+    | LongConn
+    | Lineage
+    | Sequence
+    | Scan
+    | Exfil
+    | Lateral
+    | Travel
+    | Dga
+    | Tunnel
+)
 PRIMITIVES: dict[str, type[_Learner]] = {
     "rare": Rare,
     "volume": Volume,
+    "information": Information,
     "measure": Measure,
     "timeofweek": TimeOfWeek,
     "gap": Gap,
@@ -38,6 +59,8 @@ PRIMITIVES: dict[str, type[_Learner]] = {
     "exfil": Exfil,
     "lateral": Lateral,
     "travel": Travel,
+    "dga": Dga,
+    "tunnel": Tunnel,
 }
 """What makes a detector of an entry, by the entry's `primitive`."""
 TABLES: tuple[str, ...] = ("endpoint", "tools", "identity", "accounts", "network", "remote", "cloud", "saas")

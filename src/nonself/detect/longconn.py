@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from nonself.baseline import keys, pairs, tails
-from nonself.baseline.codes import Floats, Ints, found
+from nonself.baseline import keys, levels, pairs
+from nonself.baseline.codes import Floats, Ints
 from nonself.baseline.keys import numbered
 from nonself.core.events import Events
 from nonself.core.finding import Reason
@@ -24,9 +24,6 @@ OPEN = "open_conn"
 MOST = 1 << 46
 _EACH = MOST >> 3
 SECOND = 1_000_000.0
-SPREAD = float(np.log(2.0))
-"""Least spread of durations, on a log scale: twice as long is no news, however regular a place is."""
-DOF = 4.0
 _HELD: dict[str, pl.DataType] = {"day": pl.Date(), "y": pl.String(), "x": pl.String(), "longest": pl.Int64(), "total": pl.Int64()}
 _KEYS = ["day", "y", "x"]
 _ROW_BYTES = 2 * (keys.MAX_BYTES + 16) + 32
@@ -158,35 +155,17 @@ def _odd(own: pl.DataFrame, known: Delta, *, included: bool) -> pl.DataFrame:
     """Row for row of `own`: score and the private columns without the underscore."""
     y, x = (numbered(known[name], own[name]) for name in ("y", "x"))
     service = numbered(_service(known["x"]), _service(own["x"]))
-    pair = _pairs(y, x)
-    level, held = _level(known), _row_of(known, own, *pair)
+    pair = levels.pairs(y, x)
+    held = levels.row_of(known, own, pair)
     value = _current(own, known, held, included=included)
-    centre, spread = _middle(level)
-    n_pair, s_pair = _sums(*pair, level)
-    n_own, s_own = n_pair - (held >= 0), s_pair - np.append(level, 0.0)[held]
-    near = np.full(value.size, centre)
-    for group in (y, x, service):
-        n, s = _sums(group[0], group[1], level)
-        near = np.maximum(near, (s - s_pair + centre) / (n - n_pair + 1.0))
-    near_or_own = np.maximum(near, (s_own + centre) / (n_own + 1.0))
-    others = known.height - n_pair
-    bits = [np.where(others + n_own > 0, _tail(value, usual, spread), 0.0) for usual in (np.full(value.size, centre), near, near_or_own)]
+    near = ((y[0], y[1]), (x[0], x[1]), (service[0], service[1]))
+    found = levels.usual(np.log1p(value / SECOND), _level(known), pair, near, held)
     columns = {
-        "score": bits[2], "bits_all": bits[0], "bits_near": bits[1], "value": value,
-        "usual": np.full(value.size, np.expm1(centre) * SECOND), "near": np.expm1(near) * SECOND,
-        "own": np.expm1(s_own / np.maximum(n_own, 1.0)) * SECOND, "n": others.astype(np.int64), "days": n_own.astype(np.int64),
+        "score": found.own, "bits_all": found.far, "bits_near": found.near, "value": value,
+        "usual": np.full(value.size, np.expm1(found.centre) * SECOND), "near": np.expm1(found.about) * SECOND,
+        "own": np.expm1(found.before) * SECOND, "n": found.others, "days": found.days,
     }  # fmt: skip
     return pl.DataFrame(columns)
-
-
-def _tail(value: Ints, usual: Floats, spread: float) -> Floats:
-    return tails.student_bits((np.log1p(value / SECOND) - usual) / spread, np.full(value.size, DOF))
-
-
-def _pairs(y: list[Ints], x: list[Ints]) -> tuple[Ints, Ints]:
-    """Each row's y and x as one number, of the known and of the asked."""
-    wide = 1 + max(int(part.max(initial=0)) for part in x)
-    return y[0] * wide + x[0], y[1] * wide + x[1]
 
 
 def _service(x: pl.Series) -> pl.Series:
@@ -207,28 +186,3 @@ def _current(own: pl.DataFrame, known: Delta, held: Ints, *, included: bool) -> 
 
 def _level(table: pl.DataFrame) -> Floats:
     return np.asarray(np.log1p(_amount(table) / SECOND), dtype=np.float64)
-
-
-def _middle(level: Floats) -> tuple[float, float]:
-    """Median and spread of all levels; (0, `SPREAD`) of none."""
-    if not level.size:
-        return 0.0, SPREAD
-    centre = float(np.median(level))
-    return centre, max(1.4826 * float(np.median(np.abs(level - centre))), SPREAD)
-
-
-def _sums(group: Ints, asked: Ints, level: Floats) -> tuple[Floats, Floats]:
-    """Number and sum of the levels of each asked group."""
-    names, codes = np.unique(group, return_inverse=True)
-    at = found(names, asked)
-    n, s = np.append(np.bincount(codes, minlength=names.size), 0), np.append(np.bincount(codes, level, names.size), 0.0)
-    return n[at].astype(np.float64), s[at]
-
-
-def _row_of(known: pl.DataFrame, own: pl.DataFrame, pair: Ints, own_pair: Ints) -> Ints:
-    """The row of `known` that holds each row's pair and day, -1 for none."""
-    days, own_days = (table["day"].cast(pl.Int32).to_numpy().astype(np.int64) for table in (known, own))
-    _, first = np.unique(np.append(pair, own_pair), return_inverse=True)
-    key = first * 2**23 + np.append(days, own_days) + 2**22
-    order = np.argsort(key[: pair.size])
-    return np.asarray(np.append(order, -1)[found(key[: pair.size][order], key[pair.size :])], dtype=np.int64)

@@ -13,12 +13,14 @@ from functools import cache
 
 import polars as pl
 
+from nonself.core import enrich
 from nonself.core.entities import BY_ROLE, entity
 from nonself.core.schema import SCHEMA
 
 _READ = 1_024
 _WORDS, _ARGUMENTS = 24, 320
 """Words and characters of a command line's arguments that are kept."""
+_WHOLE = 480
 
 _GUID = r"\{?[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\}?"
 _SID = r"s-1-5-21-[0-9-]+"
@@ -61,6 +63,17 @@ def _arguments() -> pl.Expr:
     return words.list.join(" ").str.head(_ARGUMENTS).fill_null("")
 
 
+def _as_written(column: str) -> pl.Expr:
+    """In the letters' own case, which random names mix; without GUIDs, random by design; short enough for a key to hold it whole."""
+    value = pl.col(column).str.head(_WHOLE).str.replace_all("(?i)" + _GUID, "#").str.strip_chars()
+    return pl.when(value != "").then(value)
+
+
+def _last_part(column: str) -> pl.Expr:
+    value = pl.col(column).str.tail(_WHOLE).str.extract(r"([^\\/]+)$").str.replace_all("(?i)" + _GUID, "#").str.strip_chars()
+    return pl.when(value != "").then(value)
+
+
 def _registry() -> pl.Expr:
     key = (
         _text("reg_key")
@@ -72,6 +85,13 @@ def _registry() -> pl.Expr:
 
 def _parent_domain(name: pl.Expr) -> pl.Expr:
     return name.str.replace("^domain:", "").str.extract(_LAST_TWO)
+
+
+def _chosen_domain(name: pl.Expr) -> pl.Expr:
+    """By the public suffix list, or else its last labels; none of names made of addresses."""
+    plain = name.str.replace("^domain:", "")
+    known = pl.coalesce(plain.map_batches(enrich.chosen_domain, return_dtype=pl.String), plain.str.extract(_LAST_TWO))
+    return pl.when(~plain.str.ends_with(".arpa")).then(known)
 
 
 def _port() -> pl.Expr:
@@ -199,10 +219,15 @@ DERIVED: dict[str, pl.Expr] = {
     "signature": _signature(),
     "arguments": _arguments(),
     "started_by": pl.coalesce(_base("parent_image"), pl.lit("?")),
+    "cmd_text": _as_written("cmdline"),
+    "program_file": _last_part("image"),
+    "agent_text": _as_written("user_agent"),
+    "service_text": _as_written("service"),
     "reg_key_shape": _registry(),
     "service_shape": _fold(_text("service")),
     "pipe_shape": _fold(_text("pipe")).str.replace_all(r"\d+", "#"),
     "query_parent": _parent_domain(entity("query")),
+    "query_domain": _chosen_domain(entity("query")),
     "sni_parent": _parent_domain(entity("sni")),
     "site": pl.coalesce(_parent_domain(entity("url_host")), _text("url_host").str.replace(r":\d+$", "")),
     "user_agent_shape": _text("user_agent").str.replace_all(r"\d+(?:[._]\d+)*", "#"),

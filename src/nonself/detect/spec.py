@@ -19,14 +19,16 @@ WINDOWS: dict[str, int] = {"10min": 144, "1h": 24, "1d": 1}
 _PER: dict[str, str] = {"10min": "ten minutes", "1h": "one hour", "1d": "one day"}
 _GRAIN: dict[str, int] = {"": 1, "bytes": 10_000, "us": 1_000_000}
 _TEXT_GRAIN = 64
-SPECIALISTS = ("beacon", "longconn", "scan", "exfil", "lateral", "travel", "lineage", "sequence")
-_UNSIZED = ("rare", "lineage", "sequence")
+SPECIALISTS = ("beacon", "longconn", "scan", "exfil", "lateral", "travel", "lineage", "sequence", "dga", "tunnel")
+_UNSIZED = ("rare", "information", "lineage", "sequence", "dga", "tunnel")
 """Primitives that ask what was done, not how large it was."""
 _SUMMED = ("beacon", "longconn", "exfil")
 """Specialists that read a column of sizes or durations."""
-_UNTOLD = ("rare", "beacon", "lateral", "travel", "lineage", "sequence")
+_UNTOLD = ("rare", "information", "beacon", "lateral", "travel", "lineage", "sequence")
 """Primitives without an amount to tell."""
-PRIMITIVES = ("rare", "volume", "measure", "timeofweek", "gap")
+_INFORMATION = ("surprise", "randomness")
+"""Measures of the primitive `information`."""
+PRIMITIVES = ("rare", "volume", "information", "measure", "timeofweek", "gap")
 _FILTERS = ("has", "ends", "except")
 _WORD = re.compile(r"\{(\w+)\}")
 
@@ -36,16 +38,17 @@ class Spec:
     """One entry of a content table.
 
     name, title, about, attack   what it is: unique name, a few words, one sentence, ATT&CK techniques
-    primitive   `rare` (X by Y), `volume` (how much by Y per window), `measure` (how large a number of an event of Y is), `timeofweek` (at
-                which hours Y acts), `gap` (how long Y is silent), or a specialist: `beacon` (how regularly Y calls X), `longconn` (how
-                long Y stays connected to X), `scan` (how much of X Y searches), `exfil` (how much Y sends to X), `lateral` (who logs on
-                from where to where), `travel` (from how far apart Y logs on), `lineage` (Y started X: a parent, a program and its words),
-                `sequence` (Y did X after X)
+    primitive   `rare` (X by Y), `volume` (how much by Y per window), `information` (how surprising a string X is among Y's), `measure`
+                (how large a number of an event of Y is), `timeofweek` (at which hours Y acts), `gap` (how long Y is silent), or a
+                specialist: `beacon` (how regularly Y calls X), `longconn` (how long Y stays connected to X), `scan` (how much of X Y
+                searches), `exfil` (how much Y sends to X), `lateral` (who logs on from where to where), `travel` (from how far apart Y
+                logs on), `lineage` (Y started X: a parent, a program and its words), `sequence` (Y did X after X), `dga` (whether Y asks
+                for domains X that algorithms make), `tunnel` (how much Y says by asking for names under X, or at all)
     classes     the OCSF classes it looks at; part of `where`, kept apart so that a batch is split by class once for all detectors
     where, text which events it looks at: conditions on whole values, and, asked of what these leave, on parts of texts
     over        names that make up Y; none is the whole organisation
-    x           names that make up X; `rare` and specialists have one
-    measure     volume: `count` of events, `sum` or `max` of a column, `distinct` count of a name
+    x           names that make up X; `rare`, `information` and specialists have one
+    measure     volume: `count` of events, `sum` or `max` of a column, `distinct` count of a name; information: `surprise` or `randomness`
     value       volume: the column summed or the name counted; measure: the column, or the name whose length is the number; specialists:
                 the column of sizes or durations, or the name searched
     unit        volume, measure: "", "bytes" or "us", for the texts
@@ -150,7 +153,7 @@ _ALLOWED = set(Spec.__dataclass_fields__) - {"text", "classes"}
 _NEEDED = ("name", "title", "about", "attack", "primitive", "where", "over", "entity", "says", "thing", "peer", "peers", "example")
 _CHOICES = {
     "primitive": (*PRIMITIVES, *SPECIALISTS),
-    "measure": ("count", "sum", "max", "distinct"),
+    "measure": ("count", "sum", "max", "distinct", *_INFORMATION),
     "unit": ("", "bytes", "us"),
     "tail": ("high", "low", "both"),
     "window": tuple(WINDOWS),
@@ -221,8 +224,10 @@ def _check_amount(entry: Mapping[str, Any], where: str) -> None:
     """X, value and window, of which each primitive needs its own, and what only one knows."""
     primitive, value, window = entry["primitive"], entry.get("value", ""), entry.get("window", "1h")
     _expect(primitive == "rare" or entry.get("compare") != "alike", "compare", "alike in a rare detector only", "alike", where)
-    if primitive in ("rare", *SPECIALISTS):
-        _expect(bool(entry.get("x")), "x", "at least one name", entry.get("x"), where)
+    informs = primitive == "information"
+    _expect((entry.get("measure") in _INFORMATION) == informs, "measure", "that of its primitive", entry.get("measure"), where)
+    if primitive in ("rare", "information", *SPECIALISTS):
+        _expect(bool(entry.get("x")) or primitive == "tunnel", "x", "at least one name", entry.get("x"), where)
     else:
         _expect("x" not in entry, "x", f"no x in a {primitive} detector", entry.get("x"), where)
     if primitive in (*_UNSIZED, "gap"):

@@ -1,0 +1,175 @@
+"""How surprising a string is, character by character: an interpolated n-gram model, made of whatever strings the self holds.
+
+A string is its UTF-8 bytes, cut to `LENGTH`, with a boundary (byte 0) before and after it. With h_k the k bytes before a byte c:
+
+    P_k(c) = (n(h_k c) + t(h_k) P_{k-1}(c)) / (n(h_k) + t(h_k)),    P_{-1} = 1 / 256,    k = 0 .. ORDER - 1
+
+n counts in the strings, t(h) different bytes seen after h; an h never seen leaves P_{k-1} as it is. This is Witten-Bell smoothing (Witten &
+Bell 1991, "The zero-frequency problem", method C; interpolated as in Chen & Goodman 1999): it needs no held-out strings and no tuning,
+and who has shown many different continuations is expected to show another.
+
+Strings of a group (a program, a host) have a model of their own on top of that of all strings: it backs off, in equal parts, to its own
+shorter contexts and to the population's P_k. A group without strings thus has the population's orders, mixed: half P_3, a quarter P_2...
+
+Counts are sums over distinct strings, so a model is made of the merged self (`pairs`: the days' distinct strings), needs no state of its
+own, and a string's own contribution can be taken out exactly.
+"""
+
+from __future__ import annotations
+
+import copy
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from nonself.baseline.codes import Floats, Ints, Mask, found
+
+ORDER = 4
+"""Longest n-gram: a byte and the three before it."""
+LENGTH = 512
+"""Bytes read of a string."""
+BLOCK, _LEAST = 1 << 20, 64
+SYMBOLS = 256
+_PAD = bytes(ORDER - 1)
+_GRAM = (1 << 8 * ORDER) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Some strings as one array. `grams` holds, per byte of each (its end included), the last `ORDER` bytes as a number, that byte lowest;
+    `owner` the string of each, `size` the bytes of each string, its end included."""
+
+    grams: Ints
+    owner: Ints
+    size: Ints
+
+    def per_string(self, bits: Floats) -> Floats:
+        """Sums of something given per byte."""
+        return np.bincount(self.owner, bits, self.size.size).astype(np.float64)
+
+
+def blocks(strings: Sequence[str]) -> Iterator[slice]:
+    """Cuts strings into runs of about `BLOCK` bytes at most: a byte costs some hundred bytes while its probability is worked out."""
+    ends = np.cumsum(np.fromiter((max(min(4 * len(s), LENGTH), _LEAST) for s in strings), np.int64, len(strings)))
+    cuts = np.searchsorted(ends, np.arange(BLOCK, int(ends[-1]) if len(ends) else 0, BLOCK)).tolist()
+    edges = sorted({0, *cuts, len(strings)})
+    yield from (slice(start, end) for start, end in itertools.pairwise(edges))
+
+
+def text(strings: Sequence[str], fold: bytes | None = None) -> Text:
+    """Strings as bytes, each first translated by the table `fold` if there is one."""
+    cut = [s[:LENGTH].encode("utf-8", "replace")[:LENGTH] for s in strings]
+    cut = [s.translate(fold) for s in cut] if fold else cut
+    size = np.fromiter(map(len, cut), np.int64, len(cut)) + 1
+    flat = np.frombuffer(b"".join(_PAD + s + b"\0" for s in cut), np.uint8).astype(np.int64)
+    grams = flat.copy()
+    for back in range(1, ORDER):
+        grams[back:] += flat[:-back] << (8 * back)
+    starts = np.cumsum(size + len(_PAD)) - size
+    at = np.repeat(starts - (np.cumsum(size) - size), size) + np.arange(int(size.sum()))
+    return Text(grams[at], np.repeat(np.arange(size.size), size), size)
+
+
+@dataclass(frozen=True, slots=True)
+class _Level:
+    """Counts of one order: of n-grams and of contexts (both with their group above bit 32), and how many bytes follow each context."""
+
+    grams: Ints
+    count: Floats
+    contexts: Ints
+    total: Floats
+    kinds: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Ngrams:
+    """A model, or one per group, as tables of counts; made by `counted`."""
+
+    levels: tuple[_Level, ...]
+
+    def bits(self, strings: Sequence[str], fold: bytes | None = None) -> Floats:
+        """What each string says: -log2 of its probability, by the longest contexts and in no group."""
+        found = [np.empty(0)]
+        for block in blocks(strings):
+            read = text(strings[block], fold)
+            found.append(read.per_string(-np.log2(self.chain(read.grams, np.zeros_like(read.grams))[-1])))
+        return np.concatenate(found)
+
+    def chain(self, asked: Ints, group: Ints, base: Sequence[Floats] | None = None, own: Own | None = None) -> list[Floats]:
+        """P_k of every asked gram (in its group) for each k. With `base` this is a group's model over a population's P_k. `own` tells
+        what of the counts is the asked strings' own, and left out."""
+        p, out = np.full(asked.size, 1.0 / SYMBOLS), []
+        different, at = np.unique(_keys(asked, group, ORDER - 1), return_inverse=True)  # texts say the same few thousand things
+        for k, level in enumerate(self.levels):
+            behind = p if base is None else (p + base[k]) / 2 if k else base[k]
+            n, total, kinds = (each[at] for each in _looked_up(level, different & _GRAM, different >> 32, k))
+            if own is not None:
+                n, total, kinds = own.taken(k, n, total, kinds)
+            p = np.where(total > 0, (n + kinds * behind) / np.maximum(total + kinds, 1.0), behind)
+            out.append(p)
+        return out
+
+
+def _keys(grams: Ints, group: Ints, k: int) -> Ints:
+    return (group << 32) | (grams & ((1 << (8 * k + 8)) - 1))
+
+
+def _looked_up(level: _Level, asked: Ints, group: Ints, k: int) -> tuple[Floats, Floats, Floats]:
+    key = _keys(asked, group, k)
+    at, behind = found(level.grams, key), found(level.contexts, key >> 8)
+    return np.append(level.count, 0.0)[at], np.append(level.total, 0.0)[behind], np.append(level.kinds, 0.0)[behind]
+
+
+def counted(grams: Ints, group: Ints, weight: npt.ArrayLike = 1.0) -> Ngrams:
+    """The model of some n-grams (numbers as in `Text.grams`), each with its group (0 .. 2^30) and how often it counts."""
+    keys, inverse = np.unique(_keys(grams, group, ORDER - 1), return_inverse=True)
+    count = np.bincount(inverse, np.broadcast_to(np.asarray(weight, dtype=np.float64), grams.shape), keys.size)
+    return Ngrams(tuple(_level(keys, count.astype(np.float64), k) for k in range(ORDER)))
+
+
+def _level(longest: Ints, counts: Floats, k: int) -> _Level:
+    """One order's tables, of the counts of the longest n-grams."""
+    keys, inverse = np.unique(_keys(longest & _GRAM, longest >> 32, k), return_inverse=True)
+    count = np.bincount(inverse, counts, keys.size).astype(np.float64)
+    contexts, behind = np.unique(keys >> 8, return_inverse=True)
+    total, kinds = (np.bincount(behind, each, contexts.size).astype(np.float64) for each in (count, None))
+    return _Level(keys, count, contexts, total, kinds)
+
+
+class Own:
+    """What each asked string put into the counts itself: of those where `inside`, everything, once."""
+
+    __slots__ = ("_asked", "_inside", "_orders")
+
+    def __init__(self, asked: Text, inside: Mask) -> None:
+        self._asked, self._inside = asked, inside[asked.owner]
+        self._orders = [self._order(k) for k in range(ORDER)]
+
+    def among(self, inside: Mask) -> Own:
+        """The same of other strings among the asked."""
+        other = copy.copy(self)
+        other._inside = inside[self._asked.owner]
+        return other
+
+    def _order(self, k: int) -> tuple[Ints, Ints, Ints, Ints]:
+        """Of each byte: its n-gram's number among those of its string, and how many of these there are; and of each such n-gram its
+        context's number, and how many of those there are of it."""
+        keys, gram, often = np.unique(_keys(self._asked.grams, self._asked.owner, k), return_inverse=True, return_counts=True)
+        context = np.cumsum(np.diff(keys >> 8, prepend=-1) != 0) - 1
+        return gram, often, context, np.bincount(context, often).astype(np.int64)
+
+    def taken(self, k: int, n: Floats, total: Floats, kinds: Floats) -> tuple[Floats, Floats, Floats]:
+        """The counts of each byte without it."""
+        gram, often, context, spent = self._orders[k]
+        mine, behind = often[gram], context[gram]
+        all_of_it = np.zeros(often.size, np.bool_)
+        all_of_it[gram] = n <= mine
+        lost = np.bincount(context, all_of_it)
+        less = (mine, spent[behind], lost[behind])
+        n, total, kinds = (
+            np.where(self._inside, np.maximum(had - own, 0.0), had) for had, own in zip((n, total, kinds), less, strict=True)
+        )
+        return n, total, kinds
