@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return OK
 
 
-TRACKS = ("scan", "rules", "sources", "tabular", "beacons", "network", "poison")
+TRACKS = ("scan", "rules", "sources", "tabular", "beacons", "network", "poison", "ait", "correlate", "feedback")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -95,7 +95,7 @@ def parser() -> argparse.ArgumentParser:
         dest="events",
         type=Path,
         metavar="PATH",
-        help="tabular: .npz or .csv with labels; beacons: the data folder",
+        help="tabular: .npz or .csv with labels; beacons: the data folder; ait: a folder of labelled alert files",
     )
     bench.add_argument("--seeds", type=int, default=10, metavar="N", help="tabular: figures are means over so many seeds (default: 10)")
     bench.add_argument(
@@ -336,8 +336,16 @@ def _bench(arguments: argparse.Namespace) -> int:
         from nonself.lab import bench_beacons
 
         return bench_beacons.beacons(paths, as_json=arguments.json)
+    if arguments.track == "correlate":
+        from nonself.lab import bench_correlate
+
+        return bench_correlate.correlate(as_json=arguments.json)
     if not paths:
         raise UsageError(expected="data to measure on", got="no path")
+    if arguments.track == "ait":
+        from nonself.lab import bench_ait
+
+        return bench_ait.ait(paths, as_json=arguments.json)
     if arguments.track == "tabular":
         from nonself.lab import bench_tabular
 

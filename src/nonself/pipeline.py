@@ -6,7 +6,7 @@ anywhere and run again, it ends in the same incidents.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
@@ -14,6 +14,7 @@ from pathlib import Path
 import polars as pl
 
 from nonself import sources
+from nonself.calibrate import alerts as alert_calibration
 from nonself.calibrate import budget, window
 from nonself.calibrate import rules as rule_calibration
 from nonself.calibrate.findings import About, significant
@@ -257,14 +258,21 @@ def _conclude(ledger: Ledger, ruleset: Ruleset, config: Config, stats: Stats) ->
     with stats.stage("rules"):
         deltas[CORRELATED] = _correlated(ledger, ruleset)
         made += _rule_findings(ledger, ruleset, deltas[CORRELATED], config)
-        made += _hit_findings(ledger, ALERTS, alerts.rules, "alert", config)
-        made += _hit_findings(ledger, INTEL, intel.Intel.rules, "intel", config)
+        made += _alert_findings(ledger, config)
+        made += _intel_findings(ledger, config)
     with stats.stage("correlate"):
         known = {finding.id: finding for finding in made} | {finding.id: finding for finding in ledger.findings()}
-        found = correlate(known.values(), window=timedelta(minutes=config.correlate.window_minutes), hub=config.correlate.hub)
+        found = incidents_of(known.values(), config)
         found = budget.apply(found, config.budget.incidents_per_day)
     with stats.stage("commit"):
         ledger.conclude(Conclusion(made, deltas, found))
+
+
+def incidents_of(findings: Iterable[Finding], config: Config) -> list[Incident]:
+    """All incidents of all findings, most significant first, not yet under the budget."""
+    calibrate = config.calibrate
+    linger = timedelta(hours=config.correlate.linger_hours)
+    return correlate(findings, linger=linger, min_bits=calibrate.min_bits, rule_min_bits=calibrate.rule_min_bits)
 
 
 def _behaviour(ledger: Ledger, config: Config, stats: Stats) -> tuple[list[Finding], dict[str, Delta]]:
@@ -366,13 +374,17 @@ def _rule_findings(ledger: Ledger, ruleset: Ruleset, correlated: Delta, config: 
     return rule_calibration.findings(new, known, by_id, _read_so_far(ledger), min_bits=config.calibrate.rule_min_bits)
 
 
-def _hit_findings(
-    ledger: Ledger, name: str, rules: Callable[[Delta], Mapping[str, alerts.Alert]], kind: str, config: Config
-) -> list[Finding]:
-    """Findings of hits that tell their own rules (other tools' alerts, indicators), calibrated by how often each rule fires here."""
-    new, known = hits.merge(ledger.deltas(name, pending=True)), hits.merge(ledger.deltas(name))
+def _alert_findings(ledger: Ledger, config: Config) -> list[Finding]:
+    """Findings of other tools' alerts, calibrated by how often each fires here hour by hour."""
+    new, known = hits.merge(ledger.deltas(ALERTS, pending=True)), hits.merge(ledger.deltas(ALERTS))
+    return alert_calibration.findings(new, known, alerts.rules(known), _read_so_far(ledger), min_bits=config.calibrate.rule_min_bits)
+
+
+def _intel_findings(ledger: Ledger, config: Config) -> list[Finding]:
+    """Findings of indicators that were met, calibrated by how often each is met here."""
+    new, known = hits.merge(ledger.deltas(INTEL, pending=True)), hits.merge(ledger.deltas(INTEL))
     floor = config.calibrate.rule_min_bits
-    return rule_calibration.findings(new, known, rules(known), _read_so_far(ledger), min_bits=floor, kind=kind)
+    return rule_calibration.findings(new, known, intel.Intel.rules(known), _read_so_far(ledger), min_bits=floor, kind="intel")
 
 
 def _read_so_far(ledger: Ledger) -> int:

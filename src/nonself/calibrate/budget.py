@@ -24,3 +24,13 @@ def apply(incidents: Sequence[Incident], per_day: int) -> list[Incident]:
         used[day] += 1
         out.append(msgspec.structs.replace(incident, shown=used[day] <= per_day))
     return out
+
+
+def threshold(past: Sequence[float], days: float, per_day: float) -> float:
+    """Bits above which incidents come about `per_day` times a day, by the past alone: as many of the `past` incidents of so many `days`
+    were over it as the rate allows (split conformal, so on average no more while days stay like those). 0 where nothing has passed yet.
+
+    All incidents of the past belong in `past`, the true ones too: leaving them out would lower the threshold after every find.
+    """
+    allowed = int(days * per_day)
+    return sorted(past, reverse=True)[allowed] if allowed < len(past) else 0.0

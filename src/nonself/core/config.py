@@ -106,8 +106,7 @@ class Calibrate(msgspec.Struct, frozen=True):
 class Correlate(msgspec.Struct, frozen=True):
     """Which findings join into one incident."""
 
-    window_minutes: Annotated[int, Meta(ge=1, le=525_600)] = 60
-    hub: Share = 0.3
+    linger_hours: Annotated[float, Meta(gt=0.0, le=8_760.0)] = 24.0
 
 
 class Budget(msgspec.Struct, frozen=True):
