@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nonself import __version__, cli_learn, cli_sources
+from nonself import __version__, cli_learn, cli_sources, cli_triage
 from nonself.core.errors import NonselfError, UsageError
 
 if TYPE_CHECKING:
@@ -67,12 +67,13 @@ def parser() -> argparse.ArgumentParser:
     listing = _command(commands, "incidents", _incidents, "list the incidents of the state")
     _state(listing)
     _output(listing)
-    listing.add_argument("--all", action="store_true", help="also those below the daily budget")
+    cli_triage.filters(listing)
     listing.add_argument("--html", type=Path, metavar="FILE", help="also write a self-contained HTML report")
     explain = _command(commands, "explain", _explain, "tell one incident: reasons, timeline, evidence")
     explain.add_argument("incident", metavar="ID", help="incident id, or the start of one")
     _state(explain)
     _output(explain)
+    cli_triage.add(commands, _state, _load_config)
     schema = _command(commands, "schema", _tables("schema"), "print the event schema")
     schema.add_argument("--json", action="store_true", help="as JSON lines")
     cli_sources.add(commands, "sources", _tables("sources"), "print what can be read, or draft a mapping for what can't")

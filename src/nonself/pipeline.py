@@ -15,8 +15,8 @@ import polars as pl
 
 from nonself import sources
 from nonself.calibrate import alerts as alert_calibration
-from nonself.calibrate import budget, window
 from nonself.calibrate import rules as rule_calibration
+from nonself.calibrate import window
 from nonself.calibrate.findings import About, significant
 from nonself.calibrate.findings import findings as make_findings
 from nonself.core import events as frames
@@ -28,13 +28,14 @@ from nonself.core.finding import Finding
 from nonself.core.incident import Incident
 from nonself.core.scores import Delta, Scores
 from nonself.core.stats import Stats
-from nonself.correlate import incidents as correlate
 from nonself.detect import alerts, basis, detectors, intel, views
 from nonself.detect.contract import Detector
 from nonself.detect.sigma import Ruleset, hits
 from nonself.detect.view import View
+from nonself.incidents import of_attacks, queue
 from nonself.ledger import CONCLUDE, DEAD, Batch, Conclusion, Ledger, Offset
 from nonself.sources.contract import Chunk, Input, Limits, Source
+from nonself.triage.verdicts import in_force
 
 SIGMA = "sigma"
 INTEL = "intel"
@@ -262,17 +263,9 @@ def _conclude(ledger: Ledger, ruleset: Ruleset, config: Config, stats: Stats) ->
         made += _intel_findings(ledger, config)
     with stats.stage("correlate"):
         known = {finding.id: finding for finding in made} | {finding.id: finding for finding in ledger.findings()}
-        found = incidents_of(known.values(), config)
-        found = budget.apply(found, config.budget.incidents_per_day)
+        found = queue(known.values(), ledger.incidents(), ledger.verdicts(), config)
     with stats.stage("commit"):
         ledger.conclude(Conclusion(made, deltas, found))
-
-
-def incidents_of(findings: Iterable[Finding], config: Config) -> list[Incident]:
-    """All incidents of all findings, most significant first, not yet under the budget."""
-    calibrate = config.calibrate
-    linger = timedelta(hours=config.correlate.linger_hours)
-    return correlate(findings, linger=linger, min_bits=calibrate.min_bits, rule_min_bits=calibrate.rule_min_bits)
 
 
 def _behaviour(ledger: Ledger, config: Config, stats: Stats) -> tuple[list[Finding], dict[str, Delta]]:
@@ -375,9 +368,15 @@ def _rule_findings(ledger: Ledger, ruleset: Ruleset, correlated: Delta, config: 
 
 
 def _alert_findings(ledger: Ledger, config: Config) -> list[Finding]:
-    """Findings of other tools' alerts, calibrated by how often each fires here hour by hour."""
+    """Findings of other tools' alerts, calibrated by how often each fires here hour by hour. What was judged malicious is no part of the
+    normal: its episodes are left out of what others are compared with."""
     new, known = hits.merge(ledger.deltas(ALERTS, pending=True)), hits.merge(ledger.deltas(ALERTS))
-    return alert_calibration.findings(new, known, alerts.rules(known), _read_so_far(ledger), min_bits=config.calibrate.rule_min_bits)
+    attacks = of_attacks(ledger.incidents(), in_force(ledger.verdicts()))
+    judged = [(f.detector.partition(":")[2], f.entity, f.start) for f in ledger.findings(attacks) if f.detector.startswith("alert:")]
+    keys = ("rule", "entity", "start")
+    learnt = known.join(pl.DataFrame(judged, schema={key: known.schema[key] for key in keys}, orient="row"), on=keys, how="anti")
+    past = pl.concat([learnt, new]).unique(hits.KEY)
+    return alert_calibration.findings(new, past, alerts.rules(known), _read_so_far(ledger), min_bits=config.calibrate.rule_min_bits)
 
 
 def _intel_findings(ledger: Ledger, config: Config) -> list[Finding]:

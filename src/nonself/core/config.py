@@ -109,6 +109,12 @@ class Correlate(msgspec.Struct, frozen=True):
     linger_hours: Annotated[float, Meta(gt=0.0, le=8_760.0)] = 24.0
 
 
+class Triage(msgspec.Struct, frozen=True):
+    """What interrupts nobody."""
+
+    exceptions: tuple[Text, ...] = ()
+
+
 class Budget(msgspec.Struct, frozen=True):
     """How many incidents are shown."""
 
@@ -135,6 +141,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     self: Self = Self()
     calibrate: Calibrate = Calibrate()
     correlate: Correlate = Correlate()
+    triage: Triage = Triage()
     budget: Budget = Budget()
     output: Output = Output()
 

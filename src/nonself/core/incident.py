@@ -50,6 +50,7 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
     essence   the few events that carry nine tenths of its bits, strongest first
     roles     what part its main entities have
     merged    ids of earlier incidents that became part of it
+    rank      its place by what verdicts have taught (higher is first); None before there are enough, when bits say it
     why       why it is in this state, where that needs words ("re-opened: 3 new findings since it was closed")
     """
 
@@ -70,4 +71,5 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
     essence: tuple[str, ...] = ()
     roles: tuple[Role, ...] = ()
     merged: tuple[str, ...] = ()
+    rank: float | None = None
     why: str = ""
