@@ -96,9 +96,11 @@ def parser() -> argparse.ArgumentParser:
         dest="events",
         type=Path,
         metavar="PATH",
-        help="tabular: .npz or .csv with labels; beacons: the data folder; ait: a folder of labelled alert files",
+        help="tabular: .npz or .csv with labels; beacons: the data folder; ait: labelled alert files; feedback: what `demo` made",
     )
-    bench.add_argument("--seeds", type=int, default=10, metavar="N", help="tabular: figures are means over so many seeds (default: 10)")
+    bench.add_argument(
+        "--seeds", type=int, default=10, metavar="N", help="tabular, feedback: figures are means over so many seeds (default: 10)"
+    )
     bench.add_argument(
         "--source", action="append", default=[], metavar="NAME", help="sources: this made-up log only, without PATH; repeatable"
     )
@@ -343,6 +345,10 @@ def _bench(arguments: argparse.Namespace) -> int:
         return bench_correlate.correlate(as_json=arguments.json)
     if not paths:
         raise UsageError(expected="data to measure on", got="no path")
+    if arguments.track == "feedback":
+        from nonself.lab import bench_feedback
+
+        return bench_feedback.feedback(paths, seeds=arguments.seeds, as_json=arguments.json)
     if arguments.track == "ait":
         from nonself.lab import bench_ait
 

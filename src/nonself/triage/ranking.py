@@ -26,7 +26,7 @@ from nonself.core.incident import Incident
 
 NOISE = 0.17
 """Share of wrong verdicts that is reckoned with (field study, arXiv 2604.22001)."""
-PRIOR = 1.0
+PRIOR = 2.0
 BIAS = -5.0
 """log2(1 + bits) of an incident of 31 bits is 5: there the odds are even before anything was judged."""
 LEAST = 5
