@@ -132,5 +132,37 @@ def test_incidents_are_exported(state: Path, form: str, capsys: pytest.CaptureFi
     assert len(capsys.readouterr().out) >= len((tmp_path / "one").read_text()) > 50
 
 
+def test_a_change_is_tried_on_paper(state: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    name = listed(capsys, state)[0]["id"]
+    change = tmp_path / "change.toml"
+    change.write_text("[calibrate]\nrule_min_bits = 3.0\n")
+    told = lines(capsys, "backtest", "--change", str(change), "--state", str(state), "--json")
+    assert {row["type"] for row in told} == {"stayed"} and told[0]["incident"] == name
+    change.write_text("[calibrate]\nrule_min_bits = 100\n")
+    assert {row["type"] for row in lines(capsys, "backtest", "--change", str(change), "--state", str(state), "--json")} == {"vanished"}
+    assert main(["verdict", name, "malicious", "--why", "it is", "--who", "ann", "--state", str(state)]) == 0
+    assert main(["backtest", "--change", str(change), "--state", str(state)]) == 1, "an attack would be lost"
+    assert "1 of the vanished were judged attacks" in capsys.readouterr().out
+    change.write_text("[budget]\nincidents_per_day = 0\n[calibrate]\nnonsense = 3\n")
+    assert main(["backtest", "--change", str(change), "--state", str(state)]) == 2
+    assert [i["id"] for i in listed(capsys, state)] == [name, *[i["id"] for i in listed(capsys, state)[1:]]], "nothing was written"
+
+
+def test_other_rules_are_matched_anew(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    log = tmp_path / "auth.log"
+    log.write_text(
+        "".join(f"Mar  2 1{n}:00:00 web1 sshd[{n}]: Failed password for root from 198.51.100.7 port 5{n} ssh2\n" for n in range(8))
+    )
+    rule = "title: Root\nid: 6f535e01-ca1f-40be-ab8d-45b19c0c8b7f\nlevel: high\nlogsource: {product: linux}\n"
+    (tmp_path / "rules").mkdir()
+    (tmp_path / "rules" / "root.yml").write_text(rule + "detection: {k: ['Failed password for root'], condition: k}\n")
+    state = tmp_path / "s"
+    assert main(["scan", str(log), "--state", str(state), "--no-builtin-rules", "--quiet", "--json"]) == 0
+    change = tmp_path / "change.toml"
+    change.write_text(f"[rules]\ndirs = [{json.dumps(str(tmp_path / 'rules'))}]\nbuiltin = false\n[calibrate]\nrule_min_bits = 0\n")
+    told = lines(capsys, "backtest", "--change", str(change), "--since", "1970-01-01", "--state", str(state), "--json")
+    assert any(row["type"] == "appeared" and row["title"].startswith("Root") for row in told)
+
+
 def test_coverage_is_a_navigator_layer(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["export", "coverage", "--format", "stix"]) == 2

@@ -1,4 +1,4 @@
-"""The part of the command line that people decide with: `incidents`, `verdict`, `suppress`, `export`."""
+"""The part of the command line that people decide with: `incidents`, `verdict`, `suppress`, `backtest`, `export`."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def filters(listing: argparse.ArgumentParser) -> None:
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser], state: Flags, load: Loader) -> None:
-    """The commands `verdict`, `suppress` and `export`. `state` adds the flags of a state, `load` reads the configuration they name."""
+    """`verdict`, `suppress`, `backtest` and `export`. `state` adds the flags of a state, `load` reads the configuration they name."""
     verdict = _command(commands, "verdict", _verdict(load), "say what an incident is; the ranking learns from it")
     verdict.add_argument("incident", metavar="ID", help="incident id, or the start of one; with --undo a verdict's id")
     verdict.add_argument("judgement", nargs="?", choices=JUDGEMENTS, help="what it is; `benign`: a benign trigger, `false`: a false alarm")
@@ -53,6 +53,11 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser], state: Fl
     suppress.add_argument("--sigma", type=Path, metavar="FILE", help="also write it as a Sigma filter, where it is one")
     suppress.add_argument("--json", action="store_true", help="as JSON")
     state(suppress)
+    backtest = _command(commands, "backtest", _backtest(load), "try a change on paper: which incidents would appear, vanish or move")
+    backtest.add_argument("--change", type=Path, required=True, metavar="FILE", help="TOML with the keys of the configuration to change")
+    backtest.add_argument("--since", default="30d", metavar="TIME", help="from then on: a date, or such as 30d (default: 30d)")
+    backtest.add_argument("--json", action="store_true", help="as JSON lines")
+    state(backtest)
     export = _command(commands, "export", _export(load), "write an incident for other tools")
     export.add_argument(
         "incident", metavar="ID", help="incident id or the start of one; `all`: those shown; `coverage`: what can be found (navigator)"
@@ -93,5 +98,14 @@ def _export(load: Loader) -> Callable[[argparse.Namespace], int]:
         from nonself.serve import export_run
 
         return export_run.run(arguments, load(arguments))
+
+    return run
+
+
+def _backtest(load: Loader) -> Callable[[argparse.Namespace], int]:
+    def run(arguments: argparse.Namespace) -> int:
+        from nonself.serve import backtest_run
+
+        return backtest_run.run(arguments, load(arguments))
 
     return run

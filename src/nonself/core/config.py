@@ -177,6 +177,18 @@ def load(path: Path | None = None, overrides: Mapping[str, object] | None = None
     return msgspec.convert(values, Config)
 
 
+def changed(config: Config, path: Path) -> Config:
+    """`config` with the keys that a TOML file sets, and no other. Raises ConfigError as `load` does."""
+    for given in _from_file(path):
+        section = msgspec.structs.replace(getattr(config, given.section), **{given.key: _typed(given)})
+        config = msgspec.structs.replace(config, **{given.section: section})
+    return config
+
+
+def _typed(given: _Given) -> object:
+    return msgspec.convert(_checked(given), FIELDS[given.section][given.key].type)
+
+
 def as_toml(config: Config) -> str:
     """The effective configuration as a commented TOML file that `load` reads back as the same."""
     lines, section = [], ""
