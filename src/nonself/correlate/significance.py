@@ -16,19 +16,22 @@ ESSENCE = 0.9
 
 
 def independent(findings: Sequence[Finding], gains: Gains) -> list[Finding]:
-    """The findings that speak for themselves, most left first: one per detector, each resting on mostly new evidence.
+    """The findings that speak for themselves, most left first: one per detector, each resting on evidence of its own.
 
-    Five rules that match one event are one observation, and so is one detector that fires a hundred times.
+    Five rules that match one event are one observation, and so are a machine that sends much and its one transfer that was most of it: two
+    findings rest on the same evidence where they share half of the events of either. A detector that fires a hundred times is one, too.
     """
-    seen_events: set[str] = set()
-    seen_detectors: set[str] = set()
-    chosen = []
+    chosen: list[Finding] = []
+    held: dict[str, list[int]] = {}
+    detectors: set[str] = set()
     for finding in sorted(findings, key=lambda f: (-gains[f.id], -f.bits, f.start, f.id)):
-        known = sum(event in seen_events for event in finding.events)
-        if finding.detector in seen_detectors or (finding.events and 2 * known >= len(finding.events)):
+        shared = Counter(place for event in finding.events for place in held.get(event, ()))
+        same = any(2 * n >= min(len(finding.events), len(chosen[place].events)) for place, n in shared.items())
+        if same or finding.detector in detectors:
             continue
-        seen_detectors.add(finding.detector)
-        seen_events.update(finding.events)
+        for event in finding.events:
+            held.setdefault(event, []).append(len(chosen))
+        detectors.add(finding.detector)
         chosen.append(finding)
     return chosen
 
