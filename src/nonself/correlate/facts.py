@@ -1,4 +1,4 @@
-"""Findings as columns: what the graph needs to know of a million of them, in about 60 bytes each."""
+"""Findings as columns: what the graph needs to know of a million of them, in about 80 bytes each."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from nonself.core.entities import kind
 from nonself.core.finding import Finding
 from nonself.correlate.joints import JOINTS, joints
 
-HOUR_US = 3_600_000_000
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
