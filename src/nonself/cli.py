@@ -85,6 +85,11 @@ def parser() -> argparse.ArgumentParser:
     demo.add_argument("--out", type=Path, default=Path("demo"), metavar="DIR", help="where logs, state and report go (default: demo)")
     demo.add_argument("--seed", type=int, default=7, help="seed of the company (default: 7)")
     _rules(commands)
+    _bench_flags(commands)
+    return top
+
+
+def _bench_flags(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     bench = _command(commands, "bench", _bench, "measure speed and memory on data given")
     bench.add_argument("track", choices=TRACKS, help="what to measure")
     bench.add_argument("paths", nargs="*", type=Path, metavar="PATH", help="data to measure on")
@@ -108,7 +113,6 @@ def parser() -> argparse.ArgumentParser:
     bench.add_argument("--rules", action="append", type=Path, metavar="DIR", help="Sigma rules")
     bench.add_argument("--repeat", type=int, default=3, metavar="N", help="runs, each in a fresh process; the first is cold (default: 3)")
     bench.add_argument("--json", action="store_true", help="as JSON")
-    return top
 
 
 def _rules(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
