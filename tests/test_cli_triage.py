@@ -71,6 +71,7 @@ def test_a_verdict_closes_is_audited_and_can_be_taken_back(state: Path, capsys: 
     name = listed(capsys, state)[0]["id"]
     (given,) = lines(capsys, "verdict", name[:9], "benign", "--why", "the\x1b[2J admin", "--who", "ann", "--state", str(state), "--json")
     assert (given["judgement"], given["subject"], given["state"]) == ("benign trigger", name, "closed")
+    assert name not in [i["id"] for i in listed(capsys, state)], "what is judged leaves the queue"
     assert [i["why"] for i in listed(capsys, state, "--verdict", "benign")] == ["judged benign trigger by ann: the\x1b[2J admin"]
     assert main(["verdict", name, "--undo", "--why", "no", "--state", str(state)]) == 0
     assert listed(capsys, state, "--all")[0]["state"] == "open"
@@ -145,7 +146,7 @@ def test_a_change_is_tried_on_paper(state: Path, capsys: pytest.CaptureFixture[s
     assert "1 of the vanished were judged attacks" in capsys.readouterr().out
     change.write_text("[budget]\nincidents_per_day = 0\n[calibrate]\nnonsense = 3\n")
     assert main(["backtest", "--change", str(change), "--state", str(state)]) == 2
-    assert [i["id"] for i in listed(capsys, state)] == [name, *[i["id"] for i in listed(capsys, state)[1:]]], "nothing was written"
+    assert name in [i["id"] for i in listed(capsys, state, "--all")], "nothing was written"
 
 
 def test_other_rules_are_matched_anew(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -46,11 +46,14 @@ class Change:
 
 
 def compare(ledger: Ledger, now: Config, changed: Config, since: datetime) -> list[Change]:
-    """Every incident that is shown before or after the change, from findings that began at `since` or later; in the order of the queue
+    """Every incident that is shown (or was, and is closed) before or after the change, from findings that began at `since` or later; in the order of the queue
     after, those that vanished last."""
     before, after = _findings(ledger, now, changed, since)
     given, old = ledger.verdicts(), ledger.incidents()
-    queues = [[i for i in queue(found, old, given, config) if i.shown] for found, config in ((before, now), (after, changed))]
+    queues = [
+        [i for i in queue(found, old, given, config) if i.shown or i.state == "closed"]
+        for found, config in ((before, now), (after, changed))
+    ]
     return _changes(queues[0], queues[1], verdicts.in_force(given))
 
 

@@ -17,13 +17,14 @@ from nonself.core.incident import Incident
 
 def apply(incidents: Sequence[Incident], per_day: int) -> list[Incident]:
     """The same incidents, most significant first, `shown` set for the `per_day` first of each day (the day an incident began). What
-    verdicts have taught comes before bits: a stronger incident displaces a weaker one, whichever came first."""
+    verdicts have taught comes before bits: a stronger incident displaces a weaker one, whichever came first. One that is closed takes
+    nobody's place, and is not shown."""
     used: Counter[date] = Counter()
     out = []
     for incident in sorted(incidents, key=order):
         day = incident.start.date()
-        used[day] += 1
-        out.append(msgspec.structs.replace(incident, shown=used[day] <= per_day))
+        used[day] += incident.state == "open"
+        out.append(msgspec.structs.replace(incident, shown=incident.state == "open" and used[day] <= per_day))
     return out
 
 

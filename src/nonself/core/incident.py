@@ -44,7 +44,7 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
     edges     why the findings were joined (a spanning tree, not every pair)
     n_events  distinct events of evidence, as counted by the findings
     state     "open" or "closed"
-    shown     whether it is within the budget of its day; the rest stays queryable
+    shown     whether it is open and within the budget of its day; the rest stays queryable
     raised    when it was first an incident: the end of its earliest finding (time of the events, not of the clock)
     changed   when it last changed: the latest end of its findings
     essence   the few events that carry nine tenths of its bits, strongest first

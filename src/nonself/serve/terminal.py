@@ -106,7 +106,7 @@ def explain(console: Console, story: Story) -> None:
 
 def _standing(console: Console, incident: Incident) -> None:
     """Whether it is shown, its state and why, who is who in it, and what it has taken in."""
-    held = "" if incident.shown else ", held back by the day's budget"
+    held = ", held back by the day's budget" if incident.state == "open" and not incident.shown else ""
     console.print(Text(safe.terminal(f"{incident.state}{held}" + (f": {incident.why}" if incident.why else ""))))
     if len(incident.roles) > 1:
         console.print(
