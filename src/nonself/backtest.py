@@ -46,8 +46,8 @@ class Change:
 
 
 def compare(ledger: Ledger, now: Config, changed: Config, since: datetime) -> list[Change]:
-    """Every incident that is shown (or was, and is closed) before or after the change, from findings that began at `since` or later; in the order of the queue
-    after, those that vanished last."""
+    """Every incident that is shown, or closed, before or after the change, from findings that began at `since` or later; in the order of
+    the queue after, those that vanished last."""
     before, after = _findings(ledger, now, changed, since)
     given, old = ledger.verdicts(), ledger.incidents()
     queues = [
