@@ -49,7 +49,7 @@ def test_every_key_is_explained(section: str, key: str) -> None:
 
 
 def test_keys_that_count_something_name_its_unit() -> None:
-    for key, unit in [("line_bytes", "in bytes"), ("days", "in days"), ("min_bits", "in bits"), ("window_minutes", "in minutes")]:
+    for key, unit in [("line_bytes", "in bytes"), ("days", "in days"), ("min_bits", "in bits"), ("linger_hours", "in hours")]:
         before = SHIPPED.partition(f"\n{key} = ")[0]
         assert unit in before.rpartition("\n\n")[2]
 
@@ -65,7 +65,7 @@ def test_defaults() -> None:
     assert config == Config()
     assert (config.batch.records, config.batch.bytes, config.lake.raw, config.self.days) == (30_000, 25_165_824, True, 30)
     assert (config.calibrate.min_bits, config.calibrate.max_findings_per_detector_day) == (7.0, 200)
-    assert (config.correlate.window_minutes, config.correlate.hub, config.budget.incidents_per_day) == (60, 0.3, 5)
+    assert (config.correlate.linger_hours, config.budget.incidents_per_day) == (24.0, 5)
     assert (config.output.dead_letter_limit, config.rules.builtin, config.rules.dirs) == (0.05, True, ())
 
 
@@ -85,9 +85,9 @@ def test_precedence_is_flag_environment_file_default(tmp_path: Path) -> None:
 
 
 def test_environment_values_are_text_of_every_type() -> None:
-    env = {"NONSELF_LAKE_RAW": "false", "NONSELF_RULES_DIRS": "a:b c", "NONSELF_CORRELATE_HUB": "0.5", "NONSELF_STATE_DIR": "7"}
+    env = {"NONSELF_LAKE_RAW": "false", "NONSELF_RULES_DIRS": "a:b c", "NONSELF_CORRELATE_LINGER_HOURS": "0.5", "NONSELF_STATE_DIR": "7"}
     config = load(env=env)
-    assert (config.lake.raw, config.rules.dirs, config.correlate.hub, config.state.dir) == (False, ("a", "b c"), 0.5, "7")
+    assert (config.lake.raw, config.rules.dirs, config.correlate.linger_hours, config.state.dir) == (False, ("a", "b c"), 0.5, "7")
 
 
 def test_flags_may_be_paths() -> None:
@@ -115,7 +115,7 @@ def test_others_environment_variables_are_left_alone() -> None:
         (f"[self]\ndays = {'9' * 30}\n", 2, ["expected int <= 36500"]),
         ("[output]\ndead_letter_limit = nan\n", 2, ["expected float >= 0.0, got nan"]),
         ("[calibrate]\nmin_bits = inf\n", 2, ["expected float <= 1000.0, got inf"]),
-        ("[correlate]\nhub = 1.5\n", 2, ["expected float <= 1.0, got 1.5"]),
+        ("[correlate]\nlinger_hours = 9000\n", 2, ["expected float <= 8760.0, got 9000"]),
         ("[rules]\ndirs = ['a', 3]\n", 2, ["expected str, got ['a', 3]"]),
         ("[rules]\ndirs = 'a'\n", 2, ["expected array, got 'a'"]),
         ("[rules]\ndirs = ['']\n", 2, ["expected str of length >= 1"]),
@@ -163,7 +163,7 @@ def test_a_slip_in_the_environment_is_an_error(name: str, says: str) -> None:
         ("NONSELF_SELF_DAYS", "many", "expected int, got 'many'"),
         ("NONSELF_SELF_DAYS", "", "expected int"),
         ("NONSELF_LAKE_RAW", "perhaps", "expected bool"),
-        ("NONSELF_CORRELATE_HUB", "nan", "expected float >= 0.0"),
+        ("NONSELF_OUTPUT_DEAD_LETTER_LIMIT", "nan", "expected float >= 0.0"),
         ("NONSELF_STATE_DIR", "\udc80", "expected text in UTF-8"),
     ],
 )
@@ -200,14 +200,14 @@ def test_effective_configuration_is_the_commented_file() -> None:
 TEXT: Any = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1)
 
 
-@given(TEXT, st.lists(TEXT), st.floats(0, 1), st.booleans(), st.integers(1, 36_500))
+@given(TEXT, st.lists(TEXT), st.floats(0.01, 8_760), st.booleans(), st.integers(1, 36_500))
 def test_printed_configuration_is_read_back_the_same(
-    tmp_path_factory: pytest.TempPathFactory, directory: str, dirs: list[str], hub: float, builtin: bool, days: int
+    tmp_path_factory: pytest.TempPathFactory, directory: str, dirs: list[str], linger: float, builtin: bool, days: int
 ) -> None:
     config = msgspec.structs.replace(
         Config(), state=State(dir=directory), rules=Rules(dirs=tuple(dirs), builtin=builtin), self=Self(days=days), budget=Budget(0)
     )
-    config = msgspec.structs.replace(config, correlate=msgspec.structs.replace(config.correlate, hub=hub))
+    config = msgspec.structs.replace(config, correlate=msgspec.structs.replace(config.correlate, linger_hours=linger))
     path = tmp_path_factory.getbasetemp() / "again.toml"
     path.write_text(as_toml(config), "utf-8", newline="")
     assert load(path) == config

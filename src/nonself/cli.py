@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nonself import __version__, cli_learn, cli_sources
+from nonself import __version__, cli_learn, cli_sources, cli_triage
 from nonself.core.errors import NonselfError, UsageError
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return OK
 
 
-TRACKS = ("scan", "rules", "sources", "tabular", "beacons", "network", "poison", "dga")
+TRACKS = ("scan", "rules", "sources", "tabular", "beacons", "network", "poison", "dga", "ait", "correlate", "feedback")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -67,12 +67,13 @@ def parser() -> argparse.ArgumentParser:
     listing = _command(commands, "incidents", _incidents, "list the incidents of the state")
     _state(listing)
     _output(listing)
-    listing.add_argument("--all", action="store_true", help="also those below the daily budget")
+    cli_triage.filters(listing)
     listing.add_argument("--html", type=Path, metavar="FILE", help="also write a self-contained HTML report")
     explain = _command(commands, "explain", _explain, "tell one incident: reasons, timeline, evidence")
     explain.add_argument("incident", metavar="ID", help="incident id, or the start of one")
     _state(explain)
     _output(explain)
+    cli_triage.add(commands, _state, _load_config)
     schema = _command(commands, "schema", _tables("schema"), "print the event schema")
     schema.add_argument("--json", action="store_true", help="as JSON lines")
     cli_sources.add(commands, "sources", _tables("sources"), "print what can be read, or draft a mapping for what can't")
@@ -99,9 +100,11 @@ def _bench_flags(bench: argparse.ArgumentParser) -> None:
         dest="events",
         type=Path,
         metavar="PATH",
-        help="tabular: .npz or .csv with labels; beacons: the data folder",
+        help="tabular: .npz or .csv with labels; beacons: the data folder; ait: labelled alert files; feedback: what `demo` made",
     )
-    bench.add_argument("--seeds", type=int, default=10, metavar="N", help="tabular: figures are means over so many seeds (default: 10)")
+    bench.add_argument(
+        "--seeds", type=int, default=10, metavar="N", help="tabular, feedback: figures are means over so many seeds (default: 10)"
+    )
     bench.add_argument(
         "--source", action="append", default=[], metavar="NAME", help="sources: this made-up log only, without PATH; repeatable"
     )
@@ -345,8 +348,20 @@ def _bench(arguments: argparse.Namespace) -> int:
         from nonself.lab import bench_dga
 
         return bench_dga.dga([*paths, *arguments.positive], arguments.negative, as_json=arguments.json)
+    if arguments.track == "correlate":
+        from nonself.lab import bench_correlate
+
+        return bench_correlate.correlate(as_json=arguments.json)
     if not paths:
         raise UsageError(expected="data to measure on", got="no path")
+    if arguments.track == "feedback":
+        from nonself.lab import bench_feedback
+
+        return bench_feedback.feedback(paths, seeds=arguments.seeds, as_json=arguments.json)
+    if arguments.track == "ait":
+        from nonself.lab import bench_ait
+
+        return bench_ait.ait(paths, as_json=arguments.json)
     if arguments.track == "tabular":
         from nonself.lab import bench_tabular
 

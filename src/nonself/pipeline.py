@@ -6,7 +6,7 @@ anywhere and run again, it ends in the same incidents.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
@@ -14,8 +14,9 @@ from pathlib import Path
 import polars as pl
 
 from nonself import sources
-from nonself.calibrate import budget, window
+from nonself.calibrate import alerts as alert_calibration
 from nonself.calibrate import rules as rule_calibration
+from nonself.calibrate import window
 from nonself.calibrate.findings import About, significant
 from nonself.calibrate.findings import findings as make_findings
 from nonself.core import events as frames
@@ -27,13 +28,14 @@ from nonself.core.finding import Finding
 from nonself.core.incident import Incident
 from nonself.core.scores import Delta, Scores
 from nonself.core.stats import Stats
-from nonself.correlate import incidents as correlate
 from nonself.detect import alerts, basis, detectors, intel, views
 from nonself.detect.contract import Detector
 from nonself.detect.sigma import Ruleset, hits
 from nonself.detect.view import View
+from nonself.incidents import of_attacks, queue
 from nonself.ledger import CONCLUDE, DEAD, Batch, Conclusion, Ledger, Offset
 from nonself.sources.contract import Chunk, Input, Limits, Source
+from nonself.triage.verdicts import in_force
 
 SIGMA = "sigma"
 INTEL = "intel"
@@ -257,12 +259,11 @@ def _conclude(ledger: Ledger, ruleset: Ruleset, config: Config, stats: Stats) ->
     with stats.stage("rules"):
         deltas[CORRELATED] = _correlated(ledger, ruleset)
         made += _rule_findings(ledger, ruleset, deltas[CORRELATED], config)
-        made += _hit_findings(ledger, ALERTS, alerts.rules, "alert", config)
-        made += _hit_findings(ledger, INTEL, intel.Intel.rules, "intel", config)
+        made += _alert_findings(ledger, config)
+        made += _intel_findings(ledger, config)
     with stats.stage("correlate"):
         known = {finding.id: finding for finding in made} | {finding.id: finding for finding in ledger.findings()}
-        found = correlate(known.values(), window=timedelta(minutes=config.correlate.window_minutes), hub=config.correlate.hub)
-        found = budget.apply(found, config.budget.incidents_per_day)
+        found = queue(known.values(), ledger.incidents(), ledger.verdicts(), config)
     with stats.stage("commit"):
         ledger.conclude(Conclusion(made, deltas, found))
 
@@ -366,13 +367,23 @@ def _rule_findings(ledger: Ledger, ruleset: Ruleset, correlated: Delta, config: 
     return rule_calibration.findings(new, known, by_id, _read_so_far(ledger), min_bits=config.calibrate.rule_min_bits)
 
 
-def _hit_findings(
-    ledger: Ledger, name: str, rules: Callable[[Delta], Mapping[str, alerts.Alert]], kind: str, config: Config
-) -> list[Finding]:
-    """Findings of hits that tell their own rules (other tools' alerts, indicators), calibrated by how often each rule fires here."""
-    new, known = hits.merge(ledger.deltas(name, pending=True)), hits.merge(ledger.deltas(name))
+def _alert_findings(ledger: Ledger, config: Config) -> list[Finding]:
+    """Findings of other tools' alerts, calibrated by how often each fires here hour by hour. What was judged malicious is no part of the
+    normal: its episodes are left out of what others are compared with."""
+    new, known = hits.merge(ledger.deltas(ALERTS, pending=True)), hits.merge(ledger.deltas(ALERTS))
+    attacks = of_attacks(ledger.incidents(), in_force(ledger.verdicts()))
+    judged = [(f.detector.partition(":")[2], f.entity, f.start) for f in ledger.findings(attacks) if f.detector.startswith("alert:")]
+    keys = ("rule", "entity", "start")
+    learnt = known.join(pl.DataFrame(judged, schema={key: known.schema[key] for key in keys}, orient="row"), on=keys, how="anti")
+    past = pl.concat([learnt, new]).unique(hits.KEY)
+    return alert_calibration.findings(new, past, alerts.rules(known), _read_so_far(ledger), min_bits=config.calibrate.rule_min_bits)
+
+
+def _intel_findings(ledger: Ledger, config: Config) -> list[Finding]:
+    """Findings of indicators that were met, calibrated by how often each is met here."""
+    new, known = hits.merge(ledger.deltas(INTEL, pending=True)), hits.merge(ledger.deltas(INTEL))
     floor = config.calibrate.rule_min_bits
-    return rule_calibration.findings(new, known, rules(known), _read_so_far(ledger), min_bits=floor, kind=kind)
+    return rule_calibration.findings(new, known, intel.Intel.rules(known), _read_so_far(ledger), min_bits=floor, kind="intel")
 
 
 def _read_so_far(ledger: Ledger) -> int:

@@ -19,11 +19,11 @@ from nonself.calibrate.findings import finding_id
 from nonself.core.finding import Finding, Reason
 from nonself.core.scores import Delta
 
-_WEIGHT = {"critical": 64.0, "high": 8.0, "medium": 1.0, "low": 1 / 8, "informational": 1 / 64}
+WEIGHT = {"critical": 64.0, "high": 8.0, "medium": 1.0, "low": 1 / 8, "informational": 1 / 64}
 _SHARE = {"critical": 177, "high": 1727, "medium": 1507, "low": 341, "informational": 28}
 """Rules of each level in the public SigmaHQ set (counted November 2026): what the weights are averaged over."""
-_MEAN = sum(_WEIGHT[level] * n for level, n in _SHARE.items()) / sum(_SHARE.values())
-PRIOR: dict[str, float] = {level: math.log2(weight / _MEAN) for level, weight in _WEIGHT.items()}
+_MEAN = sum(WEIGHT[level] * n for level, n in _SHARE.items()) / sum(_SHARE.values())
+PRIOR: dict[str, float] = {level: math.log2(weight / _MEAN) for level, weight in WEIGHT.items()}
 """Level -> bits added; a rule without a level counts as medium."""
 
 

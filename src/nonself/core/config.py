@@ -106,8 +106,13 @@ class Calibrate(msgspec.Struct, frozen=True):
 class Correlate(msgspec.Struct, frozen=True):
     """Which findings join into one incident."""
 
-    window_minutes: Annotated[int, Meta(ge=1, le=525_600)] = 60
-    hub: Share = 0.3
+    linger_hours: Annotated[float, Meta(gt=0.0, le=8_760.0)] = 24.0
+
+
+class Triage(msgspec.Struct, frozen=True):
+    """What interrupts nobody."""
+
+    exceptions: tuple[Text, ...] = ()
 
 
 class Budget(msgspec.Struct, frozen=True):
@@ -136,6 +141,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     self: Self = Self()
     calibrate: Calibrate = Calibrate()
     correlate: Correlate = Correlate()
+    triage: Triage = Triage()
     budget: Budget = Budget()
     output: Output = Output()
 
@@ -169,6 +175,18 @@ def load(path: Path | None = None, overrides: Mapping[str, object] | None = None
     for given in [*_from_file(path), *_from_env(env or {}), *_from_flags(overrides or {})]:
         values[given.section][given.key] = _checked(given)
     return msgspec.convert(values, Config)
+
+
+def changed(config: Config, path: Path) -> Config:
+    """`config` with the keys that a TOML file sets, and no other. Raises ConfigError as `load` does."""
+    for given in _from_file(path):
+        section = msgspec.structs.replace(getattr(config, given.section), **{given.key: _typed(given)})
+        config = msgspec.structs.replace(config, **{given.section: section})
+    return config
+
+
+def _typed(given: _Given) -> object:
+    return msgspec.convert(_checked(given), FIELDS[given.section][given.key].type)
 
 
 def as_toml(config: Config) -> str:

@@ -25,19 +25,33 @@ class Stage(msgspec.Struct, frozen=True, kw_only=True):
     n_findings: int
 
 
+class Role(msgspec.Struct, frozen=True, kw_only=True):
+    """What part an entity has in the story: "patient zero" (where it began), "pivot" (what joins its hosts), "target" (where it went)."""
+
+    name: str
+    entity: str
+
+
 class Incident(msgspec.Struct, frozen=True, kw_only=True):
     """The unit of an analyst's work.
 
-    id        stable: hash of its earliest, strongest finding; survives growth
+    id        stable: hash of its earliest finding; survives growth
     title     plain words
-    bits      significance: the findings' surprise combined, with the number of findings looked at paid for
+    bits      significance: the findings' surprise summed, with the number of findings looked at paid for
     entities  the entities that carry it, most involved first
     stages    ATT&CK tactics in the order they were first seen
     findings  ids, strongest first
-    edges     why the findings were joined (a spanning set, not every pair)
+    edges     why the findings were joined (a spanning tree, not every pair)
     n_events  distinct events of evidence, as counted by the findings
     state     "open" or "closed"
-    shown     whether it is within the budget of its day; the rest stays queryable
+    shown     whether it is open and within the budget of its day; the rest stays queryable
+    raised    when it was first an incident: the end of its earliest finding (time of the events, not of the clock)
+    changed   when it last changed: the latest end of its findings
+    essence   the few events that carry nine tenths of its bits, strongest first
+    roles     what part its main entities have
+    merged    ids of earlier incidents that became part of it
+    rank      its place by what verdicts have taught (higher is first); None before there are enough, when bits say it
+    why       why it is in this state, where that needs words ("re-opened: 3 new findings since it was closed")
     """
 
     id: str
@@ -52,3 +66,10 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
     n_events: int
     state: str = "open"
     shown: bool = True
+    raised: datetime | None = None
+    changed: datetime | None = None
+    essence: tuple[str, ...] = ()
+    roles: tuple[Role, ...] = ()
+    merged: tuple[str, ...] = ()
+    rank: float | None = None
+    why: str = ""

@@ -1,5 +1,5 @@
 """Findings -> graph -> incidents."""
 
-from nonself.correlate.incidents import incidents
+from nonself.correlate.incidents import incidents, told
 
-__all__ = ["incidents"]
+__all__ = ["incidents", "told"]

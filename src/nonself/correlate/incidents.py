@@ -1,4 +1,4 @@
-"""Findings become incidents: components of the joint graph, told as a story."""
+"""Findings become incidents: the stories of the graph, told."""
 
 from __future__ import annotations
 
@@ -10,70 +10,69 @@ from datetime import timedelta
 from nonself.core import attack
 from nonself.core.entities import kind
 from nonself.core.finding import Finding
-from nonself.core.incident import Edge, Incident, Stage
-from nonself.correlate.joints import Link, links, span
-from nonself.correlate.significance import bits, independent
+from nonself.core.incident import Edge, Incident, Role, Stage
+from nonself.correlate.facts import Names
+from nonself.correlate.graph import Graph
+from nonself.correlate.joints import JOINTS, shown
+from nonself.correlate.significance import Gains, bits, essence, independent
 
 _TOLD = ("host", "user", "role", "ip", "domain")
 """Entity kinds a title may name, best first."""
 
 
-def incidents(findings: Iterable[Finding], *, window: timedelta, hub: float) -> list[Incident]:
-    """All incidents of these findings, most significant first. Every finding is in exactly one; the order of `findings` is of no matter."""
+def incidents(findings: Iterable[Finding], *, linger: timedelta, min_bits: float, rule_min_bits: float) -> list[Incident]:
+    """All incidents of these findings, most significant first. Every finding is in exactly one; the order of `findings` is of no matter.
+
+    linger         how long a story stays with an entity that nothing new happens to
+    min_bits       surprise from which on a learnt detector reports; one finding of it stands for 2^min_bits looks
+    rule_min_bits  the same for rules, alerts and indicators, whose detectors are named `kind:rule`
+    """
     ordered = sorted(findings, key=lambda f: (f.start, f.end, f.id))
-    groups, tree = _components(len(ordered), links(ordered, window, hub))
-    told = [_incident([ordered[i] for i in members], [_edge(ordered, link) for link in tree[root]]) for root, members in groups.items()]
-    return sorted(told, key=lambda i: (-i.bits, i.start, i.id))
+    names, graph = Names(), Graph(linger / timedelta(hours=1))
+    learnt, written = 2.0**min_bits, 2.0**rule_min_bits
+    graph.add(names.facts(ordered, lambda f: written if ":" in f.detector else learnt), names.lasting)
+    return told(ordered, graph, names)
 
 
-def _components(size: int, found: Iterable[Link]) -> tuple[dict[int, list[int]], dict[int, list[Link]]]:
-    """Connected components by root, and for each the links that first joined it (a spanning tree)."""
-    parent = list(range(size))
-
-    def root(node: int) -> int:
-        while parent[node] != node:
-            parent[node] = parent[parent[node]]
-            node = parent[node]
-        return node
-
-    used: list[Link] = []
-    for link in found:
-        a, b = root(link.a), root(link.b)
-        if a != b:
-            parent[max(a, b)] = min(a, b)
-            used.append(link)
-    groups: dict[int, list[int]] = defaultdict(list)
-    for node in range(size):
-        groups[root(node)].append(node)
-    tree: dict[int, list[Link]] = defaultdict(list)
-    for link in used:
-        tree[root(link.a)].append(link)
-    return groups, tree
+def told(findings: Sequence[Finding], graph: Graph, names: Names) -> list[Incident]:
+    """The incidents of a graph that holds these findings, in this order."""
+    stories = graph.stories
+    members: dict[int, list[int]] = defaultdict(list)
+    for number, story in enumerate(stories.home):
+        members[stories.root(story)].append(number)
+    edges: dict[int, list[Edge]] = defaultdict(list)
+    for link in stories.links:
+        name = names.names[link.entity]
+        edge = Edge(a=findings[link.earlier].id, b=findings[link.finding].id, kind=JOINTS[kind(name)].name, entity=shown(name))
+        edges[stories.root(stories.home[link.finding])].append(edge)
+    gains = {finding.id: gain for finding, gain in zip(findings, stories.gain, strict=True)}
+    found = [_incident([findings[number] for number in numbers], edges[root], gains) for root, numbers in members.items()]
+    return sorted(found, key=lambda i: (-i.bits, i.start, i.id))
 
 
-def _edge(findings: Sequence[Finding], link: Link) -> Edge:
-    return Edge(a=findings[link.a].id, b=findings[link.b].id, kind=link.kind, entity=link.entity)
-
-
-def _incident(findings: list[Finding], edges: list[Edge]) -> Incident:
-    start, end = span(findings)
+def _incident(findings: list[Finding], edges: list[Edge], gains: Gains) -> Incident:
     strongest = sorted(findings, key=lambda f: (-f.bits, f.start, f.id))
     entities = _entities(findings)
+    end = max(f.end for f in findings)
     return Incident(
-        id=_incident_id(findings[0]),
-        title=_title(independent(findings), entities),
-        bits=bits(findings),
-        start=start,
+        id=incident_id(findings[0]),
+        title=_title(independent(findings, {f.id: f.bits for f in findings}), entities),
+        bits=bits(findings, gains),
+        start=findings[0].start,
         end=end,
         entities=entities,
         stages=_stages(findings),
         findings=tuple(f.id for f in strongest),
         edges=tuple(edges),
         n_events=_distinct_events(findings),
+        raised=findings[0].end,
+        changed=end,
+        essence=essence(findings, gains),
+        roles=_roles(findings, edges),
     )
 
 
-def _incident_id(earliest: Finding) -> str:
+def incident_id(earliest: Finding) -> str:
     """Named after its earliest finding, so that an incident that grows keeps its name."""
     return "inc-" + hashlib.blake2b(earliest.id.encode(), digest_size=5).hexdigest()
 
@@ -110,6 +109,22 @@ def _stages(findings: Sequence[Finding]) -> tuple[Stage, ...]:
         for tactic, group in members.items()
     ]
     return tuple(sorted(stages, key=lambda s: (s.start, order.get(s.tactic, len(order)))))
+
+
+def _roles(findings: Sequence[Finding], edges: Sequence[Edge]) -> tuple[Role, ...]:
+    """Patient zero: whom the earliest finding is about. Target: whom the last new subject is. Pivot: what joins findings about different
+    subjects most often, and is neither. An incident about one subject has no target and no pivot."""
+    about = {f.id: f.entity for f in findings}
+    subjects = list(dict.fromkeys(f.entity for f in findings))
+    roles = [Role(name="patient zero", entity=subjects[0])]
+    crossed = Counter(edge.entity for edge in edges if about.get(edge.a) != about.get(edge.b))
+    ends = {subjects[0], subjects[-1]}
+    pivots = sorted((entity for entity in crossed if entity not in ends), key=lambda name: (-crossed[name], name))
+    if pivots:
+        roles.append(Role(name="pivot", entity=pivots[0]))
+    if len(subjects) > 1:
+        roles.append(Role(name="target", entity=subjects[-1]))
+    return tuple(roles)
 
 
 def _title(telling: Sequence[Finding], entities: Sequence[str]) -> str:

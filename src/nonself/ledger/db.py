@@ -47,6 +47,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
            detail TEXT NOT NULL, hash BLOB NOT NULL)""",
         "CREATE TABLE audit_head (one INTEGER PRIMARY KEY CHECK (one = 1), seq INTEGER NOT NULL, hash BLOB NOT NULL)",
     ),
+    ("CREATE TABLE verdict (number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, subject TEXT NOT NULL, json TEXT NOT NULL)",),
 )
 """One tuple of statements per schema version. Appended to, never edited: `user_version` counts how many a file has seen."""
 

@@ -22,7 +22,8 @@ from nonself.core.finding import Finding
 from nonself.core.incident import Incident
 from nonself.core.schema import SCHEMA
 from nonself.core.scores import Delta
-from nonself.ledger import audit, copies, inputs, story
+from nonself.core.verdict import Verdict
+from nonself.ledger import audit, copies, inputs, story, verdicts
 from nonself.ledger.batch import DEAD, Batch, Conclusion, Progress
 from nonself.ledger.blobs import Blobs, LocalBlobs, MemoryBlobs, Store
 from nonself.ledger.db import Database
@@ -100,6 +101,15 @@ class Ledger:
             counts = {"findings": len(conclusion.findings), "incidents": len(conclusion.incidents), "deltas": deltas}
             audit.append(self._db, _ACTOR, conclusion.action, {**counts})
 
+    def judge(self, verdict: Verdict, incidents: list[Incident]) -> None:
+        """In one transaction: append a verdict, make `incidents` all there are (their states and ranks follow from it), and put it into the
+        audit chain."""
+        with self._db.transaction():
+            verdicts.add(self._db, verdict)
+            story.replace_incidents(self._db, incidents)
+            detail = {"id": verdict.id, "subject": verdict.subject, "judgement": verdict.judgement, "reason": verdict.reason}
+            audit.append(self._db, verdict.who, "verdict", {**detail, "undoes": verdict.undoes})
+
     def audit(self, actor: str, action: str, detail: dict[str, object]) -> None:
         """Add a row to the audit chain."""
         with self._db.transaction():
@@ -170,6 +180,10 @@ class Ledger:
     def incident(self, name: str) -> Incident:
         """The incident of that id, or whose id alone begins so. StateError where there is none, or more than one."""
         return story.incident(self._db, name)
+
+    def verdicts(self) -> list[Verdict]:
+        """All verdicts, in the order they were given, undone ones among them."""
+        return verdicts.listed(self._db)
 
     def inputs(self) -> pl.DataFrame:
         """All inputs in the order they were first committed, columns `INPUTS`."""

@@ -13,14 +13,25 @@ from nonself.serve.story import Story
 
 
 def lines(stories: Iterable[Story]) -> Iterator[str]:
-    """Each incident, then its findings, then the events of its evidence (null columns left out)."""
+    """Each incident with its member events (where each lies: `origin`, `record` from 0, `uid`), then its findings, then the events of its
+    evidence (null columns left out)."""
     for story in stories:
         incident = msgspec.to_builtins(story.incident)
-        yield safe.json({"type": "incident", **incident})
+        yield safe.json({"type": "incident", **incident, "events": list(members(story))})
         for finding in story.findings:
             yield safe.json({"type": "finding", "incident": story.incident.id, **msgspec.to_builtins(finding)})
         for event in event_rows(story.evidence):
             yield safe.json({"type": "event", "incident": story.incident.id, **event})
+
+
+def members(story: Story) -> Iterator[dict[str, Any]]:
+    """The events that its findings name, in order of time, each with what leads back to its record and the findings it is part of."""
+    by_event: dict[str, list[str]] = {}
+    for finding in story.findings:
+        for uid in finding.events:
+            by_event.setdefault(uid, []).append(finding.id)
+    for event in event_rows(story.evidence.select("uid", "time", "source", "origin", "record")):
+        yield {**event, "findings": by_event.get(event["uid"], [])}
 
 
 def event_rows(events: pl.DataFrame) -> Iterator[dict[str, Any]]:

@@ -19,10 +19,11 @@ from nonself.core.incident import Incident
 from nonself.core.stats import Stats
 from nonself.detect.sigma import Ruleset
 from nonself.ledger import Ledger
-from nonself.serve import jsonl, terminal, timesketch
+from nonself.serve import jsonl, listing, terminal, timesketch
 from nonself.serve.progress import Progress
 from nonself.serve.story import stories
 from nonself.sources.walk import STDIN
+from nonself.triage.verdicts import in_force
 
 OK, FOUND, UNTRUSTED, PARTIAL = 0, 1, 2, 3
 _NO_LOG = ("unrecognised", "empty")
@@ -87,8 +88,9 @@ def ingest(arguments: argparse.Namespace, config: Config, *, learn: bool = False
 def incidents(arguments: argparse.Namespace, config: Config) -> int:
     """`nonself incidents`: the queue of the state, without reading anything new."""
     with Ledger.open(state_dir(config), read_only=True) as ledger:
-        found = ledger.incidents()
-        chosen = found if arguments.all else [i for i in found if i.shown]
+        found, standing = ledger.incidents(), in_force(ledger.verdicts())
+        detectors = {f.id: f.detector for f in ledger.findings()} if arguments.detector else {}
+        chosen = listing.chosen(arguments, found, standing, detectors)
         _print(arguments, ledger, chosen, listed=found)
         _write_html(arguments, ledger, chosen)
     return OK

@@ -35,6 +35,8 @@ def queue(console: Console, shown: Sequence[Incident], incidents: Sequence[Incid
         what.append("\n" + _involved(incident), style="cyan")
         if incident.stages:
             what.append("\n" + _stages(incident), style="magenta")
+        if incident.why:
+            what.append("\n" + safe.terminal(safe.shorten(f"{incident.state}: {incident.why}", 160)), style="green")
         counts = f"{_count(len(incident.findings), 'finding')}\n{_count(incident.n_events, 'event')}"
         table.add_row(
             Text(f"{incident.bits:.0f}", style=_heat(incident.bits)), incident.id, what, _span(incident.start, incident.end), counts
@@ -86,6 +88,7 @@ def explain(console: Console, story: Story) -> None:
         f"{_count(len(incident.findings), 'finding')}, {_count(incident.n_events, 'event')}"
     )
     console.print(Text(_involved(incident), style="cyan"))
+    _standing(console, incident)
     if incident.stages:
         console.print("\n[bold]Stages[/]")
         for stage in incident.stages:
@@ -99,6 +102,18 @@ def explain(console: Console, story: Story) -> None:
     if len(story.findings) > _FINDINGS:
         console.print(f"  … and {len(story.findings) - _FINDINGS} weaker findings; --json lists them all")
     _evidence(console, story)
+
+
+def _standing(console: Console, incident: Incident) -> None:
+    """Whether it is shown, its state and why, who is who in it, and what it has taken in."""
+    held = ", held back by the day's budget" if incident.state == "open" and not incident.shown else ""
+    console.print(Text(safe.terminal(f"{incident.state}{held}" + (f": {incident.why}" if incident.why else ""))))
+    if len(incident.roles) > 1:
+        console.print(
+            Text(safe.terminal("; ".join(f"{role.name} {safe.shorten(role.entity, 60)}" for role in incident.roles)), style="dim")
+        )
+    if incident.merged:
+        console.print(Text(safe.terminal(f"holds what was {', '.join(incident.merged[:5])}"), style="dim"))
 
 
 def _finding(console: Console, finding: Finding) -> None:

@@ -1,0 +1,115 @@
+"""A change on paper: what the queue of the last weeks would have been with other rules, thresholds, exceptions or budget.
+
+Nothing is written. Where the change touches rules, both sets are matched against the events of the lake anew, so that both queues are
+counted over the same time; else the findings in the state are taken as they are. A detector's threshold can only be raised: what was under
+the floor then was never kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from nonself.calibrate import rules as calibration
+from nonself.core.config import Config
+from nonself.core.finding import Finding
+from nonself.core.incident import Incident
+from nonself.core.verdict import Verdict
+from nonself.detect.sigma import Ruleset
+from nonself.incidents import queue
+from nonself.ledger import Ledger
+from nonself.triage import verdicts
+
+RULE = "sigma:"
+_AT_ONCE = 200_000
+"""Events matched in one pass, in whole days."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One incident before and after: None where it is not shown then; places in the queue from 1; the verdict on it, if there is one."""
+
+    before: Incident | None
+    after: Incident | None
+    place_before: int | None
+    place_after: int | None
+    verdict: Verdict | None
+
+    @property
+    def kind(self) -> str:
+        """appeared, vanished, moved or stayed."""
+        if self.before is None or self.after is None:
+            return "appeared" if self.before is None else "vanished"
+        return "stayed" if self.place_before == self.place_after else "moved"
+
+
+def compare(ledger: Ledger, now: Config, changed: Config, since: datetime) -> list[Change]:
+    """Every incident that is shown, or closed, before or after the change, from findings that began at `since` or later; in the order of
+    the queue after, those that vanished last."""
+    before, after = _findings(ledger, now, changed, since)
+    given, old = ledger.verdicts(), ledger.incidents()
+    queues = [
+        [i for i in queue(found, old, given, config) if i.shown or i.state == "closed"]
+        for found, config in ((before, now), (after, changed))
+    ]
+    return _changes(queues[0], queues[1], verdicts.in_force(given))
+
+
+def _findings(ledger: Ledger, now: Config, changed: Config, since: datetime) -> tuple[list[Finding], list[Finding]]:
+    kept = [finding for finding in ledger.findings() if finding.start >= since]
+    if now.rules == changed.rules:
+        return _over(kept, now), _over(kept, changed)
+    others = [finding for finding in kept if not finding.detector.startswith(RULE)]
+    return tuple(_over(others + _matched(ledger, config, since), config) for config in (now, changed))  # type: ignore[return-value]
+
+
+def _over(findings: Iterable[Finding], config: Config) -> list[Finding]:
+    """Findings that reach the configuration's floors."""
+    floors = config.calibrate
+    return [f for f in findings if f.bits >= (floors.rule_min_bits if ":" in f.detector else floors.min_bits)]
+
+
+def _matched(ledger: Ledger, config: Config, since: datetime) -> list[Finding]:
+    """Findings of a rule set over the events of the lake since then."""
+    ruleset = Ruleset.load([Path(folder) for folder in config.rules.dirs], builtin=config.rules.builtin)
+    parts, inputs, count = [], [], 0
+    for first, last in ledger.spans(_AT_ONCE):
+        if last >= since.date():
+            events = ledger.events(day=first, last=last)
+            events = events.filter(events["time"] >= since)
+            matched, taken = ruleset.observe(events)
+            parts.append(matched)
+            inputs.append(taken)
+            count += events.height
+    joined = ruleset.merge_inputs(inputs)
+    hits = ruleset.merge([*parts, ruleset.correlate(joined)])
+    by_id = {rule.id: rule for rule in ruleset.rules}
+    return calibration.findings(hits, hits, by_id, count, min_bits=config.calibrate.rule_min_bits)
+
+
+def _changes(before: Sequence[Incident], after: Sequence[Incident], standing: Mapping[str, Verdict]) -> list[Change]:
+    """Incidents before and after are the same where the later has the earlier's name, or most of its evidence."""
+    place = {incident.id: number for number, incident in enumerate(before, 1)}
+    by_name = {incident.id: incident for incident in before}
+    by_event = {(f, incident.id) for incident in before for f in incident.findings}
+    holder = dict(sorted(by_event))
+    made, met = [], set()
+    for number, incident in enumerate(after, 1):
+        was = by_name.get(incident.id) or _shares_most(incident, holder, by_name)
+        if was is not None and was.id in met:
+            was = None
+        if was is not None:
+            met.add(was.id)
+        verdict = verdicts.of(incident, standing) or (verdicts.of(was, standing) if was else None)
+        made.append(Change(was, incident, place[was.id] if was else None, number, verdict))
+    gone = [incident for incident in before if incident.id not in met]
+    return made + [Change(incident, None, place[incident.id], None, verdicts.of(incident, standing)) for incident in gone]
+
+
+def _shares_most(incident: Incident, holder: Mapping[str, str], by_name: Mapping[str, Incident]) -> Incident | None:
+    held = [holder[finding] for finding in incident.findings if finding in holder]
+    if 2 * len(held) < len(incident.findings) or not held:
+        return None
+    return by_name[max(sorted(set(held)), key=held.count)]

@@ -1,0 +1,68 @@
+"""From findings to the queue: what exceptions hide is left out, the rest is correlated, carried on from what was, ranked and budgeted.
+
+The same is done when a scan is concluded, when a verdict is given and when a change is tried on paper.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+from pathlib import Path
+
+import msgspec
+
+from nonself.calibrate import budget
+from nonself.core.config import Config
+from nonself.core.finding import Finding
+from nonself.core.incident import Incident
+from nonself.core.verdict import Verdict
+from nonself.correlate import incidents as correlate
+from nonself.triage import exceptions, lifecycle, ranking, verdicts
+
+
+def queue(findings: Iterable[Finding], old: Iterable[Incident], given: Iterable[Verdict], config: Config) -> list[Incident]:
+    """All incidents of some findings under the day's budget, first of the queue first. `old` are the incidents before, `given` all
+    verdicts. UsageError where a file of exceptions can't be read."""
+    known = {finding.id: finding for finding in findings}
+    hidden = exceptions.hidden(known.values(), exceptions.load(map(Path, config.triage.exceptions)))
+    calibrate = config.calibrate
+    found = correlate(
+        (finding for finding in known.values() if finding.id not in hidden),
+        linger=timedelta(hours=config.correlate.linger_hours),
+        min_bits=calibrate.min_bits,
+        rule_min_bits=calibrate.rule_min_bits,
+    )
+    return rejudged(lifecycle.carried(old, found, standing := verdicts.in_force(given)), known, standing, config)
+
+
+def rejudged(found: Iterable[Incident], known: Mapping[str, Finding], standing: Mapping[str, Verdict], config: Config) -> list[Incident]:
+    """Incidents ranked by what the standing verdicts teach, and under the budget."""
+    listed = list(found)
+    learnt = learn(listed, known, standing)
+    if learnt is not None:
+        listed = [msgspec.structs.replace(i, rank=learnt.rank(i, members(i, known)).score) for i in listed]
+    else:
+        listed = [msgspec.structs.replace(i, rank=None) for i in listed]
+    return budget.apply(listed, config.budget.incidents_per_day)
+
+
+def learn(found: Iterable[Incident], known: Mapping[str, Finding], standing: Mapping[str, Verdict]) -> ranking.Ranking | None:
+    """The ranking that the verdicts on these incidents teach; None where there are too few."""
+    judged = [(incident, verdicts.of(incident, standing)) for incident in found]
+    telling = [
+        (incident, members(incident, known), verdict.judgement in verdicts.TRUE)
+        for incident, verdict in judged
+        if verdict is not None and verdict.judgement != "unsure"
+    ]
+    return ranking.fit(telling) if len(telling) >= ranking.LEAST else None
+
+
+def members(incident: Incident, known: Mapping[str, Finding]) -> list[Finding]:
+    """The findings of an incident."""
+    return [known[name] for name in incident.findings if name in known]
+
+
+def of_attacks(found: Iterable[Incident], standing: Mapping[str, Verdict]) -> dict[str, str]:
+    """Finding id -> its incident's, for incidents judged malicious or an attempt."""
+    judged = [incident for incident in found if (v := verdicts.of(incident, standing)) is not None and v.judgement in verdicts.TRUE]
+    return {finding: incident.id for incident in judged for finding in incident.findings}

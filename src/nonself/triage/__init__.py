@@ -1,0 +1,1 @@
+"""Verdicts -> ranking that learns, exceptions that preview themselves, the life of an incident."""
