@@ -15,8 +15,8 @@ import pytest
 
 from nonself import lab
 from nonself.lab.campaign import PLAN
-from nonself.lab.triggers import TRIGGERS, traveller
-from nonself.lab.write import ZEEK_LOGS
+from nonself.lab.world.triggers import TRIGGERS, traveller
+from nonself.lab.world.write import ZEEK_LOGS
 
 PEOPLE = 16
 Record = dict[str, Any]

@@ -18,9 +18,9 @@ import pytest
 
 from nonself import lab
 from nonself.core.errors import UsageError
-from nonself.lab.clock import poisson, regularly, sometimes, stream
-from nonself.lab.company import build
-from nonself.lab.write import ZEEK_LOGS, Journal, Label
+from nonself.lab.world.clock import poisson, regularly, sometimes, stream
+from nonself.lab.world.company import build
+from nonself.lab.world.write import ZEEK_LOGS, Journal, Label
 
 START = date(2026, 3, 2)
 

@@ -5,18 +5,21 @@ from __future__ import annotations
 import functools
 import random
 import uuid
+from collections.abc import Sequence
 from dataclasses import replace
 
-from nonself.lab import emit_logon as auth
-from nonself.lab import emit_windows as win
-from nonself.lab.catalog import LIBRARIES, PROGRAMS, SVCHOST_GROUPS, USER_AGENTS
-from nonself.lab.clock import MS, SECOND, spaced, stream
-from nonself.lab.company import Account, Company, Machine, Site
-from nonself.lab.emit_cloud import Cloud
-from nonself.lab.emit_linux import Linux
-from nonself.lab.emit_windows import Proc, Session, Windows
-from nonself.lab.emit_zeek import Flow, Zeek
-from nonself.lab.write import Journal
+from nonself.lab.world import emit_logon as auth
+from nonself.lab.world import emit_windows as win
+from nonself.lab.world.catalog import LIBRARIES, PROGRAMS, SVCHOST_GROUPS, USER_AGENTS
+from nonself.lab.world.clock import MS, SECOND, regularly, sometimes, spaced, stream
+from nonself.lab.world.company import DOMAIN, Account, Company, Machine, Site, foreign_network
+from nonself.lab.world.emit_cloud import Cloud
+from nonself.lab.world.emit_eve import Eve
+from nonself.lab.world.emit_linux import Exec, Linux
+from nonself.lab.world.emit_saas import Client, Saas, Seen, client
+from nonself.lab.world.emit_windows import Proc, Session, Windows
+from nonself.lab.world.emit_zeek import Flow, Zeek
+from nonself.lab.world.write import Journal
 
 _TLS = {
     "chrome": "chromium",
@@ -56,7 +59,18 @@ class Scene:
         self.company, self.journal, self.rng, self.away = company, journal, rng, away
         self.windows, self.zeek = Windows(journal, rng), Zeek(journal, rng)
         self.linux, self.cloud = Linux(journal), Cloud(journal, rng, company.aws_account)
+        self.saas, self.eve = Saas(journal, rng, company), Eve(journal, rng)
         self._known: dict[str, int] = {}
+
+    # ---- time
+
+    def sometimes(self, start: int, end: int, every: int) -> list[int]:
+        """`clock.sometimes` as often as this company is active."""
+        return sometimes(self.rng, start, end, int(every / self.company.activity))
+
+    def regularly(self, start: int, end: int, every: int, jitter: float) -> list[int]:
+        """`clock.regularly`, likewise: a less active company has slower timers."""
+        return regularly(self.rng, start, end, int(every / self.company.activity), jitter)
 
     # ---- processes
 
@@ -113,6 +127,11 @@ class Scene:
         self.windows.other(win.POWERSHELL, proc.machine, at, 4104, fields, proc.session.login)
 
     # ---- network
+
+    def lease(self, at: int, machine: Machine) -> None:
+        """The address server tells a laptop its address."""
+        mac = f"3c:52:82:{machine.tag >> 16 & 255:02x}:{machine.tag >> 8 & 255:02x}:{machine.tag & 255:02x}"
+        self.zeek.dhcp(at, machine.ip, self.company.servers["dc01"].ip, mac, machine.name, DOMAIN)
 
     def port(self) -> int:
         return 49_152 + self.rng.getrandbits(14)
@@ -190,6 +209,25 @@ class Scene:
             status = 304 if not size else 200
             self.zeek.http(flow, uid, site.name, request, USER_AGENTS[agent], status, size, mime)
 
+    # ---- services outside
+
+    def via(self, login: str) -> Client:
+        """From where somebody's browser reaches the services outside."""
+        return client(self.company, foreign_network(self.company.seed, login) if self.away else "")
+
+    def signed(self, at: int, who: Account, seen: Seen, via: Client | None = None) -> None:
+        """Something is done at the identity provider."""
+        self.saas.okta(at, who, via or self.via(who.login), seen)
+
+    # ---- Linux
+
+    def shell(self, at: int, machine: Machine, login: str, commands: Sequence[str], daemon: bool = False, cwd: str = "/") -> None:
+        """Programs run one after another from one shell."""
+        parent = self.rng.randrange(900, 60_000)
+        for command in commands:
+            self.linux.executed(machine, at, Exec(login, command, self.rng.randrange(900, 60_000), parent, cwd, daemon))
+            at += int(self.rng.uniform(0.2, 9) * SECOND)
+
     # ---- logons
 
     def ticket(self, at: int, account: Account, source: Machine, service: Machine, first: bool = False) -> None:
@@ -207,7 +245,10 @@ class Scene:
         if first:
             self.windows.security(dc, at + 2 * MS, 4768, auth.ticket_granting(account, sid, source.ip, port), account.login)
         guid = win.session(source, account, at).guid
-        self.windows.security(dc, at + 4 * MS, 4769, auth.service_ticket(account, service, sid, source.ip, port, guid), account.login)
+        fields = auth.service_ticket(account, service, sid, source.ip, port, guid)
+        if service.name == "db01" and self.rng.random() < 0.05:  # an old client
+            fields["TicketEncryptionType"] = "0x17"
+        self.windows.security(dc, at + 4 * MS, 4769, fields, account.login)
 
     def logon(
         self, at: int, where: Session, kind: int, source: Machine | None = None, port: int = 0, ntlm: bool = False, admin: bool = False
