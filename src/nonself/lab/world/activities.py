@@ -41,6 +41,8 @@ def browse(desk: Desk, at: int) -> None:
         favourite = rng.random() < 0.62
         page: Site = rng.choice(desk.person.favourites) if favourite else scene.company.popular(rng)
         scene.fetch(at, chrome, page)
+        for _ in range(poisson(rng, 1.2)):  # a browser opens several connections at once
+            scene.fetch(at + rng.randrange(5, 400) * MS, chrome, page)
         for _ in range(poisson(rng, 0.4)):
             scene.fetch(at + rng.randrange(100, 1_500) * MS, chrome, scene.company.popular(rng))
         if rng.random() < 0.05:

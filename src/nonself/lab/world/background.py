@@ -84,7 +84,7 @@ def _policies(scene: Scene, machine: Machine, start: int, end: int) -> None:
     if machine is dc or scene.away:
         return
     account = computer_account(scene.company, machine)
-    for at in scene.regularly(start, end, 210 * MINUTE, 0.25):
+    for at in scene.regularly(start, end, 90 * MINUTE, 0.25):
         scene.smb(at, account, machine, dc, rng.randrange(2_000, 5_000), rng.randrange(4_000, 40_000), 0.4 + rng.expovariate(1 / 2))
         flow = Flow(at + 300 * MS, "", scene.port(), dc.ip, 389, duration=rng.randrange(20, 900) * MS)
         scene.connect(

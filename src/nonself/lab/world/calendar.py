@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+
 from nonself.lab.world.clock import DAY, when
-from nonself.lab.world.company import Company
+from nonself.lab.world.company import Company, workday
 
 
 def end_of_month(company: Company, day: int) -> bool:
@@ -28,9 +30,14 @@ def release_day(company: Company, day: int) -> bool:
     return number % 7 == 5 and number // 7 % 2 == 0 and company.workday(day)
 
 
-def workdays(company: Company) -> list[int]:
+def workdays(company: Company) -> tuple[int, ...]:
     """The working days of this world, in order."""
-    return [day for day in range(company.days) if company.workday(day)]
+    return _workdays(company.first, company.days)
+
+
+@functools.lru_cache(maxsize=16)
+def _workdays(first: int, days: int) -> tuple[int, ...]:
+    return tuple(day for day in range(days) if workday(first, day))
 
 
 def nth(company: Company, number: int) -> int:
@@ -40,4 +47,4 @@ def nth(company: Company, number: int) -> int:
 
 def weekly(company: Company, number: int) -> tuple[int, ...]:
     """Working day `number` (from 0) of each five."""
-    return tuple(workdays(company)[number::5]) or (nth(company, number),)
+    return workdays(company)[number::5] or (nth(company, number),)

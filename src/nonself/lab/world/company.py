@@ -145,16 +145,13 @@ class Company:
         return self.sites[bisect.bisect_left(self.ranks, rng.random() * self.ranks[-1])]
 
     def workday(self, day: int) -> bool:
-        """Neither a weekend's day nor the one holiday in three weeks."""
-        return (self.first // DAY + day + 3) % 7 < 5 and not self.holiday(day)  # 1970-01-01 was a Thursday
+        return workday(self.first, day)
 
-    def holiday(self, day: int) -> bool:
-        """A Thursday of the third week, and of every third one after it."""
-        return (self.first // DAY + day) % 7 == 0 and day // 7 % 3 == 2
 
-    def nobody(self, day: int) -> bool:
-        """Whether it is outside the days of this world."""
-        return not 0 <= day < self.days
+def workday(first: int, day: int) -> bool:
+    """Whether day `day` from `first` on is neither a weekend's nor a holiday: a Thursday of the third week, and of every third after it."""
+    weekday = (first // DAY + day) % 7  # from Thursday on, since 1970-01-01 was one
+    return weekday not in (2, 3) and not (weekday == 0 and day // 7 % 3 == 2)
 
 
 def public_ip(rng: random.Random) -> str:

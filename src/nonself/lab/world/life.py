@@ -136,6 +136,7 @@ def _work(scene: Scene, person: Person, day: int, present: Shift, fashions: tupl
     desk = do.Desk(scene, person, where, explorer, {name: proc for name, (_, proc) in opened.items()})
     do.sign_in(desk, present.start + 60 * SECOND)
     _poll(desk, present)
+    _drives(desk, present)
     choices, weights = zip(*_WEIGHTS[person.role], strict=True)
     bursts = _BURSTS * _busy(scene.company, person, day)
     for at in scene.sometimes(present.start + 3 * MINUTE, present.end, int((present.end - present.start) / bursts)):
@@ -170,6 +171,16 @@ def programs(company: Company, person: Person, day: int, present: Shift, where: 
         at = present.start + int(rng.uniform(10, 400) * SECOND)
         opened[name] = at, win.process(where, name, at, rng)
     return opened
+
+
+def _drives(desk: do.Desk, present: Shift) -> None:
+    """The system keeps the mapped drives and printers in touch: most logons of a network are nobody's own doing."""
+    scene, person = desk.scene, desk.person
+    if scene.away:
+        return
+    for at in scene.sometimes(present.start + 2 * MINUTE, present.end, 11 * MINUTE):
+        server = scene.company.servers["fs01" if scene.rng.random() < 0.7 else "dc01"]
+        scene.smb(at, person.account, person.machine, server, scene.rng.randrange(900, 4_000), scene.rng.randrange(900, 9_000), 0.5)
 
 
 def _poll(desk: do.Desk, present: Shift) -> None:

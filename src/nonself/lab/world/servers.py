@@ -30,6 +30,7 @@ def live(company: Company, journal: Journal, day: int) -> None:
             background(scene, machine, start, start + DAY)
         if machine.name in _LIVES:
             _LIVES[machine.name](scene, machine, start)
+    gear(Scene(company, journal, stream(company.seed, "gear", day)), start)
     _cloud(Scene(company, journal, stream(company.seed, "cloud", day)), start, day)
 
 
@@ -123,11 +124,24 @@ def _monitor(scene: Scene, machine: Machine, start: int) -> None:
     rng = scene.rng
     for name, port in _WATCHED:
         target = scene.company.servers[name]
-        for at in scene.regularly(start, start + DAY, 30 * MINUTE, 0.01):
+        for at in scene.regularly(start, start + DAY, 6 * MINUTE, 0.01):
             flow = Flow(at, machine.ip, scene.port(), target.ip, port, duration=rng.randrange(1, 40) * MS, host=machine.name)
             scene.wire(flow, "-", rng.randrange(60, 400), rng.randrange(80, 900))
     for at in scene.regularly(start, start + DAY, HOUR, 0.0005):
         scene.linux.cron(machine, at, rng.randrange(900, 60_000), "root")
+
+
+def gear(scene: Scene, start: int) -> None:
+    """Switches and access points report to monitoring, one datagram at a time, and printers make themselves known."""
+    company, monitor = scene.company, scene.company.servers["mon01"]
+    for number in range(3 + len(company.people) // 8):
+        address = f"10.20.250.{10 + number % 240}"
+        for at in scene.sometimes(start, start + DAY, 9 * MINUTE):
+            scene.wire(
+                Flow(at, address, 514, monitor.ip, 514, "udp", 0, host=monitor.name), "syslog", scene.rng.randrange(90, 300), 0, "S0"
+            )
+        for at in scene.sometimes(start, start + DAY, 40 * MINUTE) if number % 3 == 0 else ():
+            scene.wire(Flow(at, address, scene.port(), "239.255.255.253", 427, "udp", 0), "-", scene.rng.randrange(40, 90), 0, "S0")
 
 
 _LIVES = {"db01": _database, "web01": _web, "mon01": _monitor}

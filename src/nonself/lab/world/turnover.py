@@ -41,8 +41,8 @@ NEW_SERVICES = 8
 
 def fashions(company: Company, day: int) -> tuple[do.Activity, ...]:
     """New web services come into use; half of the people open each every day from then on."""
-    begun = [number for number in range(3, 10_000, NEW_SERVICES) if number < len(calendar.workdays(company))]
-    return tuple(_fashion(company, n, day) for n, number in enumerate(begun) if day >= calendar.nth(company, number))
+    begins = calendar.workdays(company)[3::NEW_SERVICES]
+    return tuple(_fashion(company, number, day) for number, begin in enumerate(begins) if day >= begin)
 
 
 def _fashion(company: Company, number: int, day: int) -> do.Activity:

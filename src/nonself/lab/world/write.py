@@ -7,9 +7,10 @@ their content, so that a change elsewhere does not change it.
 from __future__ import annotations
 
 import gzip
+import itertools
 import zlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -177,20 +178,18 @@ class Journal:
         if kind == "cloudtrail":
             self._cloudtrail(stamp, rows)
         elif kind in FILES:
-            self._lines(kind, f"{stamp}/{FILES[kind]}", self._numbered(rows) if kind == "windows" else rows)
+            self._lines(kind, f"{stamp}/{FILES[kind]}", rows)
         else:
             self._zeek(kind.partition("/")[2], day, stamp, rows)
 
-    def _numbered(self, rows: list[Row]) -> list[Row]:
+    def _numbered(self, rows: Iterable[Row]) -> Iterator[Row]:
         """Windows records with their RecordNumber, which counts up by machine and channel and has gaps where records are lost."""
-        done: list[Row] = []
         for arrival, made, body, key, note in rows:
             number = self._numbers.get(key) or stream(self.seed, "record number", key).randrange(20_000, 900_000)
             self._numbers[key] = number + 1
-            done.append((arrival, made, b'%b,"RecordNumber":%d}' % (body[:-1], number), f"{key}|{number}", note))
-        return done
+            yield arrival, made, b'%b,"RecordNumber":%d}' % (body[:-1], number), f"{key}|{number}", note
 
-    def _arrived(self, kind: Kind, origin: str, rows: list[Row]) -> Iterator[bytes]:
+    def _arrived(self, kind: Kind, origin: str, rows: Iterable[Row]) -> Iterator[bytes]:
         """The bodies that arrive, in order, noting the truth about each."""
         record, repeats = 0, 0 if kind.startswith("zeek") else TWICE
         for _, _, body, key, note in rows:
@@ -203,24 +202,19 @@ class Journal:
         self.counts[kind] = self.counts.get(kind, 0) + record
 
     def _lines(self, kind: Kind, origin: str, rows: list[Row]) -> None:
-        path = self.out / origin
-        data = b"".join(body + b"\n" for body in self._arrived(kind, origin, rows))
-        if path.suffix == ".gz":
-            _gzip(path, data)
-        else:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(data)
+        ordered: Iterable[Row] = _drained(rows)
+        _file(self.out / origin, self._arrived(kind, origin, self._numbered(ordered) if kind == "windows" else ordered))
 
     def _zeek(self, log: str, day: int, stamp: str, rows: list[Row]) -> None:
         names, types = ZEEK_LOGS[log]
         opened, closed = (when(at).strftime("%Y-%m-%d-%H-%M-%S") for at in (rows[0][0], (day + 1) * DAY))
         head = (
             f"#separator \\x09\n#set_separator\t,\n#empty_field\t(empty)\n#unset_field\t-\n#path\t{log}\n#open\t{opened}\n"
-            f"#fields\t{names.replace(' ', chr(9))}\n#types\t{types.replace(' ', chr(9))}\n"
+            f"#fields\t{names.replace(' ', chr(9))}\n#types\t{types.replace(' ', chr(9))}"
         )
         origin = f"{stamp}/zeek/{log}.log.gz"
-        body = b"".join(line + b"\n" for line in self._arrived(f"zeek/{log}", origin, rows))
-        _gzip(self.out / origin, head.encode() + body + f"#close\t{closed}\n".encode())
+        lines = self._arrived(f"zeek/{log}", origin, _drained(rows))
+        _file(self.out / origin, itertools.chain((head.encode(),), lines, (f"#close\t{closed}".encode(),)))
 
     def _cloudtrail(self, day: str, rows: list[Row]) -> None:
         """One file an hour, as the trail delivers them."""
@@ -231,7 +225,8 @@ class Journal:
             token = f"{stream(self.seed, 'trail', hour).getrandbits(80):020x}"[:16]
             stamp = when((hour + 1) * HOUR).strftime("%Y%m%dT%H%MZ")
             origin = f"{day}/cloudtrail/{self.account}_CloudTrail_eu-west-1_{stamp}_{token}.json.gz"
-            _gzip(self.out / origin, b'{"Records":[' + b",".join(self._arrived("cloudtrail", origin, part)) + b"]}")
+            records = b",".join(self._arrived("cloudtrail", origin, part))
+            _file(self.out / origin, (b'{"Records":[' + records + b"]}",))
 
 
 def _mark(kind: Kind, origin: str, record: int, key: str, note: _Note) -> Mark:
@@ -277,8 +272,24 @@ def read_truth(path: Path) -> Iterator[Mark]:
         yield from map(decoder.decode, file)
 
 
-def _gzip(path: Path, data: bytes) -> None:
-    """No name and no time in the header: same records, same bytes."""
+def _drained(rows: list[Row]) -> Iterator[Row]:
+    """The rows in order, each let go of as it is given."""
+    rows.reverse()
+    while rows:
+        yield rows.pop()
+
+
+def _file(path: Path, lines: Iterable[bytes]) -> None:
+    """Write lines, gzipped where the name says so: without name and time in the header, so that the same records are the same bytes."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("wb") as raw, gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0, compresslevel=3) as file:
-        file.write(data)
+    with ExitStack() as files:
+        file: BinaryIO = files.enter_context(path.open("wb"))
+        if path.suffix == ".gz":
+            packed = gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0, compresslevel=3)
+            file = files.enter_context(packed)  # type: ignore[assignment]
+        for _, part in itertools.groupby(enumerate(lines), lambda numbered: numbered[0] // _TOGETHER):
+            file.write(b"\n".join(line for _, line in part) + b"\n")
+
+
+_TOGETHER = 1_000
+"""Lines written at a time."""
