@@ -48,6 +48,7 @@ class Intrusion:
         if self.scene.company.people is not (today := self._today(day)).people:
             self.scene.company = today
             self.person = next((one for one in today.people if one.login == self.person.login), self.person)
+            self.scene.moved[self.person.machine.name] = self.person.machine.ip
 
     def _today(self, day: int) -> Company:
         if day not in self.days:

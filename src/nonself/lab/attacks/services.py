@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from nonself.lab.attacks.cloud_moves import Cloud, Fetch, Forge, Office, Okta
-from nonself.lab.attacks.moves import Linux, Outward, Page, Visit
+from nonself.lab.attacks.moves import Visit
 from nonself.lab.attacks.plan import Campaign, Step
+from nonself.lab.attacks.server_moves import Linux, Outward, Page
 from nonself.lab.world.emit_cloud import Call
 from nonself.lab.world.emit_saas import Seen
 

@@ -10,7 +10,7 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 from nonself.lab.sim.cases import WARM_UP
@@ -129,8 +129,6 @@ def _hours(outcome: Outcome, first: dict[str, int]) -> dict[str, float | None]:
     begun: dict[str, datetime] = {}
     for (name, _), at in outcome.steps.items():
         begun[name] = min(at, begun.get(name, at))
-    start = outcome.events["time"].min()
-    assert isinstance(start, datetime)
-    midnight = datetime.combine(start.date(), time(), start.tzinfo)
+    midnight = datetime.combine(outcome.first, time(), UTC)
     ends = {name: midnight + timedelta(days=day + 1) for name, day in first.items()}
     return {name: round((ends[name] - at).total_seconds() / 3600, 1) if name in ends else None for name, at in sorted(begun.items())}

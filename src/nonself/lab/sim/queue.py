@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import msgspec
 import polars as pl
@@ -37,7 +37,7 @@ Queue = list[list[Item]]
 
 def ours(outcome: Outcome, config: Config, chosen: Callable[[Finding], Finding | None] = lambda finding: finding) -> Queue:
     """Incidents of the findings made up to each day. `chosen` may change a finding or leave it out."""
-    first, so_far, queue = outcome.events["time"].min(), list[Finding](), Queue()
+    so_far, queue = list[Finding](), Queue()
     for new in outcome.found:
         so_far.extend(kept for kept in map(chosen, new) if kept is not None)
         by_id = {finding.id: finding for finding in so_far}
@@ -46,8 +46,8 @@ def ours(outcome: Outcome, config: Config, chosen: Callable[[Finding], Finding |
             [
                 Item(
                     incident.id,
-                    max(0, (incident.start.date() - first.date()).days),
-                    max(0, (incident.end.date() - first.date()).days),
+                    _day(outcome, incident.start),
+                    _day(outcome, incident.end),
                     incident.bits,
                     tuple(by_id[name].events for name in incident.findings),
                 )
@@ -55,6 +55,10 @@ def ours(outcome: Outcome, config: Config, chosen: Callable[[Finding], Finding |
             ]
         )
     return queue
+
+
+def _day(outcome: Outcome, at: datetime) -> int:
+    return max(0, (at.date() - outcome.first).days)
 
 
 def is_rule(finding: Finding) -> bool:
@@ -101,17 +105,17 @@ def time_groups(outcome: Outcome, config: Config) -> Queue:
 
 
 def _of_findings(outcome: Outcome, score: Callable[[Finding], float | None], group: Callable[[Finding], str]) -> Queue:
-    first, groups, queue = outcome.events["time"].min(), defaultdict[str, list[Finding]](list), Queue()
+    groups, queue = defaultdict[str, list[Finding]](list), Queue()
     for new in outcome.found:
         for finding in new:
             if score(finding) is not None:
                 groups[group(finding)].append(finding)
-        queue.append([_together(name, members, score, first) for name, members in groups.items()])
+        queue.append([_together(outcome, name, members, score) for name, members in groups.items()])
     return queue
 
 
-def _together(name: str, members: Sequence[Finding], score: Callable[[Finding], float | None], first: object) -> Item:
-    days = [max(0, (finding.start.date() - first.date()).days) for finding in members]  # type: ignore[attr-defined]
+def _together(outcome: Outcome, name: str, members: Sequence[Finding], score: Callable[[Finding], float | None]) -> Item:
+    days = [_day(outcome, finding.start) for finding in members]
     return Item(name, min(days), max(days), sum(score(f) or 0.0 for f in members), tuple(f.events for f in members))
 
 

@@ -6,7 +6,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 
 import polars as pl
@@ -30,6 +30,7 @@ _SEEN = ("uid", "time", "origin", "record", "class_uid", "host", "user", "src_ip
 class Outcome:
     """What became of a case.
 
+    first   the first day
     found   findings by the day (from 0) whose reading made them
     events  what the baselines need of all events: `_SEEN` without origin and record, and `day`
     labels  event uid -> (kind, name, step) of what is not ordinary
@@ -38,6 +39,7 @@ class Outcome:
     """
 
     case: Case
+    first: date
     found: list[list[Finding]] = field(default_factory=list)
     events: pl.DataFrame = field(default_factory=pl.DataFrame)
     labels: dict[str, tuple[str, str, str]] = field(default_factory=dict)
@@ -49,7 +51,7 @@ class Outcome:
 
 def read(case: Case, config: Config, ruleset: Ruleset, tick: Callable[[str], None] = lambda _: None) -> Outcome:
     """Make the case's logs in a temporary folder, read each day's folder with one ledger in memory, and join the truth to the events."""
-    outcome = Outcome(case)
+    outcome = Outcome(case, lab.START)
     with tempfile.TemporaryDirectory() as folder, Ledger.open(":memory:") as ledger:
         logs, truth = Path(folder) / "logs", Path(folder) / "truth.jsonl"
         before = time.process_time()
@@ -72,8 +74,7 @@ def _label(outcome: Outcome, ledger: Ledger, logs: Path, truth: Path) -> None:
     """Which events are part of what: a record of the truth names the file and the number of its record there."""
     events = ledger.events(columns=_SEEN).with_columns(pl.col("origin").str.strip_prefix(f"{logs}/")).sort("origin", "record")
     events = events.with_columns(pl.int_range(pl.len(), dtype=pl.Int64).over("origin").alias("record"))
-    first = events["time"].min()
-    events = events.with_columns((pl.col("origin").str.head(10).str.to_date() - pl.lit(first).dt.date()).dt.total_days().alias("day"))
+    events = events.with_columns((pl.col("origin").str.head(10).str.to_date() - pl.lit(outcome.first)).dt.total_days().alias("day"))
     marks = list(read_truth(truth))
     rows = [(mark.origin, mark.record, number) for number, mark in enumerate(marks)]
     placed = pl.DataFrame(rows, schema={"origin": pl.String, "record": pl.Int64, "mark": pl.Int64}, orient="row")

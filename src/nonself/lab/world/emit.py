@@ -60,6 +60,7 @@ class Scene:
         self.windows, self.zeek = Windows(journal, rng), Zeek(journal, rng)
         self.linux, self.cloud = Linux(journal), Cloud(journal, rng, company.aws_account)
         self.saas, self.eve = Saas(journal, rng, company), Eve(journal, rng)
+        self.moved: dict[str, str] = {}  # addresses of machines that have others than when the hand began
         self._known: dict[str, int] = {}
 
     # ---- time
@@ -133,6 +134,10 @@ class Scene:
         mac = f"3c:52:82:{machine.tag >> 16 & 255:02x}:{machine.tag >> 8 & 255:02x}:{machine.tag & 255:02x}"
         self.zeek.dhcp(at, machine.ip, self.company.servers["dc01"].ip, mac, machine.name, DOMAIN)
 
+    def address(self, machine: Machine) -> str:
+        """Where a machine is now. A process that has run for days knows its machine as it was when it started."""
+        return self.away or self.moved.get(machine.name, machine.ip)
+
     def port(self) -> int:
         return 49_152 + self.rng.getrandbits(14)
 
@@ -142,7 +147,7 @@ class Scene:
 
     def connect(self, flow: Flow, proc: Proc, service: str, sent: int, got: int, dst_host: str = "-") -> tuple[Flow, str]:
         """A process opens a connection: Sysmon on its machine and, unless away, the sensor. Gives the flow and the sensor's uid for it."""
-        flow = flow._replace(src=self.away or proc.machine.ip, host=proc.machine.name, user=proc.session.login)
+        flow = flow._replace(src=self.address(proc.machine), host=proc.machine.name, user=proc.session.login)
         fields = win.connected(proc, flow.proto, flow.src, flow.sport, flow.dst, flow.dport, dst_host)
         self.windows.sysmon(proc.machine, flow.at + self.rng.randrange(1, 30) * MS, 3, fields, flow.user)
         return flow, "" if self.away else self.zeek.conn(flow, service, sent, got)
@@ -169,7 +174,17 @@ class Scene:
 
     def _question(self, at: int, machine: Machine, duration: int, user: str) -> Flow:
         server = self.company.servers["dc01"]
-        return Flow(at, machine.ip, self.port(), server.ip, 53, "udp", int(duration * (0.5 + self.rng.random())), machine.name, user)
+        return Flow(
+            at,
+            self.moved.get(machine.name, machine.ip),
+            self.port(),
+            server.ip,
+            53,
+            "udp",
+            int(duration * (0.5 + self.rng.random())),
+            machine.name,
+            user,
+        )
 
     def ask(self, at: int, machine: Machine, site: Site, user: str = "") -> None:
         """A question to the domain controller; now and then it does not know the answer either and asks further out."""
