@@ -26,7 +26,7 @@ class Life(World):
     """A company and all its records, parsed."""
 
     def __init__(self, base: Path) -> None:
-        super().__init__(base, seed=11, people=PEOPLE, days=8, start=date(2026, 3, 2))
+        super().__init__(base, seed=11, people=PEOPLE, days=8, start=date(2026, 3, 2), activity=0.5)
         self.windows: list[Record] = self.json("windows")
         self.log = {log: self.zeek(log) for log in ("conn", "dns", "ssl", "ssh", "dhcp")}
         self.auth = self.text("linux")
@@ -128,7 +128,7 @@ def test_a_remote_shell_is_in_four_logs(world: Life) -> None:
     shells = [match for match in accepted if match and match[2].startswith("10.20.")]
     ssh = {(row["id.orig_h"], row["id.orig_p"]) for row in world.log["ssh"] if row["auth_success"] == "T"}
     sysmon = {(r["SourceIp"], r["SourcePort"]) for r in world.sysmon(3) if r["DestinationPort"] == "22"}
-    assert len(shells) > 10
+    assert len(shells) > 4
     assert sum((m[2], m[3]) not in ssh or (m[2], m[3]) not in sysmon for m in shells) <= 2
 
 

@@ -25,7 +25,7 @@ START = date(2026, 3, 2)
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> World:
-    return World(tmp_path_factory.mktemp("lab"), people=16, days=6, start=START)
+    return World(tmp_path_factory.mktemp("lab"), people=16, days=6, start=START, activity=0.5)
 
 
 def _digest(folder: Path) -> dict[str, str]:
