@@ -63,13 +63,17 @@ def test_coverage_purity_pieces_and_hours_are_counted_by_the_truth() -> None:
     assert found["fragmentation"] == 2 and found["contamination"] == pytest.approx(0.25)
     assert found["found"] == {"a": True, "b": False}
     assert found["hours_to_first"] == {"a": 15.0, "b": None}, "from nine in the morning to that day's end"
+    late = _grown(items)
+    late[7] = [_item("mixed", 7, 9.0, ("x", "y", "z"))]
+    assert judge(_outcome(), top(late, 5))["hours_to_first"]["a"] == 39.0, "shown is not found before it is true"
 
 
 def test_the_top_shows_the_best_of_each_day_and_keeps_what_was_shown() -> None:
     queue = _grown([_item("p", 1, 5.0), _item("q", 1, 4.0), _item("r", 2, 1.0)], 3)
     queue[2] = [_item("p", 1, 5.0), _item("q", 1, 6.0), _item("r", 2, 1.0)]
     shown = top(queue, 1)
-    assert shown.since == {"p": 1, "q": 2, "r": 2}
+    assert [{item.name for item in day} for day in shown.days] == [set(), {"p"}, {"p", "q", "r"}]
+    assert shown.items["q"].score == 6.0, "as it stands at the end"
 
 
 def test_a_threshold_uses_the_past_alone() -> None:
@@ -79,9 +83,8 @@ def test_a_threshold_uses_the_past_alone() -> None:
     a_day = sum(item.day >= 7 for item in shown.items.values()) / 13
     assert 0.5 < a_day < 2.0, "chance alone lets about as many through as were asked for"
     louder = [*items, *(_item(f"late {n}", 19, 100 + n) for n in range(50))]
-    before = {name for name, day in shown.since.items() if day < 19}
     again = over(_grown(louder, 20), 1.0)
-    assert {name for name, day in again.since.items() if day < 19} == before, "what comes later changes nothing"
+    assert again.days[:19] == shown.days[:19], "what comes later changes nothing"
     assert sum(item.score >= 100 for item in again.items.values()) == 50
 
 

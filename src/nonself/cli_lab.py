@@ -121,8 +121,35 @@ def _demo(arguments: argparse.Namespace, main: Callable[[list[str]], int]) -> in
         print(f"making three weeks of logs of a company of {arguments.people} in {logs} ...", file=sys.stderr)
         truth = arguments.out / "truth.jsonl"
         lab.make(logs, seed=arguments.seed, people=arguments.people, activity=arguments.activity, truth=truth, tick=_tell(21))
-    scan = ["scan", str(logs), "--state", str(arguments.out / "state"), "--html", str(report), "--table", "--top", "10"]
-    status = main(scan)
+    state = str(arguments.out / "state")
+    status = main(["scan", str(logs), "--state", state, "--html", str(report), "--table", "--top", "10"])
     if status in (0, 1, 3):
-        print(f"\nThe report: {report}\nWhat was really hidden: {arguments.out / 'truth.jsonl'}")
+        _story(state, main)
+        print(f"\nThe report: {report}\n{_hidden(arguments.out / 'truth.jsonl')}")
     return status
+
+
+def _story(state: str, main: Callable[[list[str]], int]) -> None:
+    """The first incident of the queue, told."""
+    from nonself.ledger import Ledger
+
+    with Ledger.open(state, read_only=True) as ledger:
+        first = next((incident.id for incident in ledger.incidents() if incident.shown), None)
+    if first:
+        print(f"\nThe first of them, as `nonself explain {first}` tells it:\n")
+        main(["explain", first, "--state", state, "--table"])
+
+
+def _hidden(truth: Path) -> str:
+    """What was really hidden, in a few lines."""
+    from nonself.lab.world.write import read_truth
+
+    spans: dict[tuple[str, str], list[str]] = {}
+    for mark in read_truth(truth):
+        spans.setdefault((mark.kind, mark.name), []).append(mark.time)
+    lines = [f"What was really hidden ({truth}):"]
+    for (kind, name), times in sorted(spans.items()):
+        if kind == "campaign":
+            lines.append(f"  the campaign {name}, {len(times):,} records from {min(times)[:16]} to {max(times)[:16]}")
+    others = ", ".join(f"{name} ({len(times):,})" for (kind, name), times in sorted(spans.items()) if kind != "campaign")
+    return "\n".join([*lines, f"  and harmless or vain: {others}"])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
@@ -27,27 +27,26 @@ KINDS = ("true", "benign trigger", "attempt", "false alarm")
 
 @dataclass(slots=True)
 class Shown:
-    """What was shown over all days: items as they stand at the end, by name, with the day each was first shown on."""
+    """What was shown: by day the items as they stood at its end, and at last by name. What was once shown stays."""
 
+    days: list[list[Item]] = field(default_factory=list)
     items: dict[str, Item] = field(default_factory=dict)
-    since: dict[str, int] = field(default_factory=dict)
 
-    def add(self, items: Sequence[Item], day: int) -> None:
-        for item in items:
-            self.items[item.name] = item
-            self.since.setdefault(item.name, day)
+    def day(self, items: Sequence[Item], chosen: Iterable[Item]) -> None:
+        """One day's end: of all its `items` those shown before, and the `chosen`."""
+        names = self.items.keys() | {item.name for item in chosen}
+        self.days.append([item for item in items if item.name in names])
+        self.items = {item.name: item for item in self.days[-1]}
 
 
 def top(queue: Queue, k: int) -> Shown:
     """Each day's end shows the `k` best of the items that begin on each day so far; what was once shown stays."""
     shown = Shown()
-    for day, items in enumerate(queue):
-        shown.add([item for item in items if item.name in shown.items], day)
+    for items in queue:
         by_day = defaultdict[int, list[Item]](list)
         for item in items:
             by_day[item.day].append(item)
-        for group in by_day.values():
-            shown.add(sorted(group, key=lambda item: (-item.score, item.name))[:k], day)
+        shown.day(items, [item for group in by_day.values() for item in sorted(group, key=lambda item: (-item.score, item.name))[:k]])
     return shown
 
 
@@ -56,14 +55,14 @@ def over(queue: Queue, rate: float) -> Shown:
     the week before, true ones among them: nothing of that day or later, and no truth, is used."""
     shown = Shown()
     for day, items in enumerate(queue):
-        shown.add([item for item in items if item.name in shown.items], day)
         days = min(PAST, day)
         if days < 3:
+            shown.day(items, ())
             continue
         past = sorted((item.score for item in queue[day - 1] if day - days <= item.day < day), reverse=True)
         allowed = math.floor(rate * days)
         threshold = past[allowed] if allowed < len(past) else 0.0
-        shown.add([item for item in items if item.last >= day and item.score > threshold], day)
+        shown.day(items, [item for item in items if item.last >= day and item.score > threshold])
     return shown
 
 
@@ -71,7 +70,6 @@ def judge(outcome: Outcome, shown: Shown) -> dict[str, Any]:
     """Figures of one queue on one case: coverage of steps; items by kind, and findings in them, a day after the warm-up; fragmentation
     (true items a campaign); contamination (findings in true items that are not); hours to the first true item by campaign (None: never)."""
     kinds, covered, touched, impure = Counter[str](), set[Step](), defaultdict[str, set[str]](set), list[float]()
-    first: dict[str, int] = {}
     read = sum(len(item.parts) for item in shown.items.values() if item.day >= WARM_UP)
     for name, item in shown.items.items():
         told = [_told(outcome, part) for part in item.parts]
@@ -85,7 +83,6 @@ def judge(outcome: Outcome, shown: Shown) -> dict[str, Any]:
             impure.append(sum(one != "true" for one, _ in told) / len(told))
             for campaign in {campaign for one, campaign in told if one == "true"}:
                 touched[campaign].add(name)
-                first[campaign] = min(first.get(campaign, 10**6), shown.since[name])
     days = max(1, len(outcome.found) - WARM_UP)
     return {
         "coverage": len(covered & outcome.steps.keys()) / max(1, len(outcome.steps)),
@@ -94,7 +91,7 @@ def judge(outcome: Outcome, shown: Shown) -> dict[str, Any]:
         "findings_a_day": read / days,
         "contamination": sum(impure) / len(impure) if impure else None,
         "found": {name: name in touched for name in sorted({name for name, _ in outcome.steps})},
-        "hours_to_first": _hours(outcome, first),
+        "hours_to_first": _hours(outcome, shown),
     }
 
 
@@ -124,11 +121,15 @@ def _kind(told: Sequence[tuple[str, str]]) -> str:
     return next((kind for kind in ("benign trigger", "attempt") if 2 * kinds[kind] >= len(told)), "false alarm")
 
 
-def _hours(outcome: Outcome, first: dict[str, int]) -> dict[str, float | None]:
-    """From a campaign's first record to the end of the day whose queue first showed it."""
+def _hours(outcome: Outcome, shown: Shown) -> dict[str, float | None]:
+    """From a campaign's first record to the end of the day whose queue first showed an item that was true of it by then."""
     begun: dict[str, datetime] = {}
     for (name, _), at in outcome.steps.items():
         begun[name] = min(at, begun.get(name, at))
-    midnight = datetime.combine(outcome.first, time(), UTC)
-    ends = {name: midnight + timedelta(days=day + 1) for name, day in first.items()}
-    return {name: round((ends[name] - at).total_seconds() / 3600, 1) if name in ends else None for name, at in sorted(begun.items())}
+    midnight, first = datetime.combine(outcome.first, time(), UTC), dict[str, datetime]()
+    for day, items in enumerate(shown.days):
+        for part in {part for item in items for part in item.parts}:
+            kind, campaign = _told(outcome, part)
+            if kind == "true":
+                first.setdefault(campaign, midnight + timedelta(days=day + 1))
+    return {name: round((first[name] - at).total_seconds() / 3600, 1) if name in first else None for name, at in sorted(begun.items())}

@@ -119,6 +119,8 @@ def _together(outcome: Outcome, name: str, members: Sequence[Finding], score: Ca
     return Item(name, min(days), max(days), sum(score(f) or 0.0 for f in members), tuple(f.events for f in members))
 
 
+EVIDENCE = 50
+"""Events that an item of these keeps, as many as a finding does."""
 _PAIRS = (
     ("host", "image"),
     ("host", "query"),
@@ -157,7 +159,7 @@ def counts(outcome: Outcome, config: Config) -> Queue:
 
 
 def _of_rows(outcome: Outcome, rows: pl.DataFrame, score: pl.Expr) -> Queue:
-    grouped = rows.group_by("entity", "day").agg(score.alias("score"), pl.col("uid").head(500)).sort("entity", "day")
+    grouped = rows.group_by("entity", "day").agg(score.alias("score"), pl.col("uid").head(EVIDENCE)).sort("entity", "day")
     by_day = defaultdict[int, list[Item]](list)
     for entity, day, value, uids in grouped.select("entity", "day", "score", "uid").iter_rows():
         by_day[day].append(Item(f"{entity} {day}", day, day, value, (tuple(uids),)))
