@@ -145,7 +145,8 @@ class Journal:
     _numbers: dict[str, int] = field(default_factory=dict)
 
     def add(self, kind: Kind, arrival: int, body: bytes, key: str, time: int, host: str, user: str = "") -> None:
-        """Take a record that reaches its file at `arrival`. `key` names it: `fqdn|channel` on Windows, else its unique value."""
+        """Take a record that reaches its file at `arrival`. `key` names it: `fqdn|channel` on Windows, else its unique value. A Windows
+        record comes without its closing brace."""
         note = _Note(self.label, time, host, user) if self.label else None
         self._made += 1
         self._open.setdefault(arrival // DAY, {}).setdefault(kind, []).append((arrival, self._made, body, key, note))
@@ -187,7 +188,7 @@ class Journal:
         for arrival, made, body, key, note in rows:
             number = self._numbers.get(key) or stream(self.seed, "record number", key).randrange(20_000, 900_000)
             self._numbers[key] = number + 1
-            yield arrival, made, b'%b,"RecordNumber":%d}' % (body[:-1], number), f"{key}|{number}", note
+            yield arrival, made, b'%b,"RecordNumber":%d}' % (body, number), f"{key}|{number}", note
 
     def _arrived(self, kind: Kind, origin: str, rows: Iterable[Row]) -> Iterator[bytes]:
         """The bodies that arrive, in order, noting the truth about each."""
