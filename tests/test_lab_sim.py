@@ -155,6 +155,7 @@ def test_a_small_case_from_raw_logs_to_figures() -> None:
     assert json.loads(json.dumps(document)) == document
     tables = "".join(run.tables(document))
     assert tables.count("| nonself |") >= 2 and "| threshold 0.5 |" in tables
+    assert "| document-to-cloud | 1 of 1 | plain " in tables
 
 
 def test_samples_alike_cannot_be_told_apart_and_samples_unlike_can() -> None:

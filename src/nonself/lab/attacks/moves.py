@@ -6,7 +6,6 @@ Plans are made of moves; those in the cloud and at services outside are in `clou
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
 
 from nonself.lab.attacks.intrusion import Intrusion
 from nonself.lab.world import emit_logon as auth
@@ -15,12 +14,6 @@ from nonself.lab.world.clock import MINUTE, MS, SECOND, regularly, sometimes
 from nonself.lab.world.company import DOMAIN, Site
 from nonself.lab.world.emit_zeek import Flow
 from nonself.lab.world.routine import encode
-
-
-class Move(Protocol):
-    """One thing done at a time."""
-
-    def make(self, on: Intrusion, at: int) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,8 +108,9 @@ def _at(ordered: Sequence[float], share: float) -> float | None:
 
 
 def tables(document: dict[str, Any]) -> list[str]:
-    """The document as Markdown tables: cases, coverage by queue, the pipeline's own queue, all queues at five a day."""
-    return ["\n".join(part) + "\n" for part in (_cases(document), _coverage(document), _own(document), _beside(document))]
+    """The document as Markdown tables: cases, coverage by queue, the pipeline's own queue, all queues at five a day, campaigns."""
+    parts = (_cases(document), _coverage(document), _own(document), _beside(document), _campaigns(document))
+    return ["\n".join(part) + "\n" for part in parts]
 
 
 def _cases(document: dict[str, Any]) -> list[str]:
@@ -141,6 +142,20 @@ def _own(document: dict[str, Any]) -> list[str]:
 def _beside(document: dict[str, Any]) -> list[str]:
     rows = [f"| {name} | {_cells(by_way['top 5'])} |" for name, by_way in document["summary"].items()]
     return [f"| top 5 of | {_FIGURES}", "|---" * 12 + "|", *rows]
+
+
+def _campaigns(document: dict[str, Any]) -> list[str]:
+    """Campaign by campaign: in how many cases the top 5 showed it, and after how many hours in each way it was led."""
+    hours: dict[str, list[tuple[str, float | None]]] = {}
+    for case in document["cases"]:
+        for attack, after in case["queues"]["nonself"]["top 5"]["hours_to_first"].items():
+            name, _, variant = attack.partition(":")
+            hours.setdefault(name, []).append((variant or "plain", after))
+    lines = ["| campaign | shown by the top 5 | hours |", "|---|---|---|"]
+    for name, led in sorted(hours.items()):
+        told = ", ".join(f"{variant} {'never' if after is None else f'{after:.0f}'}" for variant, after in led)
+        lines.append(f"| {name} | {sum(after is not None for _, after in led)} of {len(led)} | {told} |")
+    return lines
 
 
 def _cells(part: dict[str, Any]) -> str:

@@ -11,6 +11,7 @@ from typing import Literal
 
 from nonself.lab.world.catalog import DEPARTMENTS, FIRST_NAMES, LAST_NAMES, SERVICES, SITE_HEADS, SITE_HOSTS, SITE_TAILS, SITE_ZONES
 from nonself.lab.world.clock import DAY, HOUR, MINUTE, MS, SECOND, midnight, stream
+from nonself.lab.world.offices import BLOCK, OFFICES, Office, address
 
 Role = Literal["office", "developer", "admin"]
 
@@ -21,18 +22,6 @@ SITES = 420
 EVER = 10**9
 """A day that never comes."""
 
-
-@dataclass(frozen=True, slots=True)
-class Office:
-    """A place of work. `net` opens its addresses, `shift` moves its working hours against the head office's, in hours."""
-
-    name: str
-    net: str
-    country: str
-    shift: float
-
-
-OFFICES = (Office("Porto", "10.20", "Portugal", 0.0), Office("Galway", "10.21", "Ireland", 0.5), Office("Tartu", "10.22", "Estonia", -2.0))
 
 _BASE32 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 _PUBLIC_FIRST_OCTETS = (11, 21, 22, 26, 28, 29, 30, 33, 55)
@@ -283,15 +272,6 @@ def _person(seed: int, index: int, first: int, sid: str, sites: tuple[Site, ...]
         leaves=leaves,
         swap=swap,
     )
-
-
-BLOCK = 50
-"""People of one network; three networks in four are the head office's."""
-
-
-def address(office: Office, index: int, host: int | None = None) -> str:
-    """The address of laptop `index`, or of place `host` in its network."""
-    return f"{office.net}.{10 + index // BLOCK}.{20 + (index % BLOCK if host is None else host)}"
 
 
 def _changes(seed: int, index: int, days: int) -> tuple[int, int, int]:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import functools
 import random
 import uuid
 from collections.abc import Sequence
-from dataclasses import replace
 
 from nonself.lab.world import emit_logon as auth
 from nonself.lab.world import emit_windows as win
 from nonself.lab.world.catalog import LIBRARIES, PROGRAMS, SVCHOST_GROUPS, USER_AGENTS
-from nonself.lab.world.clock import MS, SECOND, regularly, sometimes, spaced, stream
+from nonself.lab.world.clock import MS, SECOND, regularly, sometimes, spaced
 from nonself.lab.world.company import DOMAIN, Account, Company, Machine, Site, foreign_network
 from nonself.lab.world.emit_cloud import Cloud
 from nonself.lab.world.emit_eve import Eve
@@ -19,6 +17,7 @@ from nonself.lab.world.emit_linux import Exec, Linux
 from nonself.lab.world.emit_saas import Client, Saas, Seen, client
 from nonself.lab.world.emit_windows import Proc, Session, Windows
 from nonself.lab.world.emit_zeek import Flow, Zeek
+from nonself.lab.world.residents import resident
 from nonself.lab.world.write import Journal
 
 _TLS = {
@@ -35,18 +34,6 @@ _TRACE = (
     "C:\\Windows\\SYSTEM32\\ntdll.dll+9d4c4|C:\\Windows\\System32\\KERNELBASE.dll+2c13e|{tail}|"
     "C:\\Windows\\System32\\KERNEL32.DLL+17344|C:\\Windows\\SYSTEM32\\ntdll.dll+526b1"
 )
-_START = {"system": 0, "services": 2, "winlogon": 3, "lsass": 4, "svchost": 6, "wmiprvse": 30, "defender": 12, "agent": 14, "backup": 16,
-          "sqlservr": 18}  # fmt: skip
-
-
-@functools.lru_cache(maxsize=8_192)
-def resident(seed: int, machine: Machine, name: str, group: str = "") -> Proc:
-    """A process that has run since the machine started: a service, the system itself."""
-    rng = stream(seed, "resident", machine.name, name, group)
-    at = machine.boot + _START[name] * SECOND + rng.randrange(SECOND)
-    command = f"C:\\Windows\\system32\\svchost.exe -k {group}" if group else ""
-    proc = win.process(win.session(machine, None, machine.boot), name, at, rng, command)
-    return replace(proc, pid=4, guid=proc.guid) if name == "system" else proc
 
 
 class Scene:
@@ -301,17 +288,8 @@ class Scene:
 
     def remote_service(self, at: int, account: Account, source: Machine, server: Machine, name: str) -> Proc:
         """A program is copied to a server over the network, made a service there and started: how remote consoles work."""
-        self.smb(
-            at,
-            account,
-            source,
-            server,
-            self.rng.randrange(380_000, 450_000),
-            self.rng.randrange(30_000, 90_000),
-            900,
-            ntlm=True,
-            admin=True,
-        )
+        sent, got = self.rng.randrange(380_000, 450_000), self.rng.randrange(30_000, 90_000)
+        self.smb(at, account, source, server, sent, got, 900, ntlm=True, admin=True)
         image = PROGRAMS[name].image
         self.wrote(at + 900 * MS, self.resident(server, "system"), image)
         fields = auth.service_installed(image.rpartition("\\")[2].removesuffix(".exe"), image.replace("C:\\Windows", "%SystemRoot%"))

@@ -122,9 +122,9 @@ def report(scene: Scene, start: int) -> None:
     rng, company = scene.rng, scene.company
     console, owners = site(company.seed, "console.tessera-guard.com"), {person.machine: person for person in company.people}
     for machine in _rolled_out(scene.company):
-        present = life.shift(company, owners[machine], (start - company.first) // DAY) if machine in owners else None
-        if present or machine.docked:
-            begin, end = (start, start + DAY) if machine.docked or not present else (present.start, present.end)
+        shift = life.shift(company, owners[machine], (start - company.first) // DAY) if machine in owners else None
+        if shift or machine.docked:
+            begin, end = (start, start + DAY) if machine.docked or not shift else (shift.start, shift.end)
             _, guard = _guard(company, machine)
             for at in scene.regularly(begin + MINUTE, end, 4 * HOUR, 0.04):
                 scene.fetch(at, guard, console, rng.randrange(900, 1_300), rng.randrange(300, 420), 0.5)

@@ -9,7 +9,8 @@ import functools
 from dataclasses import replace
 
 from nonself.lab.world.clock import DAY, HOUR, stream
-from nonself.lab.world.company import BLOCK, Company, Machine, Person, address, machine
+from nonself.lab.world.company import Company, Machine, Person, machine
+from nonself.lab.world.offices import BLOCK, address
 
 LEASES = 120
 """Addresses of one network's pool."""
