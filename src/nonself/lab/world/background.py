@@ -72,16 +72,16 @@ def _services(scene: Scene, machine: Machine, start: int, end: int) -> None:
         name = rng.choice(("wpad", "isatap", f"printer-{machine.tag % 7}"))
         scene.miss(at, scene.resident(machine, "svchost"), f"{name}.{DOMAIN}")
     for at in () if scene.away else scene.regularly(start, end, 136 * MINUTE, 0.02):
-        dc = scene.company.servers["dc01"]
-        outside = machine is dc
+        dc = scene.company.controller(machine)
+        outside = machine.role == "domain controller"
         flow = Flow(at, machine.ip, 123, scene.company.resolver if outside else dc.ip, 123, "udp", rng.randrange(1, 30) * MS, machine.name)
         scene.wire(flow, "ntp", 48, 48)
 
 
 def _policies(scene: Scene, machine: Machine, start: int, end: int) -> None:
     """Group policy: the computer logs on to the domain controller and reads its policies."""
-    dc, rng = scene.company.servers["dc01"], scene.rng
-    if machine is dc or scene.away:
+    dc, rng = scene.company.controller(machine), scene.rng
+    if machine.role == "domain controller" or scene.away:
         return
     account = computer_account(scene.company, machine)
     for at in scene.regularly(start, end, 90 * MINUTE, 0.25):
@@ -135,4 +135,4 @@ def _agent(scene: Scene, machine: Machine, start: int, end: int) -> None:
 def computer_logon(scene: Scene, machine: Machine, at: int) -> None:
     """A machine that wakes proves itself to the domain controller."""
     if not scene.away:
-        scene.ticket(at, computer_account(scene.company, machine), machine, scene.company.servers["dc01"], first=True)
+        scene.ticket(at, computer_account(scene.company, machine), machine, scene.company.controller(machine), first=True)

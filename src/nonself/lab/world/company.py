@@ -126,6 +126,11 @@ class Company:
         """All Windows machines, servers first."""
         return (*(m for m in self.servers.values() if m.os == "windows"), *(p.machine for p in self.people))
 
+    def controller(self, machine: Machine) -> Machine:
+        """The domain controller that a machine asks; a controller asks the other one."""
+        first, second = ("dc01", "dc02") if machine.tag % 2 else ("dc02", "dc01")
+        return self.servers[second if machine.name == first else first]
+
     def of(self, role: Role) -> tuple[Person, ...]:
         return tuple(person for person in self.people if person.role == role)
 
@@ -218,6 +223,7 @@ def machine(seed: int, name: str, ip: str, os: Literal["windows", "linux"], role
 def _servers(seed: int, first: int) -> dict[str, Machine]:
     table: tuple[tuple[str, str, Literal["windows", "linux"], str], ...] = (
         ("dc01", "10.20.0.10", "windows", "domain controller"),
+        ("dc02", "10.20.0.14", "windows", "domain controller"),
         ("fs01", "10.20.0.11", "windows", "file server"),
         ("db01", "10.20.0.12", "windows", "database"),
         ("bk01", "10.20.0.13", "windows", "backup"),

@@ -160,7 +160,7 @@ class Scene:
         self.windows.sysmon(proc.machine, at + self.rng.randrange(2, 90) * MS, 22, fields, proc.session.login)
 
     def _question(self, at: int, machine: Machine, duration: int, user: str) -> Flow:
-        server = self.company.servers["dc01"]
+        server = self.company.controller(machine)
         return Flow(
             at,
             self.moved.get(machine.name, machine.ip),
@@ -238,7 +238,7 @@ class Scene:
         if self._known.get(held, 0) > at or self.away:
             return
         self._known[held] = at + 10 * 3_600 * SECOND
-        dc, sid, port = self.company.servers["dc01"], self.company.sid, self.port()
+        dc, sid, port = self.company.controller(source), self.company.sid, self.port()
         flow = Flow(at, source.ip, port, dc.ip, 88, duration=self.rng.randrange(2, 20) * MS, host=source.name, user=account.login)
         if source.os == "windows":
             flow, _ = self.connect(flow, self.resident(source, "lsass"), "krb_tcp", 1_540, 1_620, dc.fqdn)
@@ -263,7 +263,7 @@ class Scene:
         if admin:
             self.windows.security(machine, at, 4672, auth.privileged(where), login)
         if ntlm and source:
-            dc = self.company.servers["dc01"]
+            dc = self.company.controller(source)
             self.windows.security(dc, at - 3 * MS, 4776, auth.ntlm_check(login, source.name), login)
 
     def logoff(self, at: int, where: Session, kind: int) -> None:

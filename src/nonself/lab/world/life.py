@@ -112,7 +112,7 @@ def _keep_in_sync(scene: Scene, person: Person, start: int, end: int) -> None:
 
 def _arrive(scene: Scene, person: Person, at: int) -> tuple[Session, Proc]:
     """The morning logon: unlock, or a whole new session."""
-    rng, machine, dc = scene.rng, person.machine, scene.company.servers["dc01"]
+    rng, machine, dc = scene.rng, person.machine, scene.company.controller(person.machine)
     for n in range(poisson(rng, 0.07)):
         fields = do.mistyped(person, 7 if machine.docked else 2)
         scene.windows.security(machine, at - (n + 1) * 7 * SECOND, 4625, fields, person.login)
@@ -136,6 +136,7 @@ def _work(scene: Scene, person: Person, day: int, present: Shift, fashions: tupl
     desk = do.Desk(scene, person, where, explorer, {name: proc for name, (_, proc) in opened.items()})
     do.sign_in(desk, present.start + 60 * SECOND)
     _poll(desk, present)
+    _keep_open(desk, present)
     _drives(desk, present)
     choices, weights = zip(*_WEIGHTS[person.role], strict=True)
     bursts = _BURSTS * _busy(scene.company, person, day)
@@ -178,9 +179,18 @@ def _drives(desk: do.Desk, present: Shift) -> None:
     scene, person = desk.scene, desk.person
     if scene.away:
         return
-    for at in scene.sometimes(present.start + 2 * MINUTE, present.end, 11 * MINUTE):
-        server = scene.company.servers["fs01" if scene.rng.random() < 0.7 else "dc01"]
+    files, controller = scene.company.servers["fs01"], scene.company.controller(person.machine)
+    for at in scene.sometimes(present.start + 2 * MINUTE, present.end, 5 * MINUTE):
+        server = files if scene.rng.random() < 0.7 else controller
         scene.smb(at, person.account, person.machine, server, scene.rng.randrange(900, 4_000), scene.rng.randrange(900, 9_000), 0.5)
+
+
+def _keep_open(desk: do.Desk, present: Shift) -> None:
+    """Chat keeps a connection open for hours, by which it is told what is new."""
+    rng, chat = desk.scene.rng, desk.scene.company.services["chat"]
+    for at in desk.scene.regularly(present.start + 9 * MINUTE, present.end, 150 * MINUTE, 0.3):
+        seconds = rng.uniform(900, 9_000)
+        desk.scene.fetch(at, desk.programs["teams"], chat, int(seconds * 4), int(seconds * 9), seconds)
 
 
 def _poll(desk: do.Desk, present: Shift) -> None:

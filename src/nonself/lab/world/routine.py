@@ -19,7 +19,8 @@ from nonself.lab.world.emit_zeek import Flow
 from nonself.lab.world.travel import present
 
 PORTS = (21, 22, 23, 25, 53, 80, 88, 110, 135, 139, 143, 389, 443, 445, 993, 1433, 1521, 3306, 3389, 5432, 5900, 5985, 8080, 8443, 9200)
-_LISTENING = {"dc01": (53, 88, 135, 139, 389, 445, 3389, 5985), "db01": (135, 445, 1433, 3389, 5985), "web01": (22, 80, 443)}
+_DIRECTORY = (53, 88, 135, 139, 389, 445, 3389, 5985)
+_LISTENING = {"dc01": _DIRECTORY, "dc02": _DIRECTORY, "db01": (135, 445, 1433, 3389, 5985), "web01": (22, 80, 443)}
 
 
 def scan(scene: Scene, start: int) -> None:

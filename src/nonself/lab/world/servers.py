@@ -18,7 +18,7 @@ WEB = Site("www.tidewell.example", "", 1.0, True)
 _PAGES = ("/", "/products", "/support", "/contact", "/login", "/docs/install", "/news", "/favicon.ico", "/robots.txt")
 _PROBES = ("/.env", "/wp-login.php", "/admin/config.php", "/.git/config", "/cgi-bin/luci", "/actuator/health", "/phpmyadmin/")
 _GUESSES = ("root", "admin", "ubuntu", "test", "oracle", "postgres", "git", "user", "deploy", "pi")
-_WATCHED = (("dc01", 389), ("dc01", 53), ("fs01", 445), ("db01", 1433), ("bk01", 9392), ("web01", 443))
+_WATCHED = (("dc01", 389), ("dc02", 53), ("fs01", 445), ("db01", 1433), ("bk01", 9392), ("web01", 443))
 
 
 def live(company: Company, journal: Journal, day: int) -> None:
@@ -37,7 +37,7 @@ def live(company: Company, journal: Journal, day: int) -> None:
 def _database(scene: Scene, machine: Machine, start: int) -> None:
     """The web application asks; a job runs each hour under the service account."""
     rng, web = scene.rng, scene.company.servers["web01"]
-    for at in by_daylight(rng, scene.sometimes(start, start + DAY, 8 * MINUTE), 0.3):
+    for at in by_daylight(rng, scene.sometimes(start, start + DAY, 40 * SECOND), 0.3):
         flow = Flow(at, web.ip, scene.port(), machine.ip, 1433, duration=int(rng.lognormvariate(1.5, 1) * SECOND), host=machine.name)
         scene.wire(flow, "-", int(rng.lognormvariate(8, 0.8)), int(rng.lognormvariate(10, 1)))
     account = scene.company.accounts["svc_sql"]
@@ -124,7 +124,7 @@ def _monitor(scene: Scene, machine: Machine, start: int) -> None:
     rng = scene.rng
     for name, port in _WATCHED:
         target = scene.company.servers[name]
-        for at in scene.regularly(start, start + DAY, 6 * MINUTE, 0.01):
+        for at in scene.regularly(start, start + DAY, 2 * MINUTE, 0.01):
             flow = Flow(at, machine.ip, scene.port(), target.ip, port, duration=rng.randrange(1, 40) * MS, host=machine.name)
             scene.wire(flow, "-", rng.randrange(60, 400), rng.randrange(80, 900))
     for at in scene.regularly(start, start + DAY, HOUR, 0.0005):
@@ -136,7 +136,7 @@ def gear(scene: Scene, start: int) -> None:
     company, monitor = scene.company, scene.company.servers["mon01"]
     for number in range(3 + len(company.people) // 8):
         address = f"10.20.250.{10 + number % 240}"
-        for at in scene.sometimes(start, start + DAY, 9 * MINUTE):
+        for at in scene.sometimes(start, start + DAY, 5 * MINUTE):
             scene.wire(
                 Flow(at, address, 514, monitor.ip, 514, "udp", 0, host=monitor.name), "syslog", scene.rng.randrange(90, 300), 0, "S0"
             )

@@ -105,7 +105,7 @@ def remote_desktop(desk: Desk, at: int) -> None:
     scene, rng, person = desk.scene, desk.scene.rng, desk.person
     if scene.away or person.privileged is None:
         return
-    server = scene.company.servers[rng.choice(("dc01", "fs01", "db01", "bk01"))]
+    server = scene.company.servers[rng.choice(("dc01", "dc02", "fs01", "db01", "bk01"))]
     minutes = rng.uniform(4, 50)
     client = scene.start(at, desk.explorer, "mstsc", f'"C:\\Windows\\system32\\mstsc.exe" /v:{server.name}')
     scene.ticket(at + SECOND, person.privileged, person.machine, server, first=True)
