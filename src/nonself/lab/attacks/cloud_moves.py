@@ -44,23 +44,16 @@ class Forge:
 
 @dataclass(frozen=True, slots=True)
 class Okta:
-    """Something is done at the identity provider, `times` times. `by` is "victim", "admin" or "developer"; from far away unless `home`."""
+    """Something is done at the identity provider as the victim, from far away, `times` times."""
 
     seen: Seen
-    by: str = "victim"
     times: int = 1
     every: float = 40.0  # seconds
-    home: bool = False
-    agent: str = "edge"
-    whom: str = ""  # the victim, the administrator or the developer
 
     def make(self, on: Intrusion, at: int) -> None:
-        via = client(on.scene.company) if self.home else client(on.scene.company, on.far, agent=self.agent)
-        seen = (
-            self.seen if not self.whom else Seen(self.seen.event, self.seen.reason, self.seen.app, on.account(self.whom), self.seen.group)
-        )
+        via = client(on.scene.company, on.far, agent="edge")
         for _ in range(self.times):
-            on.scene.signed(at, on.account(self.by), seen, via)
+            on.scene.signed(at, on.person.account, self.seen, via)
             at += int(on.scene.rng.uniform(0.6, 1.4) * self.every * SECOND)
 
 
@@ -75,14 +68,13 @@ class Office:
     every: float = 6.0  # seconds
     home: bool = False
     agent: str = "edge"
-    more: tuple[tuple[str, str], ...] = ()
 
     def make(self, on: Intrusion, at: int) -> None:
         company, rng = on.scene.company, on.scene.rng
         via = client(company) if self.home else client(company, on.far, agent=self.agent)
         for number in range(self.times):
             thing = on.text(self.thing).replace("#", f"{number + 1:04d}")
-            on.scene.saas.m365(at, on.person.account, via, self.workload, self.operation, thing, **dict(self.more))
+            on.scene.saas.m365(at, on.person.account, via, self.workload, self.operation, thing)
             at += int(rng.uniform(0.6, 1.4) * self.every * SECOND)
 
 

@@ -39,9 +39,6 @@ class Intrusion:
     def text(self, template: str) -> str:
         return template.format_map(self.words)
 
-    def account(self, whose: str) -> Account:
-        return {"victim": self.person.account, "admin": self.admin, "developer": self.developer}[whose]
-
     def turn(self, at: int) -> None:
         """Come to the day of `at`: the company, and the laptop's address, are as that day finds them."""
         day = (at - self.world.first) // DAY

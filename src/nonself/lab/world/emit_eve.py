@@ -13,11 +13,8 @@ from nonself.lab.world.write import Journal
 SIGNATURES: dict[str, tuple[int, str, str, int]] = {
     "guess": (3000101, "SCAN repeated SSH logins from one source", "Attempted Administrator Privilege Gain", 1),
     "probe": (3000102, "WEB request for a file that tells configuration", "Web Application Attack", 1),
-    "scan": (3000103, "SCAN many ports of one host in a short time", "Attempted Information Leak", 2),
     "agent": (3000201, "POLICY scripting library as user agent", "Potential Corporate Privacy Violation", 3),
     "tunnel": (3000301, "DNS unusually long query name", "Potentially Bad Traffic", 2),
-    "relay": (3000302, "POLICY media relay outside the known services", "Generic Protocol Command Decode", 3),
-    "program": (3000303, "POLICY executable fetched over plain HTTP", "Potentially Bad Traffic", 2),
 }
 """What the sensor's rule set raises: id, signature, category, severity (1 is the worst)."""
 
