@@ -48,12 +48,11 @@ def sim(rules: Sequence[Path], *, full: bool, development: bool, as_json: bool) 
 
 
 def _measure(case: Case, config: Config, ruleset: Ruleset) -> dict[str, Any]:
-    outcome = read(case, config, ruleset, lambda text: print(f"\r{text}   ", end="", file=sys.stderr, flush=True))
+    outcome = read(case, config, ruleset, _told)
     made: dict[str, Queue] = {"nonself": queues.ours(outcome, config)}
     made |= {name: queues.ours(outcome, config, chosen) for name, chosen in queues.ABLATIONS.items()}
     made |= {name: make(outcome, config) for name, make in queues.BASELINES.items()}
     millions = outcome.events.height / 1e6
-    print(file=sys.stderr)
     return {
         "seed": case.seed,
         "people": case.people,
@@ -69,6 +68,11 @@ def _measure(case: Case, config: Config, ruleset: Ruleset) -> dict[str, Any]:
         "findings_by_kind": findings_by_kind(outcome),
         "queues": {name: _judged(outcome, queue) for name, queue in made.items()},
     }
+
+
+def _told(text: str) -> None:
+    if sys.stderr.isatty():
+        print(f"\r{text}   ", end="", file=sys.stderr, flush=True)
 
 
 def _judged(outcome: Outcome, queue: Queue) -> dict[str, Any]:
