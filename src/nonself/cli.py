@@ -321,6 +321,7 @@ def _bench(arguments: argparse.Namespace) -> int:
 
         return bench_beacons.beacons(paths, as_json=arguments.json)
     if arguments.track in ("sim", "realism"):
+        _alone()
         return cli_lab.bench(arguments, paths)
     if not paths:
         raise UsageError(expected="data to measure on", got="no path")
