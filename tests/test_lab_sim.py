@@ -138,10 +138,10 @@ def test_seeds_to_publish_are_not_those_to_tune_on_and_every_campaign_is_led() -
 
 
 def test_a_small_case_from_raw_logs_to_figures() -> None:
-    case = Case(seed=7, people=6, activity=0.05, attack="document-to-cloud", days=5)
+    case = Case(seed=7, people=6, activity=0.05, attack="document-to-cloud", days=4)
     settings = config.load(None, {}, {})
     outcome = read(case, settings, Ruleset.load([], builtin=True, cache=None))
-    assert len(outcome.found) == 5 and outcome.events.height > 1_000
+    assert len(outcome.found) == 4 and outcome.events.height > 1_000
     assert {name for name, _ in outcome.steps} == {"document-to-cloud"} and len(outcome.steps) >= 31
     labelled = outcome.events.filter(pl.col("uid").is_in(list(outcome.labels)))
     assert labelled.height >= len(outcome.labels) > 500, "every record of the truth is an event"
