@@ -74,7 +74,7 @@ def intrude(world: Company, scene: Scene, person: Person, day: int, name: str, s
         caller=aws.user(world.aws_account, developer, far, "boto"),
         assumed=aws.user(world.aws_account, developer, far, "boto"),
         sites={role: site(world.seed, name) for role, name in names.items()},
-        procs={"desk": explorer, **({"mail": opened["outlook"][1], "browser": opened["chrome"][1]} if opened else {})},
+        procs={"desk": explorer, **({"mail": opened["outlook"][1]} if opened else {})},
         words=names | _words(rng, person, server),
         guid=win.session(person.machine, person.account, world.first + day * DAY + 9 * 60 * MINUTE).guid,
     )

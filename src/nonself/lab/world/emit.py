@@ -46,7 +46,7 @@ class Scene:
         self.company, self.journal, self.rng, self.away = company, journal, rng, away
         self.windows, self.zeek = Windows(journal, rng), Zeek(journal, rng)
         self.linux, self.cloud = Linux(journal), Cloud(journal, rng, company.aws_account)
-        self.saas, self.eve = Saas(journal, rng, company), Eve(journal, rng)
+        self.saas, self.eve = Saas(journal, rng), Eve(journal, rng)
         self.moved: dict[str, str] = {}  # addresses of machines that have others than when the hand began
         self._known: dict[str, int] = {}
 

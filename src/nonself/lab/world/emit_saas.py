@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from nonself.lab.world.catalog import AGENTS_OF_BROWSERS
-from nonself.lab.world.clock import iso, when
+from nonself.lab.world.clock import HOUR, iso, when
 from nonself.lab.world.company import Account, Company
 from nonself.lab.world.write import Journal
 
@@ -58,16 +58,16 @@ class Seen:
 class Saas:
     """Writes both logs; each comes by a poll every few minutes."""
 
-    def __init__(self, journal: Journal, rng: random.Random, company: Company) -> None:
-        self._journal, self._rng, self._company = journal, rng, company
+    def __init__(self, journal: Journal, rng: random.Random) -> None:
+        self._journal, self._rng = journal, rng
 
-    def okta(self, at: int, who: Account, via: Client, seen: Seen, session: str = "") -> None:
+    def okta(self, at: int, who: Account, via: Client, seen: Seen) -> None:
         rng, event = self._rng, str(uuid.UUID(int=self._rng.getrandbits(128), version=4))
         failed = bool(seen.reason)
         record: dict[str, Any] = {
             "actor": {"id": _token("00u", who.login), "type": "User", "alternateId": who.mail, "displayName": who.name or who.login},
             "client": _client(via),
-            "authenticationContext": {"authenticationStep": 0, "externalSessionId": session or _token("102", f"{who.login}{at // 36**6}")},
+            "authenticationContext": {"authenticationStep": 0, "externalSessionId": _token("102", f"{who.login}{at // HOUR}")},
             "displayMessage": _ORIGIN.get(seen.event, seen.event.replace(".", " ").replace("_", " ").capitalize()),
             "eventType": seen.event,
             "outcome": {"result": "FAILURE" if failed else "SUCCESS", "reason": seen.reason or None},

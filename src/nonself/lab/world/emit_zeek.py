@@ -62,7 +62,7 @@ class Zeek:
         history = _HISTORY[state] if tcp else "Dd" if got else "D"
         duration = "-" if state == "S0" else f"{flow.duration / SECOND:.6f}"
         local = ("T" if flow.src.startswith("10.") else "F") + "\t" + ("T" if flow.dst.startswith("10.") else "F")
-        sizes = "-\t-" if state == "S0" else f"{sent}\t{got}"
+        sizes = "-\t-" if state == "S0" and tcp else f"{sent}\t{got}"
         line = (
             f"{_ts(flow.at)}\t{uid}\t{flow.four}\t{flow.proto}\t{service or '-'}\t{duration}\t{sizes}\t{state}\t{local}\t0\t{history}\t"
             f"{pkts_out}\t{sent + header * pkts_out}\t{pkts_in}\t{got + header * pkts_in}\t-"
