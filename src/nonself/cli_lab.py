@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
 from collections.abc import Callable
 from datetime import date
@@ -119,8 +120,11 @@ def _demo(arguments: argparse.Namespace, main: Callable[[list[str]], int]) -> in
         print(f"using the logs in {logs}; remove {arguments.out} to make them anew", file=sys.stderr)
     else:
         print(f"making three weeks of logs of a company of {arguments.people} in {logs} ...", file=sys.stderr)
-        truth = arguments.out / "truth.jsonl"
-        lab.make(logs, seed=arguments.seed, people=arguments.people, activity=arguments.activity, truth=truth, tick=_tell(21))
+        truth, making = arguments.out / "truth.jsonl", arguments.out / "logs.unfinished"
+        if making.exists():  # left by a run that was stopped
+            shutil.rmtree(making)
+        lab.make(making, seed=arguments.seed, people=arguments.people, activity=arguments.activity, truth=truth, tick=_tell(21))
+        making.rename(logs)
     state = str(arguments.out / "state")
     status = main(["scan", str(logs), "--state", state, "--html", str(report), "--table", "--top", "10"])
     if status in (0, 1, 3):

@@ -84,8 +84,7 @@ def _occasion(company: Company, attack: Attack) -> tuple[Person, int, int]:
     """Whom it befalls, the day, and when. Chance decides among the working days after the first third that leave room for the last step,
     or (`early`) among the first four."""
     campaign, rng = attack.campaign, stream(company.seed, "occasion", attack.name)
-    room = company.days - 1 - campaign.days(attack.variant)
-    days = [day for day in calendar.workdays(company) if day < max(room, 0)]
+    days = _begins(company, campaign.days(attack.variant))
     days = days[:4] if attack.variant == "early" else [day for day in days if day >= company.days // 3] or days[-1:]
     rng.shuffle(days)
     for day in days:
@@ -102,6 +101,13 @@ def _occasion(company: Company, attack: Attack) -> tuple[Person, int, int]:
         do="give more days, or a start on a Monday",
         where="lab",
     )
+
+
+def _begins(company: Company, length: int) -> list[int]:
+    """The working days that leave room for `length` days after them and one to spare, or none to spare where there are few."""
+    workdays = calendar.workdays(company)
+    spared = [day for day in workdays if day < company.days - 1 - length]
+    return spared or [day for day in workdays if day < company.days - max(1, length)]
 
 
 def _victims(company: Company, attack: Attack, day: int, chance: float) -> list[Person]:

@@ -77,7 +77,7 @@ ABLATIONS: dict[str, Callable[[Finding], Finding | None]] = {
     "behaviour only": lambda finding: None if is_rule(finding) else finding,
     "without calibration": uncalibrated,
 }
-"""What is left out -> how a finding fares then. Peer groups cannot be left out: the pipeline has none yet."""
+"""What is left out -> how a finding fares then. Peer groups are part of a detector's score and cannot be left out here."""
 
 
 def severity(outcome: Outcome, config: Config) -> Queue:
