@@ -135,3 +135,17 @@ def test_the_command_writes_a_company(tmp_path: Path, capsys: pytest.CaptureFixt
     assert {path.name for path in out.iterdir()} == {date(2026, 5, day).isoformat() for day in (4, 5)}
     assert b'"campaign"' not in truth.read_bytes()
     assert main(["lab", "make", "--out", str(out), "--quiet"]) == 2
+
+
+def test_the_demonstration_ends_with_a_queue_a_story_and_what_was_hidden(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from nonself.cli import main
+
+    (tmp_path / "logs.unfinished").mkdir()
+    (tmp_path / "logs.unfinished" / "left").touch()
+    assert main(["demo", "--out", str(tmp_path), "--people", "6", "--activity", "0.01"]) == 0
+    told = capsys.readouterr().out
+    first = re.search(r"The first of them, as `nonself explain (inc-\w+)` tells it", told)
+    assert first and told.index(first[1]) < first.start(), "the story is that of the queue's first incident"
+    assert "the campaign document-to-cloud, " in told and "nightly backup (" in told
+    assert (tmp_path / "report.html").stat().st_size > 10_000
+    assert not (tmp_path / "logs.unfinished").exists()
