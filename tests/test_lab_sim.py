@@ -145,6 +145,13 @@ def test_a_small_case_from_raw_logs_to_figures() -> None:
     assert {name for name, _ in outcome.steps} == {"document-to-cloud"} and len(outcome.steps) >= 31
     labelled = outcome.events.filter(pl.col("uid").is_in(list(outcome.labels)))
     assert labelled.height >= len(outcome.labels) > 500, "every record of the truth is an event"
+    first: dict[tuple[str, str], datetime] = {}
+    for uid, at in labelled.select("uid", "time").iter_rows():
+        kind, name, step = outcome.labels[uid]
+        if kind == "campaign":
+            first[name, step] = min(at, first.get((name, step), at))
+    off = {step: abs((first[step] - at).total_seconds()) for step, at in outcome.steps.items()}
+    assert first.keys() == outcome.steps.keys() and max(off.values()) < 3, "the truth's records and the events are the same ones"
     whole = run._judged(outcome, queues.ours(outcome, settings))
     assert set(whole) == set(run.SHOWN)
     assert 0.2 < whole["top 10"]["coverage"] <= 1 and whole["top 1"]["coverage"] <= whole["top 10"]["coverage"]

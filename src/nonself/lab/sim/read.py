@@ -46,7 +46,6 @@ class Outcome:
     steps: dict[Step, datetime] = field(default_factory=dict)
     cpu: float = 0.0
     making: float = 0.0
-    peak_mb: float = 0.0
 
 
 def read(case: Case, config: Config, ruleset: Ruleset, tick: Callable[[str], None] = lambda _: None) -> Outcome:
