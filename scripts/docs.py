@@ -43,7 +43,18 @@ def commands() -> str:
         for name, command in dict(action.choices or {}).items():
             command.formatter_class = _Wide
             parts.append(f"\n### nonself {name}\n\n```\n{command.format_help()}```\n")
+            parts += _actions(name, command)
     return "".join(parts)
+
+
+def _actions(name: str, command: argparse.ArgumentParser) -> list[str]:
+    """The help of a command's own actions."""
+    parts = []
+    for action in command._subparsers._group_actions if command._subparsers else []:
+        for inner, parser in dict(action.choices or {}).items():
+            parser.formatter_class = _Wide
+            parts.append(f"\n#### nonself {name} {inner}\n\n```\n{parser.format_help()}```\n")
+    return parts
 
 
 class _Wide(argparse.HelpFormatter):
@@ -69,6 +80,23 @@ def rules() -> str:
     )
 
 
+def campaigns() -> str:
+    """The lab's campaigns."""
+    from nonself.lab.attacks import CAMPAIGNS
+
+    return table(
+        {"campaign": one.name, "what": one.title, "steps": len(one.plan), "ATT&CK": " ".join(dict.fromkeys(s.technique for s in one.plan))}
+        for one in CAMPAIGNS.values()
+    )
+
+
+def variants() -> str:
+    """The ways a campaign may be led."""
+    from nonself.lab.attacks.plan import VARIANTS
+
+    return table({"variant": name, "what": meaning} for name, meaning in VARIANTS.items())
+
+
 PARTS: dict[str, Callable[[], str]] = {
     "schema": lambda: table(tables.schema()),
     "sources": lambda: table(docs_sources.table()) + "\n" + docs_sources.classes(),
@@ -77,6 +105,8 @@ PARTS: dict[str, Callable[[], str]] = {
     "commands": commands,
     "configuration": configuration,
     "rules": rules,
+    "campaigns": campaigns,
+    "variants": variants,
 }
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nonself import __version__, cli_learn, cli_sources, cli_triage
+from nonself import __version__, cli_lab, cli_learn, cli_sources, cli_triage
 from nonself.core.errors import NonselfError, UsageError
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return OK
 
 
-TRACKS = ("scan", "rules", "sources", "tabular", "beacons", "network", "poison", "dga", "ait", "correlate", "feedback")
+TRACKS = ("scan", "rules", "sources", "tabular", "beacons", "network", "poison", "dga", "ait", "correlate", "feedback", "sim", "realism")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -81,9 +81,8 @@ def parser() -> argparse.ArgumentParser:
     behaviour.add_argument("--json", action="store_true", help="as JSON lines")
     config = _command(commands, "config", _config, "print the configuration in force")
     _config_flag(config)
-    demo = _command(commands, "demo", _demo, "make the logs of a small company, scan them, show what was hidden in them")
-    demo.add_argument("--out", type=Path, default=Path("demo"), metavar="DIR", help="where logs, state and report go (default: demo)")
-    demo.add_argument("--seed", type=int, default=7, help="seed of the company (default: 7)")
+    cli_lab.demo(commands, _command, main)
+    cli_lab.add(commands, _command)
     _rules(commands)
     _bench_flags(_command(commands, "bench", _bench, "measure speed and memory on data given"))
     return top
@@ -113,6 +112,7 @@ def _bench_flags(bench: argparse.ArgumentParser) -> None:
     bench.add_argument("--negative", type=Path, metavar="FILE", help="dga: names that people chose, one a line")
     bench.add_argument("--rules", action="append", type=Path, metavar="DIR", help="Sigma rules")
     bench.add_argument("--repeat", type=int, default=3, metavar="N", help="runs, each in a fresh process; the first is cold (default: 3)")
+    cli_lab.tracks(bench)
     bench.add_argument("--json", action="store_true", help="as JSON")
 
 
@@ -284,22 +284,6 @@ def _config(arguments: argparse.Namespace) -> int:
     return OK
 
 
-def _demo(arguments: argparse.Namespace) -> int:
-    from nonself import lab
-
-    logs, report = arguments.out / "logs", arguments.out / "report.html"
-    if logs.exists():
-        print(f"using the logs in {logs}; remove {arguments.out} to make them anew", file=sys.stderr)
-    else:
-        print(f"making the logs of a small company in {logs} ...", file=sys.stderr)
-        lab.make(logs, seed=arguments.seed, truth=arguments.out / "truth.jsonl")
-    scan = ["scan", str(logs), "--state", str(arguments.out / "state"), "--html", str(report), "--table", "--top", "10"]
-    status = main(scan)
-    if status in (OK, FOUND, PARTIAL):
-        print(f"\nThe report: {report}\nWhat was really hidden: {arguments.out / 'truth.jsonl'}")
-    return status
-
-
 def _rules_check(arguments: argparse.Namespace) -> int:
     from nonself.serve import rules_check
 
@@ -352,6 +336,9 @@ def _bench(arguments: argparse.Namespace) -> int:
         from nonself.lab import bench_correlate
 
         return bench_correlate.correlate(as_json=arguments.json)
+    if arguments.track in ("sim", "realism"):
+        _alone()
+        return cli_lab.bench(arguments, paths)
     if not paths:
         raise UsageError(expected="data to measure on", got="no path")
     if arguments.track == "feedback":

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from nonself.lab import emit_cloud as aws
-from nonself.lab import emit_windows as win
-from nonself.lab.activities import Desk
-from nonself.lab.catalog import PROJECTS
-from nonself.lab.clock import MINUTE, MS, SECOND, poisson
-from nonself.lab.company import DOMAIN, foreign_network
-from nonself.lab.emit import Scene
-from nonself.lab.emit_cloud import Call
-from nonself.lab.emit_windows import Proc
-from nonself.lab.emit_zeek import Flow
+from nonself.lab.world import emit_cloud as aws
+from nonself.lab.world import emit_windows as win
+from nonself.lab.world.activities import Desk
+from nonself.lab.world.catalog import PROJECTS
+from nonself.lab.world.clock import MINUTE, MS, SECOND, poisson
+from nonself.lab.world.company import DOMAIN, foreign_network
+from nonself.lab.world.emit import Scene
+from nonself.lab.world.emit_cloud import Call
+from nonself.lab.world.emit_saas import Seen
+from nonself.lab.world.emit_windows import Proc
+from nonself.lab.world.emit_zeek import Flow
 
 POWERSHELL = '"C:\\Windows\\System32\\WindowsPowerShell\\v1.0\\powershell.exe"'
 
@@ -92,7 +93,9 @@ def remote_shell(desk: Desk, at: int) -> None:
         command = rng.choice(
             (f"/usr/bin/systemctl status {unit}", f"/usr/bin/journalctl -u {unit} -n 200", f"/usr/bin/systemctl restart {unit}")
         )
-        scene.linux.sudo(server, at + int(rng.uniform(5, minutes * 55) * SECOND), rng.randrange(900, 60_000), person.login, command)
+        when = at + int(rng.uniform(5, minutes * 55) * SECOND)
+        scene.linux.sudo(server, when, rng.randrange(900, 60_000), person.login, command)
+        scene.shell(when, server, person.login, (f"/usr/bin/sudo {command}", command), cwd=f"/home/{person.login}")
     scene.linux.closed(server, end, pid, person.login, source, flow.sport)
     scene.stop(end, client)
 
@@ -102,7 +105,7 @@ def remote_desktop(desk: Desk, at: int) -> None:
     scene, rng, person = desk.scene, desk.scene.rng, desk.person
     if scene.away or person.privileged is None:
         return
-    server = scene.company.servers[rng.choice(("dc01", "fs01", "db01", "bk01"))]
+    server = scene.company.servers[rng.choice(("dc01", "dc02", "fs01", "db01", "bk01"))]
     minutes = rng.uniform(4, 50)
     client = scene.start(at, desk.explorer, "mstsc", f'"C:\\Windows\\system32\\mstsc.exe" /v:{server.name}')
     scene.ticket(at + SECOND, person.privileged, person.machine, server, first=True)
@@ -166,3 +169,14 @@ def troubleshoot(desk: Desk, at: int) -> None:
     shell = desk.scene.start(at, desk.explorer, "cmd", '"C:\\Windows\\system32\\cmd.exe"')
     console(desk.scene, shell, at + 5 * SECOND, 1 + poisson(desk.scene.rng, 1.5))
     desk.scene.stop(at + 12 * MINUTE, shell)
+
+
+def help_out(desk: Desk, at: int) -> None:
+    """The service desk resets somebody's password or second factor."""
+    scene, rng = desk.scene, desk.scene.rng
+    whom = rng.choice(scene.company.people).account
+    scene.fetch(at, desk.programs["chrome"], scene.company.services["identity"])
+    event = rng.choice(("user.account.reset_password", "user.account.unlock", "user.mfa.factor.reset_all"))
+    scene.signed(at + 30 * SECOND, desk.person.account, Seen(event, whom=whom))
+    if event == "user.mfa.factor.reset_all":
+        scene.signed(at + 400 * SECOND, whom, Seen("user.mfa.factor.activate", detail=(("factor", "OKTA_VERIFY_PUSH"),)))

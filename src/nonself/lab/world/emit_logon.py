@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from nonself.lab.company import DOMAIN, NETBIOS, Account, Machine
-from nonself.lab.emit_windows import NO_GUID, PRIVILEGES, Fields, Session
+from nonself.lab.world.company import DOMAIN, NETBIOS, Account, Machine
+from nonself.lab.world.emit_windows import NO_GUID, PRIVILEGES, Fields, Session
 
 REALM = DOMAIN.upper()
 _NOBODY: Fields = {"SubjectUserSid": "S-1-0-0", "SubjectUserName": "-", "SubjectDomainName": "-", "SubjectLogonId": "0x0"}

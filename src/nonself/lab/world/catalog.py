@@ -98,10 +98,15 @@ PROGRAMS: dict[str, Program] = {
     "ipconfig": _system("ipconfig.exe", "IP Configuration Utility"),
     "systeminfo": _system("systeminfo.exe", "Displays system information"),
     "ping": _system("PING.EXE", "TCP/IP Ping Command"),
+    "vssadmin": _system("vssadmin.exe", "Command Line Interface for Microsoft® Volume Shadow Copy Service"),
+    "bcdedit": _system("bcdedit.exe", "Boot Configuration Data Editor"),
+    "wevtutil": _system("wevtutil.exe", "Eventing Command Line Utility"),
+    "ntdsutil": _system("ntdsutil.exe", "NT5DS"),
     "schtasks": _system("schtasks.exe", "Task Scheduler Configuration Tool"),
     "msiexec": _system("msiexec.exe", "Windows® installer"),
     "mmc": _system("mmc.exe", "Microsoft Management Console"),
     "mstsc": _system("mstsc.exe", "Remote Desktop Connection"),
+    "trustedinstaller": _system("TrustedInstaller.exe", "Windows Modules Installer", "C:\\Windows\\servicing\\"),
     "gpupdate": _system("gpupdate.exe", "Microsoft® Group Policy Update Utility"),
     "ssh": _system("ssh.exe", "OpenSSH for Windows", _SYS + "OpenSSH\\"),
     "defender": Program(_DEFENDER + "MsMpEng.exe", "Antimalware Service Executable", _WINDOWS, _MS, "4.18.24010.12"),
@@ -161,6 +166,15 @@ USER_AGENTS: dict[str, str] = {
     "svchost": "Microsoft-CryptoAPI/10.0",
     "apt": "Debian APT-HTTP/1.3 (2.6.1)",
 }
+
+AGENTS_OF_BROWSERS: dict[str, str] = {
+    "chrome": USER_AGENTS["chrome"],
+    "script": "python-requests/2.31.0",
+    "edge": USER_AGENTS["chrome"] + " Edg/122.0.0.0",
+}
+"""What a client of a web service calls itself."""
+APPS = ("Microsoft 365", "Expenses", "Travel desk", "Wiki", "Service desk", "CRM", "Payroll", "Source code", "AWS access portal")
+"""What people sign on to through the identity provider, most used first."""
 
 DEPARTMENTS = ("finance", "sales", "operations", "people", "purchasing")
 PROJECTS = ("meterbox", "tidegate", "portal", "ingest", "billing")

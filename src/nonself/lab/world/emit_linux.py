@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 
-from nonself.lab.clock import when
-from nonself.lab.company import Machine
-from nonself.lab.write import Journal
+from nonself.lab.world.clock import when
+from nonself.lab.world.company import Machine
+from nonself.lab.world.write import Journal
 
-USERS = {"deploy": 1001, "svc_web": 998, "root": 0}
+USERS = {"deploy": 1001, "svc_web": 998, "www-data": 33, "root": 0}
 
 
 def uid(login: str) -> int:
@@ -17,7 +18,7 @@ def uid(login: str) -> int:
 
 
 class Linux:
-    """Writes auth.log lines."""
+    """Writes the lines of both."""
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
@@ -56,3 +57,43 @@ class Linux:
         opened = f"pam_unix(cron:session): session opened for user {login}(uid={uid(login)}) by (uid=0)"
         self.line(machine, at, "CRON", pid, opened, login)
         self.line(machine, at + 900_000, "CRON", pid, f"pam_unix(cron:session): session closed for user {login}", login)
+
+    def executed(self, machine: Machine, at: int, run: Exec) -> None:
+        """A program is executed: the five records that auditd writes of one `execve`, by the rule that watches all of them."""
+        stamp, who = at + machine.skew, uid(run.login)
+        mark = f"msg=audit({stamp // 1_000_000}.{stamp // 1_000 % 1_000:03d}:{stamp // 10_000 % 10_000_000})"
+        arguments = run.command.split(" ")
+        exe, node = arguments[0], f"node={machine.name}"
+        comm = exe.rpartition("/")[2][:15]
+        given = " ".join(f"a{n}={_quoted(part)}" for n, part in enumerate(arguments))
+        auid = 4294967295 if run.daemon else who
+        lines = (
+            f"type=SYSCALL {mark}: arch=c000003e syscall=59 success=yes exit=0 a0=55d0c8a3f2b0 a1=55d0c8a40c10 a2=0 a3=8 items=2 "
+            f"ppid={run.parent} pid={run.pid} auid={auid} uid={who} gid={who} euid={who} suid={who} fsuid={who} egid={who} sgid={who} "
+            f'fsgid={who} tty={"(none)" if run.daemon else "pts0"} ses={auid if run.daemon else run.parent % 9_000} comm="{comm}" '
+            f'exe="{exe}" subj=unconfined key="exec"',
+            f"type=EXECVE {mark}: argc={len(arguments)} {given}",
+            f'type=CWD {mark}: cwd="{run.cwd}"',
+            f'type=PATH {mark}: item=0 name="{exe}" inode={sum(exe.encode()) * 31} dev=fd:00 mode=0100755 ouid=0 ogid=0 rdev=00:00 '
+            "nametype=NORMAL cap_fp=0 cap_fi=0 cap_fe=0 cap_fver=0 cap_frootid=0",
+            f"type=PROCTITLE {mark}: proctitle={chr(0).join(arguments).encode().hex().upper()}",
+        )
+        text = "\n".join(f"{node} {line}" for line in lines)
+        self._journal.add("audit", at + machine.delay, text.encode(), mark[4:], at, machine.name, run.login)
+
+
+@dataclass(frozen=True, slots=True)
+class Exec:
+    """A program run on a Linux machine. `daemon`: by a service, without a terminal or a login behind it."""
+
+    login: str
+    command: str
+    pid: int
+    parent: int
+    cwd: str = "/"
+    daemon: bool = False
+
+
+def _quoted(text: str) -> str:
+    """A value of an audit record: in quotes, or in hex where it holds a blank or a quote."""
+    return text.encode().hex().upper() if any(c in text for c in ' "\t\n') else f'"{text}"'

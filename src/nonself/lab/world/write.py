@@ -1,28 +1,39 @@
-"""The journal: takes records in any order, writes each day's files in the order a collector would have met them, and keeps the truth.
+"""The journal: takes records in any order, writes each day's files in the order a collector would have met them, and the truth beside them.
 
-Records are held for the days that are still open only. A few are lost and a few arrive twice; which ones is decided by their content,
-so that a change elsewhere does not change it.
+Records and their truth are held for the days that are still open only. A few are lost and a few arrive twice; which ones is decided by
+their content, so that a change elsewhere does not change it.
 """
 
 from __future__ import annotations
 
 import gzip
+import itertools
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
 import msgspec
 import orjson
 
-from nonself.lab.clock import DAY, HOUR, iso, stream, when
+from nonself.lab.world.clock import DAY, HOUR, iso, stream, when
 
 LOST, TWICE = 2, 4
 """Of 8,192 records this many never arrive, and this many more arrive twice (a sensor beside the wire repeats nothing)."""
 
 Kind = str
-"""Where a record goes: `windows`, `linux`, `cloudtrail`, or `zeek/<log>`."""
+"""What a record is: a key of `FILES`, `cloudtrail`, or `zeek/<log>`."""
+FILES: dict[Kind, str] = {
+    "windows": "windows.jsonl.gz",
+    "linux": "linux/auth.log",
+    "audit": "linux/audit.log",
+    "okta": "okta.jsonl.gz",
+    "m365": "m365.jsonl.gz",
+    "eve": "eve.jsonl.gz",
+}
+"""Kind -> its file in a day's folder, a record a line (five lines in `audit`)."""
 
 ZEEK_LOGS: dict[str, tuple[str, str]] = {
     "conn": (
@@ -51,6 +62,11 @@ ZEEK_LOGS: dict[str, tuple[str, str]] = {
         "time string addr port addr port string string string string bool string string bool "
         "string vector[string] vector[string] bool string string string",
     ),
+    "dhcp": (
+        "ts uids client_addr server_addr mac host_name client_fqdn domain requested_addr assigned_addr lease_time client_message "
+        "server_message msg_types duration",
+        "time set[string] addr addr string string string string addr addr interval string string vector[string] interval",
+    ),
     "ssh": (
         "ts uid id.orig_h id.orig_p id.resp_h id.resp_p version auth_success auth_attempts direction client server cipher_alg mac_alg "
         "compression_alg kex_alg host_key_alg host_key",
@@ -68,7 +84,7 @@ class Mark(msgspec.Struct, frozen=True, kw_only=True):
     technique  ATT&CK technique id, "" for benign triggers
     time       when it happened, UTC, by the true clock
     source     kind of log; `origin` is the file below the output folder, `record` its number in it from 0, header lines not counted
-    key        native fields that name the record: Hostname, Channel and RecordNumber; uid and log; eventID; line
+    key        native fields that name the record: Hostname, Channel and RecordNumber; uid and log; eventID; uuid; Id; line; ...
     host       machine the record is about, "" in the cloud; `user` the account it names, "" where it names none
     """
 
@@ -113,21 +129,24 @@ Row = tuple[int, int, bytes, str, _Note | None]
 
 @dataclass(slots=True)
 class Journal:
-    """Holds open days and writes closed ones below `out`. `marks` grows with the truth, `counts` with the records written per kind."""
+    """Holds open days and writes closed ones below `out`, each into a folder of its date. `tell` is given the truth about each closed day,
+    in order of time; `counts` grows with the records written per kind."""
 
     out: Path
     seed: int
     account: str = ""
+    tell: Callable[[list[Mark]], None] = lambda _: None
     label: Label | None = None
-    marks: list[Mark] = field(default_factory=list)
     counts: dict[Kind, int] = field(default_factory=dict)
+    _marks: list[Mark] = field(default_factory=list)
     _open: dict[int, dict[Kind, list[Row]]] = field(default_factory=dict)
     _made: int = 0
     _closed: int = -1
     _numbers: dict[str, int] = field(default_factory=dict)
 
     def add(self, kind: Kind, arrival: int, body: bytes, key: str, time: int, host: str, user: str = "") -> None:
-        """Take a record that reaches its file at `arrival`. `key` names it: `fqdn|channel` on Windows, else its unique value."""
+        """Take a record that reaches its file at `arrival`. `key` names it: `fqdn|channel` on Windows, else its unique value. A Windows
+        record comes without its closing brace."""
         note = _Note(self.label, time, host, user) if self.label else None
         self._made += 1
         self._open.setdefault(arrival // DAY, {}).setdefault(kind, []).append((arrival, self._made, body, key, note))
@@ -148,6 +167,8 @@ class Journal:
             kinds = self._open.pop(number)
             for kind in sorted(kinds):
                 self._write(kind, number, sorted(kinds.pop(kind)))
+        self.tell(sorted(self._marks, key=lambda mark: (mark.time, mark.origin, mark.record)))
+        self._marks.clear()
 
     def discard(self) -> None:
         """Forget what arrives after the last day."""
@@ -155,60 +176,48 @@ class Journal:
 
     def _write(self, kind: Kind, day: int, rows: list[Row]) -> None:
         stamp = when(day * DAY).strftime("%Y-%m-%d")
-        if kind == "windows":
-            self._lines(kind, f"windows/{stamp}.jsonl.gz", self._numbered(rows))
-        elif kind == "linux":
-            self._lines(kind, "linux/auth.log", rows)
-        elif kind == "cloudtrail":
-            self._cloudtrail(rows)
+        if kind == "cloudtrail":
+            self._cloudtrail(stamp, rows)
+        elif kind in FILES:
+            self._lines(kind, f"{stamp}/{FILES[kind]}", rows)
         else:
             self._zeek(kind.partition("/")[2], day, stamp, rows)
 
-    def _numbered(self, rows: list[Row]) -> list[Row]:
+    def _numbered(self, rows: Iterable[Row]) -> Iterator[Row]:
         """Windows records with their RecordNumber, which counts up by machine and channel and has gaps where records are lost."""
-        done: list[Row] = []
         for arrival, made, body, key, note in rows:
             number = self._numbers.get(key) or stream(self.seed, "record number", key).randrange(20_000, 900_000)
             self._numbers[key] = number + 1
-            done.append((arrival, made, b'%b,"RecordNumber":%d}' % (body[:-1], number), f"{key}|{number}", note))
-        return done
+            yield arrival, made, b'%b,"RecordNumber":%d}' % (body, number), f"{key}|{number}", note
 
-    def _arrived(self, kind: Kind, origin: str, rows: list[Row], first: int = 0) -> Iterator[bytes]:
-        """The bodies that arrive, in order, noting the truth about each; `first` is the number of the file's next record."""
-        record = first
-        repeats = 0 if kind.startswith("zeek") else TWICE
+    def _arrived(self, kind: Kind, origin: str, rows: Iterable[Row]) -> Iterator[bytes]:
+        """The bodies that arrive, in order, noting the truth about each."""
+        record, repeats = 0, 0 if kind.startswith("zeek") else TWICE
         for _, _, body, key, note in rows:
             chance = zlib.crc32(body, self.seed & 0xFFFFFFFF) % 8_192
             for _ in range(0 if chance < LOST else 2 if chance < LOST + repeats else 1):
                 if note:
-                    self.marks.append(_mark(kind, origin, record, key, note))
+                    self._marks.append(_mark(kind, origin, record, key, note))
                 record += 1
                 yield body
-        self.counts[kind] = self.counts.get(kind, 0) + record - first
+        self.counts[kind] = self.counts.get(kind, 0) + record
 
     def _lines(self, kind: Kind, origin: str, rows: list[Row]) -> None:
-        path = self.out / origin
-        path.parent.mkdir(parents=True, exist_ok=True)
-        first = self.counts.get(kind, 0) if kind == "linux" else 0  # the one file that all days share
-        data = b"".join(body + b"\n" for body in self._arrived(kind, origin, rows, first))
-        if path.suffix == ".gz":
-            _gzip(path, data)
-        else:
-            with path.open("ab") as file:
-                file.write(data)
+        ordered: Iterable[Row] = _drained(rows)
+        _file(self.out / origin, self._arrived(kind, origin, self._numbered(ordered) if kind == "windows" else ordered))
 
     def _zeek(self, log: str, day: int, stamp: str, rows: list[Row]) -> None:
         names, types = ZEEK_LOGS[log]
         opened, closed = (when(at).strftime("%Y-%m-%d-%H-%M-%S") for at in (rows[0][0], (day + 1) * DAY))
         head = (
             f"#separator \\x09\n#set_separator\t,\n#empty_field\t(empty)\n#unset_field\t-\n#path\t{log}\n#open\t{opened}\n"
-            f"#fields\t{names.replace(' ', chr(9))}\n#types\t{types.replace(' ', chr(9))}\n"
+            f"#fields\t{names.replace(' ', chr(9))}\n#types\t{types.replace(' ', chr(9))}"
         )
-        origin = f"zeek/{stamp}/{log}.{stamp}.log.gz"
-        body = b"".join(line + b"\n" for line in self._arrived(f"zeek/{log}", origin, rows))
-        _gzip(self.out / origin, head.encode() + body + f"#close\t{closed}\n".encode())
+        origin = f"{stamp}/zeek/{log}.log.gz"
+        lines = self._arrived(f"zeek/{log}", origin, _drained(rows))
+        _file(self.out / origin, itertools.chain((head.encode(),), lines, (f"#close\t{closed}".encode(),)))
 
-    def _cloudtrail(self, rows: list[Row]) -> None:
+    def _cloudtrail(self, day: str, rows: list[Row]) -> None:
         """One file an hour, as the trail delivers them."""
         hours: dict[int, list[Row]] = {}
         for row in rows:
@@ -216,8 +225,9 @@ class Journal:
         for hour, part in hours.items():
             token = f"{stream(self.seed, 'trail', hour).getrandbits(80):020x}"[:16]
             stamp = when((hour + 1) * HOUR).strftime("%Y%m%dT%H%MZ")
-            origin = f"cloudtrail/{self.account}_CloudTrail_eu-west-1_{stamp}_{token}.json.gz"
-            _gzip(self.out / origin, b'{"Records":[' + b",".join(self._arrived("cloudtrail", origin, part)) + b"]}")
+            origin = f"{day}/cloudtrail/{self.account}_CloudTrail_eu-west-1_{stamp}_{token}.json.gz"
+            records = b",".join(self._arrived("cloudtrail", origin, part))
+            _file(self.out / origin, (b'{"Records":[' + records + b"]}",))
 
 
 def _mark(kind: Kind, origin: str, record: int, key: str, note: _Note) -> Mark:
@@ -244,18 +254,43 @@ def _key(kind: Kind, key: str) -> dict[str, str | int]:
         return {"Hostname": host, "Channel": channel, "RecordNumber": int(number)}
     if kind.startswith("zeek/"):
         return {"log": kind.partition("/")[2], "uid": key}
-    return {"eventID": key} if kind == "cloudtrail" else {"line": key}
+    return {{"cloudtrail": "eventID", "linux": "line", "audit": "audit", "okta": "uuid", "m365": "Id", "eve": "flow_id"}[kind]: key}
 
 
-def write_truth(path: Path, marks: list[Mark]) -> None:
-    """The truth as JSON lines, one mark a line, in order of time."""
+def truth_writer(file: BinaryIO) -> Callable[[list[Mark]], None]:
+    """What `Journal.tell` needs to write the truth as JSON lines, one mark a line, in order of time within each day of arrival."""
+
+    def tell(marks: list[Mark]) -> None:
+        file.writelines(orjson.dumps(msgspec.to_builtins(mark)) + b"\n" for mark in marks)
+
+    return tell
+
+
+def read_truth(path: Path) -> Iterator[Mark]:
+    """The marks of a truth file, in its order."""
+    decoder = msgspec.json.Decoder(Mark)
+    with path.open("rb") as file:
+        yield from map(decoder.decode, file)
+
+
+def _drained(rows: list[Row]) -> Iterator[Row]:
+    """The rows in order, each let go of as it is given."""
+    rows.reverse()
+    while rows:
+        yield rows.pop()
+
+
+def _file(path: Path, lines: Iterable[bytes]) -> None:
+    """Write lines, gzipped where the name says so: without name and time in the header, so that the same records are the same bytes."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    ordered = sorted(marks, key=lambda mark: (mark.time, mark.origin, mark.record))
-    path.write_bytes(b"".join(orjson.dumps(msgspec.to_builtins(mark)) + b"\n" for mark in ordered))
+    with ExitStack() as files:
+        file: BinaryIO = files.enter_context(path.open("wb"))
+        if path.suffix == ".gz":
+            packed = gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0, compresslevel=3)
+            file = files.enter_context(packed)  # type: ignore[assignment]
+        for _, part in itertools.groupby(enumerate(lines), lambda numbered: numbered[0] // _TOGETHER):
+            file.write(b"\n".join(line for _, line in part) + b"\n")
 
 
-def _gzip(path: Path, data: bytes) -> None:
-    """No name and no time in the header: same records, same bytes."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("wb") as raw, gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0, compresslevel=3) as file:
-        file.write(data)
+_TOGETHER = 1_000
+"""Lines written at a time."""

@@ -8,9 +8,9 @@ import hashlib
 import random
 from typing import NamedTuple
 
-from nonself.lab.clock import MS, SECOND
-from nonself.lab.company import Site
-from nonself.lab.write import Journal
+from nonself.lab.world.clock import MS, SECOND
+from nonself.lab.world.company import Site
+from nonself.lab.world.write import Journal
 
 _HISTORY = {"SF": "ShADadFf", "S0": "S", "REJ": "Sr", "RSTO": "ShADadR", "RSTR": "ShADadr", "OTH": "Cc"}
 _SSH_HELLO = "SSH-2.0-OpenSSH_9.2p1 Debian-2+deb12u2"
@@ -62,7 +62,7 @@ class Zeek:
         history = _HISTORY[state] if tcp else "Dd" if got else "D"
         duration = "-" if state == "S0" else f"{flow.duration / SECOND:.6f}"
         local = ("T" if flow.src.startswith("10.") else "F") + "\t" + ("T" if flow.dst.startswith("10.") else "F")
-        sizes = "-\t-" if state == "S0" else f"{sent}\t{got}"
+        sizes = "-\t-" if state == "S0" and tcp else f"{sent}\t{got}"
         line = (
             f"{_ts(flow.at)}\t{uid}\t{flow.four}\t{flow.proto}\t{service or '-'}\t{duration}\t{sizes}\t{state}\t{local}\t0\t{history}\t"
             f"{pkts_out}\t{sent + header * pkts_out}\t{pkts_in}\t{got + header * pkts_in}\t-"
@@ -119,6 +119,15 @@ class Zeek:
             f"{':'.join(fingerprint('host key ' + flow.dst)[i : i + 2] for i in range(0, 32, 2))}"
         )
         self._add("ssh", flow, line, uid, SECOND)
+
+    def dhcp(self, at: int, client: str, server: str, mac: str, name: str, domain: str) -> None:
+        """One lease, renewed or new."""
+        uid = f"C{self._token()}"
+        line = (
+            f"{_ts(at)}\t{uid}\t{client}\t{server}\t{mac}\t{name}\t{name}.{domain}\t{domain}\t{client}\t{client}\t28800.000000\t-\t-\t"
+            f"REQUEST,ACK\t{self._rng.random() / 50:.6f}"
+        )
+        self._add("dhcp", Flow(at, client, 68, server, 67, "udp", host=name), line, uid, SECOND)
 
     def _add(self, log: str, flow: Flow, line: str, uid: str, later: int) -> None:
         self._journal.add(f"zeek/{log}", flow.at + later, line.encode(), uid, flow.at, flow.host, flow.user)

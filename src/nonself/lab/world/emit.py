@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import functools
 import random
 import uuid
-from dataclasses import replace
+from collections.abc import Sequence
 
-from nonself.lab import emit_logon as auth
-from nonself.lab import emit_windows as win
-from nonself.lab.catalog import LIBRARIES, PROGRAMS, SVCHOST_GROUPS, USER_AGENTS
-from nonself.lab.clock import MS, SECOND, spaced, stream
-from nonself.lab.company import Account, Company, Machine, Site
-from nonself.lab.emit_cloud import Cloud
-from nonself.lab.emit_linux import Linux
-from nonself.lab.emit_windows import Proc, Session, Windows
-from nonself.lab.emit_zeek import Flow, Zeek
-from nonself.lab.write import Journal
+from nonself.lab.world import emit_logon as auth
+from nonself.lab.world import emit_windows as win
+from nonself.lab.world.catalog import LIBRARIES, PROGRAMS, SVCHOST_GROUPS, USER_AGENTS
+from nonself.lab.world.clock import MS, SECOND, regularly, sometimes, spaced
+from nonself.lab.world.company import DOMAIN, Account, Company, Machine, Site, foreign_network
+from nonself.lab.world.emit_cloud import Cloud
+from nonself.lab.world.emit_eve import Eve
+from nonself.lab.world.emit_linux import Exec, Linux
+from nonself.lab.world.emit_saas import Client, Saas, Seen, client
+from nonself.lab.world.emit_windows import Proc, Session, Windows
+from nonself.lab.world.emit_zeek import Flow, Zeek
+from nonself.lab.world.residents import resident
+from nonself.lab.world.write import Journal
 
 _TLS = {
     "chrome": "chromium",
@@ -32,18 +34,6 @@ _TRACE = (
     "C:\\Windows\\SYSTEM32\\ntdll.dll+9d4c4|C:\\Windows\\System32\\KERNELBASE.dll+2c13e|{tail}|"
     "C:\\Windows\\System32\\KERNEL32.DLL+17344|C:\\Windows\\SYSTEM32\\ntdll.dll+526b1"
 )
-_START = {"system": 0, "services": 2, "winlogon": 3, "lsass": 4, "svchost": 6, "wmiprvse": 30, "defender": 12, "agent": 14, "backup": 16,
-          "sqlservr": 18}  # fmt: skip
-
-
-@functools.lru_cache(maxsize=8_192)
-def resident(seed: int, machine: Machine, name: str, group: str = "") -> Proc:
-    """A process that has run since the machine started: a service, the system itself."""
-    rng = stream(seed, "resident", machine.name, name, group)
-    at = machine.boot + _START[name] * SECOND + rng.randrange(SECOND)
-    command = f"C:\\Windows\\system32\\svchost.exe -k {group}" if group else ""
-    proc = win.process(win.session(machine, None, machine.boot), name, at, rng, command)
-    return replace(proc, pid=4, guid=proc.guid) if name == "system" else proc
 
 
 class Scene:
@@ -56,7 +46,19 @@ class Scene:
         self.company, self.journal, self.rng, self.away = company, journal, rng, away
         self.windows, self.zeek = Windows(journal, rng), Zeek(journal, rng)
         self.linux, self.cloud = Linux(journal), Cloud(journal, rng, company.aws_account)
+        self.saas, self.eve = Saas(journal, rng), Eve(journal, rng)
+        self.moved: dict[str, str] = {}  # addresses of machines that have others than when the hand began
         self._known: dict[str, int] = {}
+
+    # ---- time
+
+    def sometimes(self, start: int, end: int, every: int) -> list[int]:
+        """`clock.sometimes` as often as this company is active."""
+        return sometimes(self.rng, start, end, int(every / self.company.activity))
+
+    def regularly(self, start: int, end: int, every: int, jitter: float) -> list[int]:
+        """`clock.regularly`, likewise: a less active company has slower timers."""
+        return regularly(self.rng, start, end, int(every / self.company.activity), jitter)
 
     # ---- processes
 
@@ -114,6 +116,15 @@ class Scene:
 
     # ---- network
 
+    def lease(self, at: int, machine: Machine) -> None:
+        """The address server tells a laptop its address."""
+        mac = f"3c:52:82:{machine.tag >> 16 & 255:02x}:{machine.tag >> 8 & 255:02x}:{machine.tag & 255:02x}"
+        self.zeek.dhcp(at, machine.ip, self.company.servers["dc01"].ip, mac, machine.name, DOMAIN)
+
+    def address(self, machine: Machine) -> str:
+        """Where a machine is now. A process that has run for days knows its machine as it was when it started."""
+        return self.away or self.moved.get(machine.name, machine.ip)
+
     def port(self) -> int:
         return 49_152 + self.rng.getrandbits(14)
 
@@ -123,7 +134,7 @@ class Scene:
 
     def connect(self, flow: Flow, proc: Proc, service: str, sent: int, got: int, dst_host: str = "-") -> tuple[Flow, str]:
         """A process opens a connection: Sysmon on its machine and, unless away, the sensor. Gives the flow and the sensor's uid for it."""
-        flow = flow._replace(src=self.away or proc.machine.ip, host=proc.machine.name, user=proc.session.login)
+        flow = flow._replace(src=self.address(proc.machine), host=proc.machine.name, user=proc.session.login)
         fields = win.connected(proc, flow.proto, flow.src, flow.sport, flow.dst, flow.dport, dst_host)
         self.windows.sysmon(proc.machine, flow.at + self.rng.randrange(1, 30) * MS, 3, fields, flow.user)
         return flow, "" if self.away else self.zeek.conn(flow, service, sent, got)
@@ -149,8 +160,18 @@ class Scene:
         self.windows.sysmon(proc.machine, at + self.rng.randrange(2, 90) * MS, 22, fields, proc.session.login)
 
     def _question(self, at: int, machine: Machine, duration: int, user: str) -> Flow:
-        server = self.company.servers["dc01"]
-        return Flow(at, machine.ip, self.port(), server.ip, 53, "udp", int(duration * (0.5 + self.rng.random())), machine.name, user)
+        server = self.company.controller(machine)
+        return Flow(
+            at,
+            self.moved.get(machine.name, machine.ip),
+            self.port(),
+            server.ip,
+            53,
+            "udp",
+            int(duration * (0.5 + self.rng.random())),
+            machine.name,
+            user,
+        )
 
     def ask(self, at: int, machine: Machine, site: Site, user: str = "") -> None:
         """A question to the domain controller; now and then it does not know the answer either and asks further out."""
@@ -190,6 +211,25 @@ class Scene:
             status = 304 if not size else 200
             self.zeek.http(flow, uid, site.name, request, USER_AGENTS[agent], status, size, mime)
 
+    # ---- services outside
+
+    def via(self, login: str) -> Client:
+        """From where somebody's browser reaches the services outside."""
+        return client(self.company, foreign_network(self.company.seed, login) if self.away else "")
+
+    def signed(self, at: int, who: Account, seen: Seen, via: Client | None = None) -> None:
+        """Something is done at the identity provider."""
+        self.saas.okta(at, who, via or self.via(who.login), seen)
+
+    # ---- Linux
+
+    def shell(self, at: int, machine: Machine, login: str, commands: Sequence[str], daemon: bool = False, cwd: str = "/") -> None:
+        """Programs run one after another from one shell."""
+        parent = self.rng.randrange(900, 60_000)
+        for command in commands:
+            self.linux.executed(machine, at, Exec(login, command, self.rng.randrange(900, 60_000), parent, cwd, daemon))
+            at += int(self.rng.uniform(0.2, 9) * SECOND)
+
     # ---- logons
 
     def ticket(self, at: int, account: Account, source: Machine, service: Machine, first: bool = False) -> None:
@@ -198,7 +238,7 @@ class Scene:
         if self._known.get(held, 0) > at or self.away:
             return
         self._known[held] = at + 10 * 3_600 * SECOND
-        dc, sid, port = self.company.servers["dc01"], self.company.sid, self.port()
+        dc, sid, port = self.company.controller(source), self.company.sid, self.port()
         flow = Flow(at, source.ip, port, dc.ip, 88, duration=self.rng.randrange(2, 20) * MS, host=source.name, user=account.login)
         if source.os == "windows":
             flow, _ = self.connect(flow, self.resident(source, "lsass"), "krb_tcp", 1_540, 1_620, dc.fqdn)
@@ -207,7 +247,10 @@ class Scene:
         if first:
             self.windows.security(dc, at + 2 * MS, 4768, auth.ticket_granting(account, sid, source.ip, port), account.login)
         guid = win.session(source, account, at).guid
-        self.windows.security(dc, at + 4 * MS, 4769, auth.service_ticket(account, service, sid, source.ip, port, guid), account.login)
+        fields = auth.service_ticket(account, service, sid, source.ip, port, guid)
+        if service.name == "db01" and self.rng.random() < 0.05:  # an old client
+            fields["TicketEncryptionType"] = "0x17"
+        self.windows.security(dc, at + 4 * MS, 4769, fields, account.login)
 
     def logon(
         self, at: int, where: Session, kind: int, source: Machine | None = None, port: int = 0, ntlm: bool = False, admin: bool = False
@@ -220,7 +263,7 @@ class Scene:
         if admin:
             self.windows.security(machine, at, 4672, auth.privileged(where), login)
         if ntlm and source:
-            dc = self.company.servers["dc01"]
+            dc = self.company.controller(source)
             self.windows.security(dc, at - 3 * MS, 4776, auth.ntlm_check(login, source.name), login)
 
     def logoff(self, at: int, where: Session, kind: int) -> None:
@@ -245,17 +288,8 @@ class Scene:
 
     def remote_service(self, at: int, account: Account, source: Machine, server: Machine, name: str) -> Proc:
         """A program is copied to a server over the network, made a service there and started: how remote consoles work."""
-        self.smb(
-            at,
-            account,
-            source,
-            server,
-            self.rng.randrange(380_000, 450_000),
-            self.rng.randrange(30_000, 90_000),
-            900,
-            ntlm=True,
-            admin=True,
-        )
+        sent, got = self.rng.randrange(380_000, 450_000), self.rng.randrange(30_000, 90_000)
+        self.smb(at, account, source, server, sent, got, 900, ntlm=True, admin=True)
         image = PROGRAMS[name].image
         self.wrote(at + 900 * MS, self.resident(server, "system"), image)
         fields = auth.service_installed(image.rpartition("\\")[2].removesuffix(".exe"), image.replace("C:\\Windows", "%SystemRoot%"))

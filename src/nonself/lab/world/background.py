@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from nonself.lab.catalog import SCRIPTS
-from nonself.lab.clock import HOUR, MINUTE, MS, SECOND, regularly, sometimes
-from nonself.lab.company import DOMAIN, Account, Company, Machine
-from nonself.lab.emit import Scene
-from nonself.lab.emit_zeek import Flow
+from nonself.lab.world.catalog import SCRIPTS
+from nonself.lab.world.clock import HOUR, MINUTE, MS, SECOND
+from nonself.lab.world.company import DOMAIN, Account, Company, Machine
+from nonself.lab.world.emit import Scene
+from nonself.lab.world.emit_zeek import Flow
 
 _REGISTRY = (
     (
@@ -61,30 +61,30 @@ def _services(scene: Scene, machine: Machine, start: int, end: int) -> None:
     rng, services = scene.rng, scene.company.services
     for name, every in (("telemetry", 240), ("settings", 480), ("update", 420), ("defender", 360)):
         owner = "defender" if name == "defender" else "svchost"
-        for at in sometimes(rng, start, end, every * MINUTE):
+        for at in scene.sometimes(start, end, every * MINUTE):
             scene.fetch(at, scene.resident(machine, owner), services[name])
-    for at in sometimes(rng, start, end, 300 * MINUTE):
+    for at in scene.sometimes(start, end, 300 * MINUTE):
         trust = rng.random() < 0.5
         path = "GET /msdownload/update/v3/static/trustedr/en/authrootstl.cab" if trust else f"GET /MFEwTzBNMEswSTAJ{rng.getrandbits(64):x}"
         name, mime = ("trust", "application/vnd.ms-cab-compressed") if trust else ("ocsp", "application/ocsp-response")
         scene.plain(at, scene.resident(machine, "svchost"), services[name], path, rng.choice((0, 471, 1_880, 8_312)), mime)
-    for at in sometimes(rng, start, end, 6 * HOUR):
+    for at in scene.sometimes(start, end, 6 * HOUR):
         name = rng.choice(("wpad", "isatap", f"printer-{machine.tag % 7}"))
         scene.miss(at, scene.resident(machine, "svchost"), f"{name}.{DOMAIN}")
-    for at in () if scene.away else regularly(rng, start, end, 136 * MINUTE, 0.02):
-        dc = scene.company.servers["dc01"]
-        outside = machine is dc
+    for at in () if scene.away else scene.regularly(start, end, 136 * MINUTE, 0.02):
+        dc = scene.company.controller(machine)
+        outside = machine.role == "domain controller"
         flow = Flow(at, machine.ip, 123, scene.company.resolver if outside else dc.ip, 123, "udp", rng.randrange(1, 30) * MS, machine.name)
         scene.wire(flow, "ntp", 48, 48)
 
 
 def _policies(scene: Scene, machine: Machine, start: int, end: int) -> None:
     """Group policy: the computer logs on to the domain controller and reads its policies."""
-    dc, rng = scene.company.servers["dc01"], scene.rng
-    if machine is dc or scene.away:
+    dc, rng = scene.company.controller(machine), scene.rng
+    if machine.role == "domain controller" or scene.away:
         return
     account = computer_account(scene.company, machine)
-    for at in regularly(rng, start, end, 210 * MINUTE, 0.25):
+    for at in scene.regularly(start, end, 90 * MINUTE, 0.25):
         scene.smb(at, account, machine, dc, rng.randrange(2_000, 5_000), rng.randrange(4_000, 40_000), 0.4 + rng.expovariate(1 / 2))
         flow = Flow(at + 300 * MS, "", scene.port(), dc.ip, 389, duration=rng.randrange(20, 900) * MS)
         scene.connect(
@@ -94,15 +94,15 @@ def _policies(scene: Scene, machine: Machine, start: int, end: int) -> None:
 
 def _housekeeping(scene: Scene, machine: Machine, start: int, end: int) -> None:
     rng = scene.rng
-    for at in sometimes(rng, start, end, 100 * MINUTE):
+    for at in scene.sometimes(start, end, 100 * MINUTE):
         key, details = rng.choice(_REGISTRY)
         low = rng.getrandbits(8)
         scene.registry(at, scene.resident(machine, "svchost"), key.format(low), details.format(low, rng.getrandbits(32)))
-    for at in sometimes(rng, start, end, 110 * MINUTE):
+    for at in scene.sometimes(start, end, 110 * MINUTE):
         name = rng.choice(("SVCHOST.EXE", "TASKHOSTW.EXE", "CHROME.EXE", "RUNDLL32.EXE", "CMD.EXE", "POWERSHELL.EXE", "WMIPRVSE.EXE"))
         path = f"C:\\Windows\\Prefetch\\{name}-{rng.getrandbits(32):08X}.pf"
         scene.wrote(at, scene.resident(machine, "svchost"), path)
-    for at in sometimes(rng, start, end, 95 * MINUTE):
+    for at in scene.sometimes(start, end, 95 * MINUTE):
         name, command = rng.choice(_TASKS)
         task = scene.run(at, scene.resident(machine, "svchost"), name, command, seconds=8)
         if name == "chrome-update":
@@ -112,7 +112,7 @@ def _housekeeping(scene: Scene, machine: Machine, start: int, end: int) -> None:
 def _handles(scene: Scene, machine: Machine, start: int, end: int) -> None:
     """System programs open other processes all the time, the security authority among them."""
     rng = scene.rng
-    for at in sometimes(rng, start, end, 75 * MINUTE):
+    for at in scene.sometimes(start, end, 75 * MINUTE):
         source, target, granted = rng.choice(_HANDLES)
         scene.opened(at, scene.resident(machine, source), scene.resident(machine, target), granted)
 
@@ -121,9 +121,9 @@ def _agent(scene: Scene, machine: Machine, start: int, end: int) -> None:
     """The endpoint agent reports every few hours and runs a script now and then."""
     rng, agent = scene.rng, scene.resident(machine, "agent")
     if not scene.away:
-        for at in regularly(rng, start, end, 3 * HOUR, 0.03):
+        for at in scene.regularly(start, end, 3 * HOUR, 0.03):
             scene.fetch(at, agent, scene.company.services["mon01"], rng.randrange(1_800, 2_600), rng.randrange(400, 700), 0.6)
-    for at in sometimes(rng, start, end, 9 * HOUR):
+    for at in scene.sometimes(start, end, 9 * HOUR):
         number = rng.randrange(len(SCRIPTS))
         command = (
             f"powershell.exe -NoProfile -NonInteractive -ExecutionPolicy Bypass -File C:\\ProgramData\\Corvid\\tasks\\inv{number:02d}.ps1"
@@ -135,4 +135,4 @@ def _agent(scene: Scene, machine: Machine, start: int, end: int) -> None:
 def computer_logon(scene: Scene, machine: Machine, at: int) -> None:
     """A machine that wakes proves itself to the domain controller."""
     if not scene.away:
-        scene.ticket(at, computer_account(scene.company, machine), machine, scene.company.servers["dc01"], first=True)
+        scene.ticket(at, computer_account(scene.company, machine), machine, scene.company.controller(machine), first=True)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from nonself.lab import emit_logon as auth
-from nonself.lab.catalog import DOCUMENTS, PROGRAMS
-from nonself.lab.clock import MS, SECOND, poisson
-from nonself.lab.company import Person, Site
-from nonself.lab.emit import Scene
-from nonself.lab.emit_windows import Fields, Proc, Session
-from nonself.lab.emit_zeek import Flow
+from nonself.lab.world import emit_logon as auth
+from nonself.lab.world.catalog import APPS, DOCUMENTS, PROGRAMS
+from nonself.lab.world.clock import MS, SECOND, poisson, stream
+from nonself.lab.world.company import Person, Site, public_ip
+from nonself.lab.world.emit import Scene
+from nonself.lab.world.emit_saas import Seen, client
+from nonself.lab.world.emit_windows import Fields, Proc, Session
+from nonself.lab.world.emit_zeek import Flow
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,8 @@ def browse(desk: Desk, at: int) -> None:
         favourite = rng.random() < 0.62
         page: Site = rng.choice(desk.person.favourites) if favourite else scene.company.popular(rng)
         scene.fetch(at, chrome, page)
+        for _ in range(poisson(rng, 1.2)):  # a browser opens several connections at once
+            scene.fetch(at + rng.randrange(5, 400) * MS, chrome, page)
         for _ in range(poisson(rng, 0.4)):
             scene.fetch(at + rng.randrange(100, 1_500) * MS, chrome, scene.company.popular(rng))
         if rng.random() < 0.05:
@@ -52,12 +55,25 @@ def mail(desk: Desk, at: int) -> None:
     """Mail is read; one in four brings a document."""
     scene, rng, outlook = desk.scene, desk.scene.rng, desk.programs["outlook"]
     scene.fetch(at, outlook, scene.company.services["mail"])
+    audited = rng.random()
+    if audited < 0.2:
+        operation, thing = next((what, thing) for share, what, thing in _AUDITED if audited < share)
+        scene.saas.m365(at + SECOND, desk.person.account, scene.via(desk.person.login), "Exchange", operation, thing)
     if rng.random() < 0.25:
         name, ending = rng.choice((("winword", "docx"), ("excel", "xlsx"), ("acrobat", "pdf"), ("winword", "docm")))
         path = attachment(desk, f"{rng.choice(DOCUMENTS)}_{rng.randrange(1_000, 9_999)}.{ending}")
         scene.wrote(at + 20 * SECOND, outlook, path)
         reader = scene.start(at + 22 * SECOND, outlook, name, f'{quoted(name)} /n "{path}"')
         scene.stop(at + 22 * SECOND + int(rng.lognormvariate(5, 1) * SECOND), reader)
+
+
+_AUDITED = (
+    (0.002, "New-InboxRule", "Newsletters"),
+    (0.010, "SearchQueryInitiatedExchange", "minutes"),
+    (0.05, "Send", "Re: minutes"),
+    (0.2, "MailItemsAccessed", "Inbox"),
+)
+"""What mail leaves in the office suite's audit log: cumulated share of openings, operation, on what."""
 
 
 def attachment(desk: Desk, name: str) -> str:
@@ -122,3 +138,65 @@ def pack(desk: Desk, at: int) -> None:
     zipped = f"{folder}\\{name}.7z"
     packer = desk.scene.run(at, desk.explorer, "7z", f'{quoted("7z")} a "{zipped}" "{folder}\\{name}"', seconds=12)
     desk.scene.wrote(at + 200 * MS, packer, zipped)
+
+
+_PUSH = (("factor", "OKTA_VERIFY_PUSH"),)
+
+
+def sign_in(desk: Desk, at: int) -> None:
+    """The first sign-in of a day at the identity provider: browser, password, second factor, the first applications."""
+    scene, rng, account = desk.scene, desk.scene.rng, desk.person.account
+    scene.fetch(at, desk.programs["chrome"], scene.company.services["identity"])
+    for _ in range(poisson(rng, 0.05)):
+        scene.signed(at - 9 * SECOND, account, Seen("user.session.start", "INVALID_CREDENTIALS"))
+    scene.signed(at, account, Seen("user.session.start"))
+    if rng.random() < 0.01:
+        scene.signed(at + 2 * SECOND, account, Seen("user.authentication.auth_via_mfa", "USER_REJECTED_OKTA_PUSH_VERIFY", detail=_PUSH))
+    scene.signed(at + 4 * SECOND, account, Seen("user.authentication.auth_via_mfa", detail=_PUSH))
+    scene.signed(at + 6 * SECOND, account, Seen("user.authentication.sso", app=APPS[0]))
+
+
+def sign_on(desk: Desk, at: int) -> None:
+    """An application outside is opened: page, token, and the application's pages."""
+    scene, rng, account = desk.scene, desk.scene.rng, desk.person.account
+    mine = APPS if desk.person.role != "office" else APPS[:-2]
+    app = mine[min(int(rng.expovariate(0.45)), len(mine) - 1)]
+    home = scene.company.sites[sum(app.encode()) % 40]
+    scene.fetch(at, desk.programs["chrome"], home)
+    scene.signed(at + 700 * MS, account, Seen("user.authentication.sso", app=app))
+    if app == APPS[-1]:
+        scene.cloud.saml(at + SECOND, account, "developer", scene.via(account.login).ip)
+    if rng.random() < 0.004:
+        scene.saas.m365(
+            at + 30 * SECOND, account, scene.via(account.login), "AzureActiveDirectory", "Consent to application.", "Whiteboard"
+        )
+    for _ in range(1 + poisson(rng, 1.5)):
+        at += int(rng.expovariate(1 / 40) * SECOND)
+        scene.fetch(at, desk.programs["chrome"], home)
+
+
+def store(desk: Desk, at: int) -> None:
+    """Files of the document store are opened, fetched or stored."""
+    scene, rng, person = desk.scene, desk.scene.rng, desk.person
+    via = scene.via(person.login)
+    for _ in range(1 + int(rng.lognormvariate(0.3, 0.8))):
+        name = f"{rng.choice(DOCUMENTS)}-{rng.randrange(2024, 2027)}-{rng.randrange(60):02d}.{rng.choice(('docx', 'xlsx', 'pptx', 'pdf'))}"
+        operation = rng.choices(("FileAccessed", "FileDownloaded", "FileModified", "FileUploaded"), (6, 2, 3, 1))[0]
+        scene.fetch(at, desk.programs["chrome"], scene.company.services["sync"])
+        scene.saas.file(at + 400 * MS, person.account, via, operation, person.team, name)
+        at += int(rng.expovariate(1 / 60) * SECOND)
+    if rng.random() < 0.03:
+        folder = f"https://tidewell-my.sharepoint.com/personal/{person.login}/{rng.choice(DOCUMENTS)}.docx"
+        scene.saas.m365(at, person.account, via, "OneDrive", "SecureLinkCreated", folder)
+
+
+def from_home(scene: Scene, person: Person, at: int) -> None:
+    """In the evening, from a machine of one's own: the services outside see it, the company's sensors do not."""
+    rng, account = scene.rng, person.account
+    via = client(scene.company, public_ip(stream(scene.company.seed, "home", person.login)), person.office.country)
+    scene.signed(at, account, Seen("user.session.start"), via)
+    scene.signed(at + 5 * SECOND, account, Seen("user.authentication.auth_via_mfa", detail=_PUSH), via)
+    scene.signed(at + 8 * SECOND, account, Seen("user.authentication.sso", app=APPS[0]), via)
+    for _ in range(1 + poisson(rng, 2)):
+        at += int(rng.expovariate(1 / 90) * SECOND)
+        scene.saas.file(at, account, via, "FileAccessed", person.team, f"{rng.choice(DOCUMENTS)}-{rng.randrange(60):02d}.docx")

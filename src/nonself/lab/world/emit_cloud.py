@@ -9,13 +9,14 @@ from typing import Any
 
 import orjson
 
-from nonself.lab.clock import when
-from nonself.lab.company import Account
-from nonself.lab.write import Journal
+from nonself.lab.world.clock import when
+from nonself.lab.world.company import Account
+from nonself.lab.world.write import Journal
 
 REGION = "eu-west-1"
 AGENTS = {
     "cli": "aws-cli/2.15.24 Python/3.11.8 Windows/10 exe/AMD64 prompt/off",
+    "console": "AWS Signin, aws-internal/3 aws-sdk-java/1.12.660 Linux/5.10",
     "boto": "Boto3/1.34.51 md/Botocore#1.34.51 ua/2.0 os/linux#6.1.0-18-amd64 md/arch#x86_64 lang/python#3.11.2 cfg/retry-mode#legacy",
 }
 
@@ -118,6 +119,24 @@ class Cloud:
             record["tlsDetails"] = {"tlsVersion": "TLSv1.3", "cipherSuite": "TLS_AES_128_GCM_SHA256", "clientProvidedHostHeader": hostname}
         arrival = at + int(rng.uniform(60, 420) * 1e6)
         self._journal.add("cloudtrail", arrival, orjson.dumps(record), event, at, "", caller.name)
+
+    def saml(self, at: int, who: Account, name: str, source: str) -> None:
+        """An assertion of the identity provider is exchanged for a role's temporary key."""
+        arn, idp = f"arn:aws:iam::{self._account}:role/{name}", f"arn:aws:iam::{self._account}:saml-provider/idp"
+        identity = {"type": "SAMLUser", "principalId": f"{self._account}:{who.mail}", "userName": who.mail, "identityProvider": "idp"}
+        request = {
+            "sAMLAssertionID": f"_{self._rng.getrandbits(80):020x}",
+            "roleSessionName": who.mail,
+            "roleArn": arn,
+            "principalArn": idp,
+        }
+        response = {"subjectType": "persistent", "issuer": "https://idp.tidewell.example", "subject": who.mail}
+        self.call(at, Caller(identity, source, AGENTS["console"], who.login), Call("sts", "AssumeRoleWithSAML", request, response))
+
+    def assumed(self, who: Account, name: str, at: int, source: str) -> Caller:
+        """The caller that `saml` makes of somebody."""
+        principal = f"AROA{sum(name.encode()):017d}"
+        return role(self._account, name, who.mail, principal, f"ASIA{self._rng.getrandbits(64):016X}", at, source)
 
 
 def s3(account: str, name: str, bucket: str, key: str = "") -> Call:
