@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nonself import __version__, cli_learn, cli_sources, cli_triage
+from nonself import __version__, cli_analyst, cli_learn, cli_sources, cli_triage
 from nonself.core.errors import NonselfError, UsageError
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return OK
 
 
-TRACKS = ("scan", "rules", "sources", "tabular", "beacons", "network", "poison", "dga", "ait", "correlate", "feedback")
+TRACKS = ("scan", "rules", "sources", "tabular", "beacons", "network", "poison", "dga", "ait", "correlate", "feedback", "injection", "analyst")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -74,13 +74,13 @@ def parser() -> argparse.ArgumentParser:
     _state(explain)
     _output(explain)
     cli_triage.add(commands, _state, _load_config)
+    cli_analyst.add(commands, _load_config)
     schema = _command(commands, "schema", _tables("schema"), "print the event schema")
     schema.add_argument("--json", action="store_true", help="as JSON lines")
     cli_sources.add(commands, "sources", _tables("sources"), "print what can be read, or draft a mapping for what can't")
     behaviour = _command(commands, "detectors", _tables("detectors"), "print the behaviour detectors")
     behaviour.add_argument("--json", action="store_true", help="as JSON lines")
-    config = _command(commands, "config", _config, "print the configuration in force")
-    _config_flag(config)
+    _config_flag(_command(commands, "config", _config, "print the configuration in force"))
     demo = _command(commands, "demo", _demo, "make the logs of a small company, scan them, show what was hidden in them")
     demo.add_argument("--out", type=Path, default=Path("demo"), metavar="DIR", help="where logs, state and report go (default: demo)")
     demo.add_argument("--seed", type=int, default=7, help="seed of the company (default: 7)")
@@ -113,6 +113,7 @@ def _bench_flags(bench: argparse.ArgumentParser) -> None:
     bench.add_argument("--negative", type=Path, metavar="FILE", help="dga: names that people chose, one a line")
     bench.add_argument("--rules", action="append", type=Path, metavar="DIR", help="Sigma rules")
     bench.add_argument("--repeat", type=int, default=3, metavar="N", help="runs, each in a fresh process; the first is cold (default: 3)")
+    cli_analyst.bench(bench)
     bench.add_argument("--json", action="store_true", help="as JSON")
 
 
@@ -352,6 +353,8 @@ def _bench(arguments: argparse.Namespace) -> int:
         from nonself.lab import bench_correlate
 
         return bench_correlate.correlate(as_json=arguments.json)
+    if arguments.track in ("injection", "analyst"):
+        return cli_analyst.measure(arguments)
     if not paths:
         raise UsageError(expected="data to measure on", got="no path")
     if arguments.track == "feedback":
