@@ -13,8 +13,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nonself import __version__, cli_lab, cli_learn, cli_sources, cli_triage
-from nonself.core.errors import NonselfError, UsageError
+from nonself import __version__, cli_analyst, cli_bench, cli_lab, cli_learn, cli_sources, cli_triage
+from nonself.core import threads
+from nonself.core.errors import NonselfError
 
 if TYPE_CHECKING:
     from nonself.core.config import Config
@@ -40,9 +41,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader left: say nothing more, as `head` expects
         return OK
-
-
-TRACKS = ("scan", "rules", "sources", "tabular", "beacons", "network", "poison", "dga", "ait", "correlate", "feedback", "sim", "realism")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -74,46 +72,18 @@ def parser() -> argparse.ArgumentParser:
     _state(explain)
     _output(explain)
     cli_triage.add(commands, _state, _load_config)
+    cli_analyst.add(commands, _load_config)
     schema = _command(commands, "schema", _tables("schema"), "print the event schema")
     schema.add_argument("--json", action="store_true", help="as JSON lines")
     cli_sources.add(commands, "sources", _tables("sources"), "print what can be read, or draft a mapping for what can't")
     behaviour = _command(commands, "detectors", _tables("detectors"), "print the behaviour detectors")
     behaviour.add_argument("--json", action="store_true", help="as JSON lines")
-    config = _command(commands, "config", _config, "print the configuration in force")
-    _config_flag(config)
+    _config_flag(_command(commands, "config", _config, "print the configuration in force"))
     cli_lab.demo(commands, _command, main)
     cli_lab.add(commands, _command)
     _rules(commands)
-    _bench_flags(_command(commands, "bench", _bench, "measure speed and memory on data given"))
+    cli_bench.add(commands)
     return top
-
-
-def _bench_flags(bench: argparse.ArgumentParser) -> None:
-    bench.add_argument("track", choices=TRACKS, help="what to measure")
-    bench.add_argument("paths", nargs="*", type=Path, metavar="PATH", help="data to measure on")
-    bench.add_argument("--events", action="append", type=Path, default=[], metavar="PATH", help="data to measure on, too")
-    bench.add_argument(
-        "--data",
-        nargs="+",
-        action="extend",
-        dest="events",
-        type=Path,
-        metavar="PATH",
-        help="tabular: .npz or .csv with labels; beacons: the data folder; ait: labelled alert files; feedback: what `demo` made",
-    )
-    bench.add_argument(
-        "--seeds", type=int, default=10, metavar="N", help="tabular, feedback: figures are means over so many seeds (default: 10)"
-    )
-    bench.add_argument(
-        "--source", action="append", default=[], metavar="NAME", help="sources: this made-up log only, without PATH; repeatable"
-    )
-    bench.add_argument("--rows", type=int, default=200_000, metavar="N", help="rows of each made-up log (default: 200000)")
-    bench.add_argument("--positive", nargs="+", action="extend", default=[], type=Path, metavar="FILE", help="dga: names, a family a file")
-    bench.add_argument("--negative", type=Path, metavar="FILE", help="dga: names that people chose, one a line")
-    bench.add_argument("--rules", action="append", type=Path, metavar="DIR", help="Sigma rules")
-    bench.add_argument("--repeat", type=int, default=3, metavar="N", help="runs, each in a fresh process; the first is cold (default: 3)")
-    cli_lab.tracks(bench)
-    bench.add_argument("--json", action="store_true", help="as JSON")
 
 
 def _rules(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -218,21 +188,15 @@ def _load_config(arguments: argparse.Namespace) -> Config:
     return config.load(arguments.config, overrides, os.environ)
 
 
-def _alone() -> None:
-    """One thread for polars, unless the user says otherwise. Reading hands it thousands of small frames: dealing them out to a second
-    thread takes a tenth of the CPU time of a scan of small files and makes none faster (measured). Must come before polars is imported."""
-    os.environ.setdefault("POLARS_MAX_THREADS", "1")
-
-
 def _scan(arguments: argparse.Namespace) -> int:
-    _alone()
+    threads.one()
     from nonself.serve import run
 
     return run.scan(arguments, _load_config(arguments))
 
 
 def _run_ingest(arguments: argparse.Namespace) -> int:
-    _alone()
+    threads.one()
     from nonself.serve import run
 
     return run.ingest(arguments, _load_config(arguments))
@@ -306,57 +270,3 @@ def _rules_update(arguments: argparse.Namespace) -> int:
     from nonself.serve import rules_update, run
 
     return rules_update.update(arguments, run.data_home())
-
-
-def _bench(arguments: argparse.Namespace) -> int:
-    paths = [*arguments.paths, *arguments.events]
-    if arguments.repeat < 1:
-        raise UsageError(expected="--repeat of at least 1", got=str(arguments.repeat))
-    if arguments.track == "sources":
-        from nonself.lab import bench_sources
-
-        return bench_sources.run(paths, arguments.source, rows=arguments.rows, as_json=arguments.json)
-    if arguments.track == "network":
-        from nonself.lab import bench_network
-
-        return bench_network.network(paths, rows=arguments.rows, as_json=arguments.json)
-    if arguments.track == "poison":
-        from nonself.lab import bench_poison
-
-        return bench_poison.run(as_json=arguments.json)
-    if arguments.track == "beacons":
-        from nonself.lab import bench_beacons
-
-        return bench_beacons.beacons(paths, as_json=arguments.json)
-    if arguments.track == "dga":
-        from nonself.lab import bench_dga
-
-        return bench_dga.dga([*paths, *arguments.positive], arguments.negative, as_json=arguments.json)
-    if arguments.track == "correlate":
-        from nonself.lab import bench_correlate
-
-        return bench_correlate.correlate(as_json=arguments.json)
-    if arguments.track in ("sim", "realism"):
-        _alone()
-        return cli_lab.bench(arguments, paths)
-    if not paths:
-        raise UsageError(expected="data to measure on", got="no path")
-    if arguments.track == "feedback":
-        from nonself.lab import bench_feedback
-
-        return bench_feedback.feedback(paths, seeds=arguments.seeds, as_json=arguments.json)
-    if arguments.track == "ait":
-        from nonself.lab import bench_ait
-
-        return bench_ait.ait(paths, as_json=arguments.json)
-    if arguments.track == "tabular":
-        from nonself.lab import bench_tabular
-
-        return bench_tabular.tabular(paths, seeds=arguments.seeds, as_json=arguments.json)
-    if arguments.track == "rules":
-        from nonself.lab import bench_rules
-
-        return bench_rules.rules(arguments.rules or [], paths, repeat=arguments.repeat, as_json=arguments.json)
-    from nonself.lab import bench
-
-    return bench.scan(paths, arguments.rules or [], repeat=arguments.repeat, as_json=arguments.json)

@@ -1,4 +1,4 @@
-"""The part of the command line about the lab: `nonself lab make`, `nonself demo`, and the tracks `sim` and `realism` of `nonself bench`."""
+"""The part of the command line about the lab: `nonself lab make` and `nonself demo`."""
 
 from __future__ import annotations
 
@@ -45,23 +45,6 @@ def demo(commands: argparse._SubParsersAction[argparse.ArgumentParser], command:
 
 ACTIVITY = 0.1
 """Of the demonstration: a tenth of a real company's events, so that it ends within a minute or two. The story is the same."""
-
-
-def tracks(bench: argparse.ArgumentParser) -> None:
-    """Flags of the tracks `sim` and `realism`."""
-    bench.add_argument("--full", action="store_true", help="sim: five seeds of two sizes, not three of one")
-    bench.add_argument("--development", action="store_true", help="sim: on the seeds that may be looked at and tuned on")
-
-
-def bench(arguments: argparse.Namespace, paths: list[Path]) -> int:
-    """Run the track `sim` or `realism`."""
-    if arguments.track == "sim":
-        from nonself.lab.sim import run
-
-        return run.sim(arguments.rules or [], full=arguments.full, development=arguments.development, as_json=arguments.json)
-    from nonself.lab import realism
-
-    return realism.run(paths, as_json=arguments.json)
 
 
 def _make(arguments: argparse.Namespace) -> int:
