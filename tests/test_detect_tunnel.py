@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 
 from nonself import sources
+from nonself.baseline import caps
 from nonself.core.events import concat, conform
 from nonself.detect import detectors
 from nonself.sources.contract import Limits
@@ -115,6 +116,17 @@ def test_more_domains_than_are_kept_do_no_harm():
         detector = ALL[name]
         scores = detector.score(flood, detector.merge([detector.learn(events(*OFFICE)), detector.learn(flood)]), included=True)
         assert scores.height >= 1 and scores["score"].is_finite().all()
+
+
+def test_machines_that_the_self_has_no_room_for_are_scored(monkeypatch):
+    monkeypatch.setattr(caps, "Y_MOST", 3)
+    seen = events(*OFFICE, asks("10.0.0.9", [f"{noise(50)}.evil.com" for _ in range(100)]))
+    for name in ("dns-tunnel", "dns-spread", "generated-domains"):
+        detector = ALL[name]
+        self_ = detector.merge([detector.learn(seen)])
+        scores = detector.score(seen, self_, included=True)
+        assert self_["y"].n_unique() == 3 and scores["entity"].n_unique() == 9 and scores["score"].is_finite().all()
+        assert len(detector.explain(scores)) == scores.height
 
 
 def test_iodine_is_found_and_real_networks_are_quiet():

@@ -75,15 +75,12 @@ class Dga:
         """Columns day, y, x, and bit masks of the hours in which y asked for x (slots), was told that it does not exist (failed), or that
         it does (exists)."""
         chosen = rows.chosen(events, self.spec, evidence=False)
-        return _delta(chosen, self.spec) if chosen else self.merge([])
+        return pairs.bounded(_delta(chosen, self.spec)) if chosen else self.merge([])
 
     def merge(self, deltas: list[Delta]) -> Delta:
         """Union of the masks; at most `X_PER_DAY` x per y and day."""
         parts = [delta.select(*_HELD) for delta in deltas if delta.height]
-        if not parts:
-            return pl.DataFrame(schema=_HELD)
-        united = pl.concat(parts).group_by(_KEYS).agg(pl.col(*_MASKS).bitwise_or())
-        return pairs.bounded(united.select(*_HELD).sort(_KEYS))
+        return pairs.bounded(_united(parts)) if parts else pl.DataFrame(schema=_HELD)
 
     def score(self, events: Events | View, self_: Delta, *, included: bool = False) -> Scores:
         """One row per y and day, told by all domains that y asked for on that day. A union of masks counts each once, so `included` changes
@@ -93,7 +90,8 @@ class Dga:
             return pl.DataFrame(schema=_SCORES)
         groups = rows.grouped(chosen.day, chosen.part(chosen.y))
         told = rows.windows(chosen, self.spec, groups)
-        odd = _odd(told, self.merge([self_, _delta(chosen, self.spec)]), blank=not self_.height)
+        # Not bounded: a machine that the self has no room for is scored all the same.
+        odd = _odd(told, _united([self_.select(*_HELD), _delta(chosen, self.spec)]), blank=not self_.height)
         what = told.with_columns(odd["made"]).select(rows.phrase(self.spec, pl.col("made").cast(pl.String))).to_series()
         columns = {c.name: c for c in told.get_columns()} | {"_" + c.name: c for c in odd.get_columns()}
         columns |= {"score": odd["score"], "_what": what}
@@ -153,7 +151,12 @@ def _delta(chosen: rows.Chosen, spec: Spec) -> Delta:
     for name, code in (("failed", "NXDOMAIN"), ("exists", "NOERROR")):
         masks[name] = bit * (rcode == code).fill_null(False).to_numpy()
     united = {name: np.bitwise_or.reduceat(mask[groups.order], groups.starts).astype(np.uint32) for name, mask in masks.items()}
-    return pairs.bounded(pl.DataFrame({**{name: named[name] for name in _KEYS}, **united}))
+    return pl.DataFrame({**{name: named[name] for name in _KEYS}, **united})
+
+
+def _united(tables: list[Delta]) -> Delta:
+    """The masks of the same day, y and x as one."""
+    return pl.concat(tables).group_by(_KEYS).agg(pl.col(*_MASKS).bitwise_or()).select(*_HELD).sort(_KEYS)
 
 
 def _odd(told: pl.DataFrame, known: Delta, *, blank: bool) -> pl.DataFrame:

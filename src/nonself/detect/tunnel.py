@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from nonself.baseline import keys, levels, pairs
+from nonself.baseline import caps, keys, levels, pairs
 from nonself.baseline.codes import Floats, Ints
 from nonself.baseline.keys import numbered
 from nonself.core.events import Events
@@ -41,6 +41,8 @@ _HELD: dict[str, pl.DataType] = {
 }
 _KEYS = ["day", "y", "x"]
 _SUMS = ("asked", "carriers", "answered")
+_ROWS = caps.ROWS_MOST >> 3
+"""Rows of a self at most, each with up to 640 bytes of names."""
 _ROW_BYTES = 2 * (keys.MAX_BYTES + 16) + SAMPLE * (8 + 2) + 16 + 32
 
 
@@ -72,12 +74,12 @@ class Tunnel:
         """Columns day, y, x; of the `SAMPLE` different names with the smallest hashes, these (names) and what each says (bits); and sums:
         questions (asked), those for `CARRIERS` (carriers), and the bytes of the answers to these (answered)."""
         chosen = rows.chosen(events, self.spec, evidence=False)
-        return pairs.bounded(_days(chosen, self.spec)) if chosen else self.merge([])
+        return pairs.bounded(_days(chosen, self.spec), rows=_ROWS) if chosen else self.merge([])
 
     def merge(self, deltas: list[Delta]) -> Delta:
         """Union of the names, the smallest hashes kept; sums added up; at most `X_PER_DAY` x per y and day."""
         parts = [delta.select(*_HELD) for delta in deltas if delta.height]
-        return pairs.bounded(_united(pl.concat(parts))) if parts else pl.DataFrame(schema=_HELD)
+        return pairs.bounded(_united(pl.concat(parts)), rows=_ROWS) if parts else pl.DataFrame(schema=_HELD)
 
     def score(self, events: Events | View, self_: Delta, *, included: bool = False) -> Scores:
         """One row per pair (y, x) and day. What the self already holds of a pair's day belongs to that day, not to its history."""
