@@ -4,6 +4,7 @@
     ├── UsageError        the command, a flag or a path is wrong                     exit status 2
     │   └── ConfigError   a key or value of the configuration file is wrong          exit status 2
     ├── StateError        the state directory can't be read, written or trusted      exit status 2
+    ├── ModelError        a language model can't be asked, may not be, or answers out of form: the analyst's floor stands
     ├── RecordError       one record can't be read: it goes to the dead-letter table, never up
     └── RuleError         one rule can't be evaluated: it is listed with its reason, never skipped
 
@@ -41,6 +42,10 @@ class ConfigError(UsageError):
 
 class StateError(NonselfError):
     """The state directory can't be read, written or trusted."""
+
+
+class ModelError(NonselfError):
+    """A language model can't be asked, may not be asked, or did not answer in the form and limits asked for."""
 
 
 class RecordError(NonselfError):

@@ -1,0 +1,149 @@
+"""`Case`: what the analyst found out about one incident, all of it from claims that the verifier has run again.
+
+`investigate` is the floor: deterministic code, no language model. It reads the records, asks what the playbook asks, makes claims, has each
+checked, weighs hypotheses and proposes a verdict, next questions and containment. A model may add to it (`advisor`) and can take nothing
+away.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from datetime import datetime
+
+import msgspec
+
+from nonself.analyst import claims as make
+from nonself.analyst import playbooks
+from nonself.analyst.actions import Action, propose
+from nonself.analyst.facts import gather
+from nonself.analyst.hypotheses import BY_NAME, Proposal, weigh
+from nonself.analyst.queries import Answer, ask
+from nonself.analyst.records import Records
+from nonself.analyst.taint import Suspicion, total
+from nonself.analyst.verify import split
+from nonself.core.claim import Claim
+from nonself.core.entities import kind
+from nonself.core.incident import Incident
+
+SCHEMA_VERSION = 1
+_FINDINGS = 40
+_TOLD_FIRST = 12
+_INSTRUCTION_BITS = 2.0
+"""What each family of instruction-like text in the evidence adds: few sources of logs write sentences to their readers."""
+
+
+class Told(msgspec.Struct, frozen=True, kw_only=True):
+    """A verified claim in its place in the story: when its first event was, None where that is not known."""
+
+    claim: Claim
+    time: datetime | None
+    part: str
+
+
+class Advice(msgspec.Struct, frozen=True, kw_only=True):
+    """What a model added, if one was asked. `used` says what of it was taken; `summary` is made of clauses of verified claims only (their
+    ids in `{}`); `note` says why the floor was fallen back on."""
+
+    model: str = ""
+    used: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()
+    order: tuple[str, ...] = ()
+    summary: str = ""
+    requests: tuple[str, ...] = ()
+    tokens: int = 0
+    note: str = ""
+
+
+class Case(msgspec.Struct, frozen=True, kw_only=True):
+    """One incident investigated.
+
+    story       verified claims by time: part "finding" (why it is an incident), "event" (what happened), "around" (what the queries
+                brought), "text" (instruction-like text)
+    absent      verified claims that there is nothing
+    unproven    claims that are refuted or can't be checked: never part of a sentence of the report
+    answers     every query that was asked, with the hash of what came back
+    """
+
+    version: int = SCHEMA_VERSION
+    incident: Incident
+    playbook: str
+    span: tuple[datetime, datetime] | None
+    complete: bool
+    story: tuple[Told, ...]
+    absent: tuple[Claim, ...]
+    unproven: tuple[Claim, ...]
+    answers: tuple[Answer, ...]
+    proposal: Proposal
+    questions: tuple[str, ...]
+    actions: tuple[Action, ...]
+    advice: Advice = Advice()
+
+    @property
+    def sha256(self) -> str:
+        """Hash over everything above: what an audit row and an approval are bound to."""
+        return hashlib.sha256(msgspec.json.encode(msgspec.to_builtins(self), order="deterministic")).hexdigest()
+
+
+def investigate(records: Records, *, more: Sequence[Answer] = (), claimed: Sequence[Claim] = (), raised: Suspicion | None = None) -> Case:
+    """The case of an incident. `more` are answers to queries beyond the playbook, `claimed` claims that somebody else makes (checked like
+    any other), `raised` suspicion from outside."""
+    playbook = playbooks.choose(records)
+    answers = [ask(records, query) for query in playbooks.plan(playbook, records)]
+    answers = list({answer.query.id: answer for answer in (*answers, *more)}.values())
+    made = _claims(records, answers) + [("around", claim) for claim in claimed]
+    part = {claim.id: name for name, claim in reversed(made)}
+    established, unproven = split((claim for _, claim in made), records)
+    texts = {c.args["family"] for c in established if c.predicate == "Instructing"}
+    suspicion = total([*(Suspicion(_INSTRUCTION_BITS) for _ in texts), *([raised] if raised else [])])
+    proposal = weigh(gather(records), suspicion)
+    told = _told(established, part, records)
+    return Case(
+        incident=records.incident,
+        playbook=playbook.name,
+        span=records.span,
+        complete=records.complete,
+        story=told,
+        absent=tuple(c for c in established if c.predicate == "NothingFound"),
+        unproven=tuple(unproven),
+        answers=tuple(answers),
+        proposal=proposal,
+        questions=_questions(proposal, unproven),
+        actions=propose(records.incident, [t.claim for t in told], proposal),
+    )
+
+
+def _claims(records: Records, answers: Sequence[Answer]) -> list[tuple[str, Claim]]:
+    """Every claim to be checked, with the part of the story it would stand in."""
+    findings = sorted(records.findings.values(), key=lambda f: (-f.bits, f.start, f.id))
+    evidence = records.cited(uid for f in findings for uid in f.events)
+    made = [("finding", make.of_finding(f, records)) for f in findings[:_FINDINGS]]
+    made += [("event", claim) for claim in (*make.of_events(evidence), *make.transfers(evidence))]
+    made += [("around", claim) for answer in answers for claim in make.of_answer(answer, records)]
+    for entity in [e for e in records.incident.entities if kind(e) in ("domain", "ip", "host", "user", "hash")][:_TOLD_FIRST]:
+        made += [("around", claim) for claim in make.first_seen(entity, records)]
+    return made + [("text", claim) for claim in make.instructing(evidence)]
+
+
+def _told(established: Sequence[Claim], part: dict[str, str], records: Records) -> tuple[Told, ...]:
+    times = dict(records.events.select("uid", "time").iter_rows())
+    told = []
+    for claim in established:
+        if claim.predicate != "NothingFound":
+            met = [times[uid] for uid in claim.events if times.get(uid)]
+            told.append(Told(claim=claim, time=min(met, default=None), part=part[claim.id]))
+    late = datetime.max.replace(tzinfo=records.incident.start.tzinfo)
+    return tuple(sorted(told, key=lambda t: (t.part, t.time or late)))
+
+
+def _questions(proposal: Proposal, unproven: Sequence[Claim]) -> tuple[str, ...]:
+    """What a person should find out next: what would refute the likeliest hypotheses, and what could not be checked."""
+    likely = [w for w in proposal.hypotheses if w.p >= 0.05][:3]
+    asked = [f"Against “{w.name}”: is there {_uncapitalised(BY_NAME[w.name].refuted_by)}?" for w in likely]
+    if unproven:
+        asked.append(f"{len(unproven)} statements could not be established: which log would settle them?")
+    return tuple(asked)
+
+
+def _uncapitalised(text: str) -> str:
+    return text[:1].lower() + text[1:]

@@ -1,0 +1,138 @@
+"""The outline of a report: which verified claims stand where, the same for every format.
+
+What happened is told rule by rule, in order of time, each with what its events say themselves. A claim that is not verified has no place
+here but the list of what is not established.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from nonself.analyst.case import Case, Told
+from nonself.analyst.hypotheses import BY_NAME
+from nonself.core import attack
+from nonself.core.claim import Claim
+
+_ATTACHED = 3
+"""What a rule's own events say is told in so many sentences; all of it is among the cited claims."""
+MOST_LINES = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Paragraph:
+    """One rule's match and what its events say; `more` counts what is not told here."""
+
+    time: datetime | None
+    claims: tuple[Claim, ...]
+    more: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One tactic: ATT&CK's caption, its techniques as (id, name), when it was first seen."""
+
+    tactic: str
+    techniques: tuple[tuple[str, str], ...]
+    time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """`headline` and `summary` are fixed words and numbers of the case; everything else is verified claims. `hidden` counts, by section,
+    the claims left out for length."""
+
+    case: Case
+    headline: str
+    summary: tuple[str, ...]
+    paragraphs: tuple[Paragraph, ...]
+    unusual: tuple[Told, ...]
+    events: tuple[Told, ...]
+    around: tuple[Told, ...]
+    texts: tuple[Claim, ...]
+    stages: tuple[Stage, ...]
+    hidden: dict[str, int]
+
+    @property
+    def told(self) -> tuple[Claim, ...]:
+        """Every claim a sentence of the report rests on."""
+        parts = [claim for paragraph in self.paragraphs for claim in paragraph.claims]
+        parts += [told.claim for told in (*self.unusual, *self.events, *self.around)]
+        return tuple({c.id: c for c in (*parts, *self.texts, *self.case.absent)}.values())
+
+
+def outline(case: Case) -> Outline:
+    """Arrange a case."""
+    paragraphs = _paragraphs(case)
+    said = {claim.id for paragraph in paragraphs for claim in paragraph.claims}
+    parts = {
+        name: [t for t in case.story if t.part == part and t.claim.id not in said and t.claim.predicate != "MatchedRule"]
+        for name, part in (("unusual", "finding"), ("events", "event"), ("around", "around"))
+    }
+    return Outline(
+        case=case,
+        headline=_headline(case),
+        summary=_summary(case),
+        paragraphs=paragraphs[:MOST_LINES],
+        unusual=tuple(parts["unusual"][:MOST_LINES]),
+        events=tuple(parts["events"][:MOST_LINES]),
+        around=tuple(parts["around"][:MOST_LINES]),
+        texts=tuple(t.claim for t in case.story if t.part == "text"),
+        stages=tuple(
+            Stage(attack.TACTICS.get(s.tactic, s.tactic), tuple((t, attack.name(t)) for t in s.techniques), s.start)
+            for s in case.incident.stages
+        ),
+        hidden={name: len(lines) - MOST_LINES for name, lines in parts.items() if len(lines) > MOST_LINES},
+    )
+
+
+def _paragraphs(case: Case) -> tuple[Paragraph, ...]:
+    events = [t for t in case.story if t.part == "event"]
+    found = []
+    said: set[str] = set()
+    for told in (t for t in case.story if t.claim.predicate == "MatchedRule"):
+        cited = set(told.claim.events)
+        own = [t.claim for t in events if cited & set(t.claim.events) and t.claim.id not in said]
+        said |= {claim.id for claim in own[:_ATTACHED]}
+        found.append(Paragraph(told.time, (told.claim, *own[:_ATTACHED]), max(0, len(own) - _ATTACHED)))
+    return tuple(found)
+
+
+_HEADLINES = {
+    "malicious": "Proposed verdict: malicious",
+    "unsure": "Proposed verdict: none; the evidence does not decide",
+    "attempt": "Proposed verdict: an attempt, in vain",
+    "benign trigger": "Proposed verdict: benign trigger",
+    "false alarm": "Proposed verdict: false alarm",
+}
+
+
+def _headline(case: Case) -> str:
+    return _HEADLINES[case.proposal.judgement]
+
+
+def _summary(case: Case) -> tuple[str, ...]:
+    """For a manager: fixed words and numbers of the case."""
+    incident, proposal = case.incident, case.proposal
+    best = proposal.hypotheses[0]
+    rules = sum(t.claim.predicate == "MatchedRule" for t in case.story)
+    hosts = sum(e.startswith("host:") for e in incident.entities)
+    users = sum(e.startswith("user:") for e in incident.entities)
+    lines = [
+        f"The likeliest explanation ({best.p:.0%}): {BY_NAME[best.name].means}. "
+        f"Malicious explanations together: {proposal.p_malicious:.0%}.",
+        f"It took place between {incident.start:%Y-%m-%d %H:%M} and {incident.end:%Y-%m-%d %H:%M} UTC and touches "
+        f"{_count(hosts, 'machine')} and {_count(users, 'account')}.",
+        f"{_count(rules, 'rule match', 'rule matches')} and {_count(len(incident.findings) - rules, 'other finding')} rest on "
+        f"{_count(incident.n_events, 'event')}; {_count(len(case.answers), 'question')} were asked of the records, "
+        f"{len(case.absent)} of them found nothing.",
+    ]
+    if case.actions:
+        lines.append(f"{_count(len(case.actions), 'action')} proposed; none is carried out before a person approves it.")
+    if not case.complete:
+        lines.append("The incident touches more records than were read; nothing is claimed about what was not read.")
+    return tuple(lines)
+
+
+def _count(n: int, one: str, many: str = "") -> str:
+    return f"{n:,} {one if n == 1 else many or one + 's'}"

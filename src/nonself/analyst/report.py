@@ -1,0 +1,130 @@
+"""A case as Markdown and as JSON. HTML is made from the same outline by `serve`, which has the page's style and policy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import msgspec
+
+from nonself.analyst.case import Case, Told
+from nonself.analyst.hypotheses import BY_NAME
+from nonself.analyst.outline import Outline, outline
+from nonself.analyst.prose import sentence
+from nonself.analyst.queries import TOOLS
+from nonself.core import safe
+from nonself.core.claim import Claim
+from nonself.core.entities import kind
+
+
+def markdown(case: Case) -> str:
+    """The report as Markdown. Every sentence about events ends with its claim's id; the list of claims names the events of each."""
+    told = outline(case)
+    return "\n".join([*_head(told), *_story(told), *_verdict(told), *_tail(told)]) + "\n"
+
+
+def as_json(case: Case) -> dict[str, Any]:
+    """The report as plain data: the case, its hash, and each claim's sentence."""
+    told = outline(case)
+    return {
+        "type": "report",
+        "sha256": case.sha256,
+        "headline": told.headline,
+        "summary": list(told.summary),
+        "sentences": [{"claim": c.id, "text": sentence(c, safe.terminal), "events": list(c.events)} for c in told.told],
+        "actions": [{"hash": a.hash, **msgspec.to_builtins(a)} for a in case.actions],
+        "case": msgspec.to_builtins(case),
+    }
+
+
+def _head(told: Outline) -> Iterator[str]:
+    case = told.case
+    yield f"# {safe.markdown(safe.shorten(case.incident.title, 300))}"
+    yield ""
+    yield f"Incident `{case.incident.id}`, {case.incident.bits:.1f} bits. All times are UTC."
+    yield ""
+    yield "## Summary"
+    yield ""
+    yield f"**{told.headline}.** " + " ".join(told.summary)
+    if case.advice.note:
+        yield f"\nLanguage model: {case.advice.note}."
+
+
+def _story(told: Outline) -> Iterator[str]:
+    yield from ("", "## What happened", "")
+    for paragraph in told.paragraphs:
+        when = f"{paragraph.time:%m-%d %H:%M:%S} " if paragraph.time else ""
+        yield (
+            f"- {when}" + " ".join(_cited(claim) for claim in paragraph.claims) + (f" And {paragraph.more} more." if paragraph.more else "")
+        )
+    if not told.paragraphs:
+        yield "No rule matched; learnt detectors found what follows."
+    yield from _lines("Unusual here", told.unusual, told.hidden.get("unusual", 0))
+    yield from _lines("Further events of the evidence", told.events, told.hidden.get("events", 0))
+    yield from _lines("Around it", told.around, told.hidden.get("around", 0))
+    if told.texts:
+        yield from ("", "## Text written for a reader", "", *(f"- {_cited(claim)}" for claim in told.texts))
+    yield from ("", "## Looked for and not found", "")
+    yield from (f"- {_cited(claim)}" for claim in told.case.absent)
+    if not told.case.absent:
+        yield "Every question had an answer."
+
+
+def _lines(title: str, told: Iterable[Told], hidden: int) -> Iterator[str]:
+    lines = [f"- {t.time:%m-%d %H:%M:%S} {_cited(t.claim)}" if t.time else f"- {_cited(t.claim)}" for t in told]
+    if lines:
+        yield from ("", f"## {title}", "", *lines)
+        if hidden:
+            yield f"- and {hidden} more in the JSON report"
+
+
+def _cited(claim: Claim) -> str:
+    return f"{sentence(claim, safe.markdown)} `{claim.id}`"
+
+
+def _verdict(told: Outline) -> Iterator[str]:
+    if told.stages:
+        yield from ("", "## ATT\\&CK", "")
+        for stage in told.stages:
+            names = ", ".join(f"{t} {safe.markdown(name)}" for t, name in stage.techniques)
+            yield f"- {stage.time:%m-%d %H:%M:%S} **{safe.markdown(stage.tactic)}** {names}"
+    yield from (
+        "",
+        "## Hypotheses",
+        "",
+        "| hypothesis | probability | what speaks for and against it (bits) | what would refute it |",
+        "|---|---|---|---|",
+    )
+    for weighed in told.case.proposal.hypotheses:
+        signals = ", ".join(f"{name} {bits:+.1f}" for name, bits in weighed.signals)
+        yield f"| {weighed.name} | {weighed.p:.0%} | {signals or 'nothing'} | {BY_NAME[weighed.name].refuted_by} |"
+    if told.case.questions:
+        yield from ("", "## Next questions", "", *(f"- {question}" for question in told.case.questions))
+    yield from ("", "## Proposed actions", "")
+    for action in told.case.actions:
+        rests = " ".join(f"`{c}`" for c in action.claims[:5])
+        entity = safe.markdown(safe.shorten(action.entity.partition(":")[2], 120))
+        yield f"- {action.verb} {kind(action.entity)} **{entity}**: {action.effect}. State: {action.state}; rests on {rests};"
+        yield f"  hash `{action.hash[:16]}`"
+    if not told.case.actions:
+        yield "None."
+
+
+def _tail(told: Outline) -> Iterator[str]:
+    case = told.case
+    yield from (
+        "",
+        "## Not established",
+        "",
+        f"{len(case.unproven)} statements could not be established and are part of no sentence above.",
+    )
+    yield from (f"- `{claim.id}` {claim.truth}: {claim.why}" for claim in case.unproven)
+    yield from ("", "## Questions asked", "", "| question | events | answer |", "|---|---|---|")
+    for answer in case.answers:
+        entity = safe.markdown(safe.shorten(answer.query.entity, 80))
+        yield f"| {TOOLS[answer.query.tool].asks.format(entity=entity)} | {answer.n:,} | `{answer.sha256[:16]}` |"
+    yield from ("", "## Claims and their events", "")
+    for claim in told.told:
+        shown = " ".join(f"`{uid}`" for uid in claim.events[:5]) + (f" and {len(claim.events) - 5} more" if len(claim.events) > 5 else "")
+        yield f"- `{claim.id}` {claim.predicate} ({claim.truth}): {shown or 'all records of the incident'}"
+    yield from ("", f"Report `{case.sha256[:16]}`, schema {case.version}.")
