@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nonself import __version__, cli_lab, cli_learn, cli_sources, cli_triage
+from nonself import __version__, cli_analyst, cli_lab, cli_learn, cli_sources, cli_triage
 from nonself.core.errors import NonselfError, UsageError
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return OK
 
 
-TRACKS = ("scan", "rules", "sources", "tabular", "beacons", "network", "poison", "dga", "ait", "correlate", "feedback", "sim", "realism")
+TRACKS = ("scan", "rules", "sources", "tabular", "beacons", "network", "poison", "dga", "ait", "correlate", "feedback", "sim", "realism", "injection", "analyst")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -74,6 +74,7 @@ def parser() -> argparse.ArgumentParser:
     _state(explain)
     _output(explain)
     cli_triage.add(commands, _state, _load_config)
+    cli_analyst.add(commands, _load_config)
     schema = _command(commands, "schema", _tables("schema"), "print the event schema")
     schema.add_argument("--json", action="store_true", help="as JSON lines")
     cli_sources.add(commands, "sources", _tables("sources"), "print what can be read, or draft a mapping for what can't")
@@ -113,6 +114,7 @@ def _bench_flags(bench: argparse.ArgumentParser) -> None:
     bench.add_argument("--rules", action="append", type=Path, metavar="DIR", help="Sigma rules")
     bench.add_argument("--repeat", type=int, default=3, metavar="N", help="runs, each in a fresh process; the first is cold (default: 3)")
     cli_lab.tracks(bench)
+    cli_analyst.bench(bench)
     bench.add_argument("--json", action="store_true", help="as JSON")
 
 
@@ -339,6 +341,8 @@ def _bench(arguments: argparse.Namespace) -> int:
     if arguments.track in ("sim", "realism"):
         _alone()
         return cli_lab.bench(arguments, paths)
+    if arguments.track in ("injection", "analyst"):
+        return cli_analyst.measure(arguments)
     if not paths:
         raise UsageError(expected="data to measure on", got="no path")
     if arguments.track == "feedback":

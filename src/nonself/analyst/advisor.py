@@ -39,8 +39,10 @@ from nonself.core.entities import kind
 from nonself.core.errors import ModelError
 from nonself.core.schema import ATTACKER_WRITABLE
 
-MOST_ENTITIES = 16
-MOST_CLAIMS = 24
+MOST_ENTITIES = 12
+_NAMED = ("host", "user", "ip", "domain", "role", "cred", "resource")
+MOST_CLAIMS = 12
+"""Claims a model is told of; a small model's context is small."""
 MOST_QUERIES = 4
 _ANSWER_TOKENS = 400
 
@@ -96,7 +98,8 @@ def advise(records: Records, floor: Case, model: Model, vault: Vault, budget: Bu
     order: tuple[str, ...] = _attempt(desk, _rank, notes, ())
     summary: str = _attempt(desk, _join, notes, "")
     raised: Suspicion = _attempt(desk, _read, notes, NONE) if quarantine else NONE
-    case = investigate(records, more=answers, claimed=claimed, raised=raised)
+    added = answers or claimed or raised.bits
+    case = investigate(records, more=answers, claimed=claimed, raised=raised) if added else floor
     advice = Advice(
         model=model.name, used=tuple(desk.used), refused=tuple(desk.refused), order=order, summary=summary, requests=tuple(desk.requests),
         tokens=budget.spent, note="; ".join(dict.fromkeys(notes)),
@@ -128,7 +131,8 @@ def _object(**properties: Any) -> dict[str, Any]:
 
 def _entities(desk: Desk) -> dict[str, str]:
     """Pseudonym -> entity, of the first entities of the incident."""
-    return {desk.vault.pseudonym(entity): entity for entity in desk.case.incident.entities[:MOST_ENTITIES]}
+    named = [entity for entity in desk.case.incident.entities if kind(entity) in _NAMED]
+    return {desk.vault.pseudonym(entity): entity for entity in named[:MOST_ENTITIES]}
 
 
 def _choose(desk: Desk) -> list[Answer]:
@@ -205,7 +209,7 @@ def _read(desk: Desk) -> Suspicion:
 def _tellable(case: Case) -> list[Told]:
     """The claims a model may join: rules' matches and what their events say, in order of time."""
     told = [t for t in case.story if t.time and t.part in ("finding", "event")]
-    return sorted(told, key=lambda t: (t.part != "finding", t.claim.predicate != "MatchedRule"))[:MOST_CLAIMS]
+    return sorted(told, key=lambda t: (t.claim.predicate == "Unusual", t.part != "finding"))[:MOST_CLAIMS]
 
 
 def _described(desk: Desk) -> list[Part]:
@@ -217,6 +221,8 @@ def _described(desk: Desk) -> list[Part]:
     for place, told in enumerate(_tellable(desk.case)):
         parts += [Fixed(f"\n{{c{place}}} "), Fixed(told.claim.predicate)]
         for name, arg_kind in PREDICATES[told.claim.predicate].args.items():
+            if arg_kind == "id":
+                continue
             value = told.claim.args[name]
             parts += [Fixed(f" {name}=")]
             if arg_kind == "entity":

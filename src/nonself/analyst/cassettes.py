@@ -13,19 +13,18 @@ from nonself.core.errors import ModelError
 
 
 class Cassettes:
-    """Answers by the hash of their request, one file each. `inner` None answers from the files alone: a replay."""
+    """Answers by the hash of their request, one file each. `inner` None answers from the files alone: a replay of the model `name`."""
 
-    def __init__(self, folder: Path, inner: Model | None) -> None:
-        self._folder, self._inner = folder, inner
-        self.asked: list[str] = []
+    def __init__(self, folder: Path, inner: Model | None, name: str = "") -> None:
+        self._folder, self._inner, self._name = folder, inner, name
 
     @property
     def name(self) -> str:
-        return self._inner.name if self._inner else "replay"
+        """The model's name; in a replay the one it had then, since it is part of every request."""
+        return self._inner.name if self._inner else self._name
 
     def ask(self, request: Request, seconds: float) -> Response:
         """The recorded answer, else the model's, which is recorded. A recording whose bytes were changed is a ModelError."""
-        self.asked.append(request.id)
         path = self._folder / f"{request.id}.json"
         if path.exists():
             return self._recorded(path, request)

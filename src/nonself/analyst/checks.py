@@ -9,7 +9,7 @@ from datetime import datetime
 import polars as pl
 
 from nonself.analyst.queries import Query, ask
-from nonself.analyst.records import ROLE_COLUMNS, Records
+from nonself.analyst.records import ROLE_COLUMNS, Records, touches
 from nonself.analyst.texts import families
 from nonself.core.claim import Truth
 from nonself.core.events import Events
@@ -81,7 +81,8 @@ def first_seen(args: Args, cited: Events, records: Records) -> Outcome:
     first = records.touching(args["entity"])["time"].min()
     if first != when:
         return refuted("there is an earlier record, or none at that time")
-    return VERIFIED if first in cited["time"].to_list() else refuted("the cited events are not the first")
+    touching = cited.select(touches(args["entity"]).all()).item()
+    return VERIFIED if touching and first in cited["time"].to_list() else refuted("the cited events are not the first")
 
 
 def met_by(args: Args, cited: Events, records: Records) -> Outcome:

@@ -41,7 +41,7 @@ def of_events(events: Events) -> list[Claim]:
 
 def _said(row: Row) -> tuple[str, dict[str, str]]:
     """Predicate and arguments of one event; ("", {}) for one that says nothing we have a predicate for."""
-    for predicate, wanted in _by_class(row["class_uid"] or 0, row["status_id"], row["activity_id"]):
+    for predicate, wanted in _by_class(row):
         found = {arg: _first(row, columns) for arg, columns in wanted.items()}
         if all(found.values()):
             return predicate, {arg: str(value) for arg, value in found.items()}
@@ -83,12 +83,16 @@ _CLASSES: dict[int, tuple[str, ...]] = {
 }  # fmt: skip
 
 
-def _by_class(class_uid: int, status: int | None, activity: int | None) -> list[tuple[str, _Wanted]]:
+def _by_class(row: Row) -> list[tuple[str, _Wanted]]:
+    """What an event may say, best first."""
+    class_uid, status, activity = row["class_uid"] or 0, row["status_id"], row["activity_id"]
     names = _CLASSES.get(class_uid, ())
     if class_uid == 1007:
         names = ("Spawned", "RanAs") if activity == 1 else ("Opened",) if activity == 3 else ()
     elif class_uid == 3002:
         names = ("FailedLogon",) if status == 2 else ("LoggedOnFrom", "LoggedOn", "Called") if status == 1 else ()
+    elif class_uid == 1008:
+        names = ("Cleared",) if row["op"] in ("1102", "104") else ()
     elif class_uid == 6003:
         names = ("Refused",) if status == 2 else ("Called",)
     return [(name, _FORMS[name]) for name in (*names, "Involved")]

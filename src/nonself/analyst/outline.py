@@ -119,8 +119,8 @@ def _summary(case: Case) -> tuple[str, ...]:
     hosts = sum(e.startswith("host:") for e in incident.entities)
     users = sum(e.startswith("user:") for e in incident.entities)
     lines = [
-        f"The likeliest explanation ({best.p:.0%}): {BY_NAME[best.name].means}. "
-        f"Malicious explanations together: {proposal.p_malicious:.0%}.",
+        f"The likeliest explanation ({percent(best.p)}): {BY_NAME[best.name].means}. "
+        f"Malicious explanations together: {percent(proposal.p_malicious)}.",
         f"It took place between {incident.start:%Y-%m-%d %H:%M} and {incident.end:%Y-%m-%d %H:%M} UTC and touches "
         f"{_count(hosts, 'machine')} and {_count(users, 'account')}.",
         f"{_count(rules, 'rule match', 'rule matches')} and {_count(len(incident.findings) - rules, 'other finding')} rest on "
@@ -136,3 +136,8 @@ def _summary(case: Case) -> tuple[str, ...]:
 
 def _count(n: int, one: str, many: str = "") -> str:
     return f"{n:,} {one if n == 1 else many or one + 's'}"
+
+
+def percent(p: float) -> str:
+    """A probability for people. It rests on weights that are rough, so it is never told as certain."""
+    return "under 1 %" if p < 0.01 else "over 99 %" if p > 0.99 else f"{p:.0%}".replace("%", " %")

@@ -19,7 +19,7 @@ SHORTEST = 4
 """Names shorter than this are words of any text and say nothing of anybody."""
 
 _SECRETS: dict[str, str] = {
-    "private-key": r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----[\s\S]{0,8000}?(?:-----END [A-Z ]{0,30}PRIVATE KEY-----|\z)",
+    "private-key": r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]{0,30}PRIVATE KEY-----|\z)",
     "aws-key": r"\b(?:AKIA|ASIA|AROA|AIDA|AGPA|ANPA)[A-Z0-9]{16}\b",
     "github-token": r"\b(?:gh[pousr]_[A-Za-z0-9]{30,}|github_pat_[A-Za-z0-9_]{30,})",
     "gitlab-token": r"\bglpat-[A-Za-z0-9_-]{18,}",
@@ -31,7 +31,7 @@ _SECRETS: dict[str, str] = {
     "bearer": r"(?i:\b(?:bearer|basic|token)\s+)[A-Za-z0-9+/._~=-]{16,}",
     "url-password": r"[A-Za-z][A-Za-z0-9+.-]{1,20}://[^\s/:@]{1,100}:[^\s/@]{1,200}@",
     "assigned": r"(?i:[\w-]{0,40}(?:pass(?:word|wd|phrase)?|pwd|secret|token|(?:api|access|private)[_-]?key|credential|auth)[\w-]{0,20})"
-    r"[\"']{0,2}\s{0,3}(?:[:=]{1,2}>?|\s-+)\s{0,3}[\"']{0,2}[^\s\"'&;,<>]{4,200}",
+    r"[\"']{0,2}\s{0,3}(?:[:=]{1,2}>?|\s-+)\s{0,3}[\"']{0,2}(?i:(?:bearer|basic|token)\s+)?[^\s\"'&;,<>]{4,200}",
     "flag": r"(?i:\s(?:-p|-pw|--?pass(?:word)?|/p(?:ass(?:word)?)?|--?token|--?secret|-u\s+[\w.\\-]{1,60})[:=\s]\s{0,2})"
     r"[\"']?[^\s\"']{4,200}",
     "hash": r"\b(?:[0-9a-fA-F]{32}:)?[0-9a-fA-F]{32}\b|\$(?:1|2[aby]|5|6|y)\$[./A-Za-z0-9$]{20,}",

@@ -9,7 +9,7 @@ import msgspec
 
 from nonself.analyst.case import Case, Told
 from nonself.analyst.hypotheses import BY_NAME
-from nonself.analyst.outline import Outline, outline
+from nonself.analyst.outline import Outline, outline, percent
 from nonself.analyst.prose import sentence
 from nonself.analyst.queries import TOOLS
 from nonself.core import safe
@@ -97,7 +97,7 @@ def _verdict(told: Outline) -> Iterator[str]:
     )
     for weighed in told.case.proposal.hypotheses:
         signals = ", ".join(f"{name} {bits:+.1f}" for name, bits in weighed.signals)
-        yield f"| {weighed.name} | {weighed.p:.0%} | {signals or 'nothing'} | {BY_NAME[weighed.name].refuted_by} |"
+        yield f"| {weighed.name} | {percent(weighed.p)} | {signals or 'nothing'} | {BY_NAME[weighed.name].refuted_by} |"
     if told.case.questions:
         yield from ("", "## Next questions", "", *(f"- {question}" for question in told.case.questions))
     yield from ("", "## Proposed actions", "")

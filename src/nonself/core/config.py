@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from importlib import resources
 from json import dumps
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import msgspec
 from msgspec import Meta
@@ -121,6 +121,21 @@ class Budget(msgspec.Struct, frozen=True):
     incidents_per_day: Annotated[int, Meta(ge=0, le=1_000_000)] = 5
 
 
+class Analyst(msgspec.Struct, frozen=True):
+    """Whether a language model is asked, which, and what it may cost."""
+
+    egress: Literal["none", "loopback", "allowlist"] = "none"
+    endpoint: str = ""
+    allow: tuple[Text, ...] = ()
+    model: str = ""
+    key_file: str = ""
+    gguf: str = ""
+    threads: Annotated[int, Meta(ge=1, le=1_024)] = 1
+    tokens: Count = 8_000
+    seconds: Annotated[float, Meta(ge=0.0, le=86_400.0)] = 60.0
+    quarantine: bool = False
+
+
 class Output(msgspec.Struct, frozen=True):
     """When a command's result counts as partial."""
 
@@ -143,6 +158,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     correlate: Correlate = Correlate()
     triage: Triage = Triage()
     budget: Budget = Budget()
+    analyst: Analyst = Analyst()
     output: Output = Output()
 
 

@@ -27,19 +27,20 @@ def report(stories: Sequence[Story], *, kept: int) -> str:
     """The whole report as text. `kept` is the number of weaker incidents below the budget."""
     folder = files("nonself.serve") / "templates"
     style = (folder / "report.css").read_text(encoding="utf-8")
-    template = _environment().from_string((folder / "report.html.j2").read_text(encoding="utf-8"))
+    template = environment().from_string((folder / "report.html.j2").read_text(encoding="utf-8"))
     return template.render(
-        stories=[_view(story) for story in stories], kept=kept, version=__version__, style=Markup(style), policy=_policy(style)
+        stories=[_view(story) for story in stories], kept=kept, version=__version__, style=Markup(style), policy=policy(style)
     )
 
 
-def _policy(style: str) -> str:
+def policy(style: str) -> str:
     """Nothing may load or run; the one style sheet is named by its hash."""
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     return f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
 
 
-def _environment() -> Environment:
+def environment() -> Environment:
+    """Templates in which every text is neutralised, whatever filter it went through."""
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_neutral)
     environment.filters["shorten"] = safe.shorten
     return environment

@@ -1,0 +1,157 @@
+"""`nonself bench analyst`: companies of the lab that nobody looked at before, scanned, every shown incident judged by the floor, and the
+judgements compared with what was really hidden. Beside it, what a severity sort and a count of rules would have said.
+
+An incident is malicious if a fifth of its evidence or more belongs to the campaign. "unsure" counts as not malicious. The baselines get the
+threshold that suits them best on the same incidents, which the floor does not.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nonself import lab, pipeline
+from nonself.analyst.case import Case, investigate
+from nonself.analyst.outline import Outline, outline
+from nonself.analyst.predicates import PREDICATES, WRITTEN
+from nonself.analyst.records import Reader, Records
+from nonself.analyst.verify import verify
+from nonself.core.config import Config
+from nonself.core.finding import Finding
+from nonself.core.stats import Stats
+from nonself.detect.sigma import Ruleset
+from nonself.ledger import Ledger
+
+SHARE = 0.2
+_LEVELS = ("", "informational", "low", "medium", "high", "critical")
+
+
+@dataclass(slots=True)
+class Judged:
+    """What is counted of one incident."""
+
+    malicious: bool
+    p: float
+    called: bool
+    unsure: bool
+    level: int
+    rules: int
+    seconds: float
+    cited: int = 0
+    cited_true: int = 0
+    true: int = 0
+    sentences: int = 0
+    grounded: int = 0
+    fabricated: int = 0
+    agrees: bool = True
+
+
+@dataclass(slots=True)
+class _Tally:
+    judged: list[Judged] = field(default_factory=list)
+
+
+def run(seeds: Sequence[int], *, as_json: bool) -> int:
+    """Measure over the companies of those seeds and print."""
+    tally = _Tally()
+    for seed in seeds:
+        tally.judged += list(company(seed))
+    document = {"track": "analyst", "companies": len(seeds), **summary(tally.judged)}
+    print(json.dumps(document, indent=2) if as_json else "\n".join(f"{name:>32}  {value}" for name, value in document.items()))
+    return 0
+
+
+def company(seed: int) -> Iterator[Judged]:
+    """One company made, scanned in memory, and its shown incidents judged."""
+    with tempfile.TemporaryDirectory() as folder, Ledger.open(":memory:") as ledger:
+        logs = Path(folder) / "logs"
+        truth = lab.make(logs, seed=seed)
+        ruleset = Ruleset.load([], builtin=True, cache=None)
+        found = pipeline.scan([logs], ledger, ruleset, Config(), Stats())
+        names = ledger.events(columns=["uid", "origin", "record"])
+        places = {(origin, record): uid for uid, origin, record in names.iter_rows()}
+        campaign = {places.get((str(logs / mark.origin), mark.record), "") for mark in truth.campaign}
+        reader = Reader(ledger)
+        for incident in (one for one in found if one.shown):
+            started = time.process_time()
+            records = reader.read(incident)
+            case = investigate(records)
+            yield _judged(case, records, campaign, time.process_time() - started)
+
+
+def _judged(case: Case, records: Records, campaign: set[str], seconds: float) -> Judged:
+    findings = list(records.findings.values())
+    evidence = {uid for f in findings for uid in f.events}
+    told = outline(case)
+    one = Judged(
+        malicious=len(evidence & campaign) >= SHARE * len(evidence),
+        p=case.proposal.p_malicious,
+        called=case.proposal.judgement == "malicious",
+        unsure=case.proposal.judgement == "unsure",
+        level=max((_LEVELS.index(f.level) if f.level in _LEVELS else 0 for f in findings), default=0),
+        rules=len({f.detector for f in findings if f.detector.startswith(("sigma:", "alert:", "intel:"))}),
+        seconds=seconds,
+        agrees=investigate(records).sha256 == case.sha256,
+    )
+    if one.malicious:
+        cited = {uid for paragraph in told.paragraphs for claim in paragraph.claims for uid in claim.events}
+        one.cited, one.cited_true, one.true = len(cited), len(cited & campaign), len(evidence & campaign)
+    one.sentences = len(told.told)
+    one.grounded = sum(verify(claim, records).truth == "verified" for claim in told.told)
+    one.fabricated = fabricated(told, records, findings)
+    return one
+
+
+def fabricated(told: Outline, records: Records, findings: Sequence[Finding]) -> int:
+    """How many names in the report's claims stand nowhere in the events or findings of the incident."""
+    columns = [name for name in records.events.columns if records.events.schema[name] == records.events.schema["uid"]]
+    known = {value for name in columns for value in records.events[name].drop_nulls().unique().to_list()}
+    known |= {name for f in findings for name in (f.title, f.entity, *f.entities)} | set(told.case.incident.entities)
+    return sum(
+        value not in known for claim in told.told for name, value in claim.args.items() if PREDICATES[claim.predicate].args[name] in WRITTEN
+    )
+
+
+def summary(judged: Sequence[Judged]) -> dict[str, Any]:
+    """The figures."""
+    truth = np.array([j.malicious for j in judged])
+    sure = np.array([not j.unsure for j in judged])
+    p = np.array([j.p for j in judged])
+    levels, rules = np.array([j.level for j in judged]), np.array([j.rules for j in judged])
+    total = {name: sum(getattr(j, name) for j in judged) for name in ("cited", "cited_true", "true", "sentences", "grounded", "fabricated")}
+    return {
+        "incidents": len(judged),
+        "malicious": int(truth.sum()),
+        "F1 of the floor": _f1(truth, np.array([j.called for j in judged])),
+        "F1 of a severity sort": max(_f1(truth, levels >= cut) for cut in range(1, len(_LEVELS))),
+        "F1 of a count of rules": max(_f1(truth, rules >= cut) for cut in range(1, 12)),
+        "unsure": int((~sure).sum()),
+        "right where sure": round(float(((p >= 0.5) == truth)[sure].mean()), 3) if sure.any() else None,
+        "calibration error": _ece(p, truth),
+        "citation precision": round(total["cited_true"] / max(1, total["cited"]), 3),
+        "citation recall": round(total["cited_true"] / max(1, total["true"]), 3),
+        "sentences": total["sentences"],
+        "grounded": round(total["grounded"] / max(1, total["sentences"]), 4),
+        "fabricated names": total["fabricated"],
+        "second run the same": round(float(np.mean([j.agrees for j in judged])), 4),
+        "CPU-s an incident, p95": round(float(np.quantile([j.seconds for j in judged], 0.95)), 2),
+    }
+
+
+def _f1(truth: Any, called: Any) -> float:
+    hit = int((truth & called).sum())
+    return round(2 * hit / max(1, int(truth.sum()) + int(called.sum())), 3)
+
+
+def _ece(p: Any, truth: Any) -> float:
+    """Expected calibration error over ten bins of P(malicious): the mean distance of what was said from what was so."""
+    bins = np.minimum((p * 10).astype(int), 9)
+    gaps = [abs(p[bins == b].mean() - truth[bins == b].mean()) * (bins == b).sum() for b in range(10) if (bins == b).any()]
+    return round(float(sum(gaps) / len(p)), 3)

@@ -1,0 +1,131 @@
+"""An incident's report as one HTML file: the analyst's outline on the page, style and policy of `serve.html`. It prints to PDF as it is."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import polars as pl
+from jinja2 import Template
+from markupsafe import Markup
+
+from nonself import __version__
+from nonself.analyst.case import Case, Told
+from nonself.analyst.hypotheses import BY_NAME
+from nonself.analyst.outline import Outline, outline, percent
+from nonself.analyst.prose import clause, sentence
+from nonself.analyst.queries import TOOLS
+from nonself.core import safe
+from nonself.core.claim import Claim
+from nonself.core.events import Events
+from nonself.serve import events, html, svg
+from nonself.serve.story import Story
+
+_EVENTS = 6
+_RESTS = 3
+_TONES = {"malicious": "malicious", "unsure": "unsure", "attempt": "attempt"}
+
+
+def report(case: Case, cited: Events, story: Story | None = None) -> str:
+    """The page. `cited` are the events that claims rest on; `story` adds the figure of findings over time."""
+    template, style = _page()
+    told = outline(case)
+    claims = [_claim(c) for c in told.told]
+    shown = {uid for claim in claims for uid in claim["events"]}
+    return template.render(
+        case=case,
+        incident=case.incident,
+        headline=told.headline,
+        tone=_TONES.get(case.proposal.judgement, "benign"),
+        summary=told.summary,
+        advised=_advised(case, {c.id: c for c in told.told} | {t.claim.id: t.claim for t in case.story}),
+        entities=html.involved(case.incident),
+        timeline=svg.timeline(story) if story else "",
+        malicious=percent(case.proposal.p_malicious),
+        claims=claims,
+        events=_rows(cited, shown),
+        policy=html.policy(style),
+        style=Markup(style),
+        version=__version__,
+        sha256=case.sha256,
+        **_parts(told),
+    )
+
+
+@cache
+def _page() -> tuple[Template, str]:
+    """The template and its style; compiling them costs more than filling them in."""
+    folder = files("nonself.serve") / "templates"
+    style = "".join((folder / name).read_text(encoding="utf-8") for name in ("report.css", "case.css"))
+    return html.environment().from_string((folder / "case.html.j2").read_text(encoding="utf-8")), style
+
+
+def _parts(told: Outline) -> dict[str, Any]:
+    case = told.case
+    return {
+        "stages": told.stages,
+        "paragraphs": [
+            {"time": p.time, "claims": [_claim(c) for c in p.claims], "more": p.more} for p in told.paragraphs
+        ],
+        "unusual": _lines(told.unusual),
+        "further": _lines(told.events),
+        "around": _lines(told.around),
+        "texts": [_claim(c) for c in told.texts],
+        "absent": [_claim(c) for c in case.absent],
+        "hidden": told.hidden,
+        "actions": [
+            {
+                "verb": a.verb, "entity": a.entity, "effect": a.effect, "state": a.state, "hash": a.hash, "claims": a.claims[:_RESTS],
+                "more": max(0, len(a.claims) - _RESTS),
+            }
+            for a in case.actions
+        ],
+        "hypotheses": [
+            {
+                "name": w.name, "p": w.p, "percent": percent(w.p), "means": BY_NAME[w.name].means, "refuted_by": BY_NAME[w.name].refuted_by,
+                "signals": ", ".join(f"{name} {bits:+.1f}" for name, bits in w.signals),
+            }
+            for w in case.proposal.hypotheses
+        ],
+        "answers": [
+            {"text": TOOLS[a.query.tool].asks.replace("{entity}", a.query.entity.partition(":")[2]), "n": a.n, "sha256": a.sha256}
+            for a in case.answers
+        ],
+    }  # fmt: skip
+
+
+def _lines(told: Iterable[Told]) -> list[dict[str, Any]]:
+    return [{"time": t.time, **_claim(t.claim)} for t in told]
+
+
+def _claim(claim: Claim) -> dict[str, Any]:
+    """A claim as the template shows it. Its text is escaped piece by piece by `safe.html`, so it is markup by then."""
+    n = len(claim.events)
+    return {
+        "id": claim.id,
+        "text": Markup(sentence(claim, safe.html)),
+        "predicate": claim.predicate,
+        "n": f"{n} event{'s' if n != 1 else ''}" if n else "checked",
+        "events": claim.events[:_EVENTS],
+        "more": max(0, n - _EVENTS),
+    }
+
+
+def _advised(case: Case, by_id: dict[str, Claim]) -> list[dict[str, Any]]:
+    """A model's summary: the words it was allowed, and clauses of claims in their place."""
+    parts: list[dict[str, Any]] = []
+    for piece in re.split(r"(\{c-[0-9a-f]+\})", case.advice.summary):
+        claim = by_id.get(piece[1:-1])
+        if claim:
+            parts.append({"text": Markup(clause(claim, safe.html)), "id": claim.id, "n": _claim(claim)["n"]})
+        elif piece:
+            parts.append({"text": piece, "id": "", "n": ""})
+    return parts
+
+
+def _rows(cited: Events, shown: set[str]) -> Sequence[tuple[dict[str, Any], str]]:
+    rows = cited.filter(pl.col("uid").is_in(shown))
+    return [(row, events.sentence(row)) for row in rows.iter_rows(named=True)]

@@ -1,0 +1,187 @@
+"""`nonself report` and `nonself analyst`: judge an incident, ask a model if one is configured, show it, and leave a row in the audit."""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from nonself.analyst import report as reports
+from nonself.analyst.actions import Action
+from nonself.analyst.advisor import advise
+from nonself.analyst.case import Case, investigate
+from nonself.analyst.cassettes import Cassettes
+from nonself.analyst.local import Local
+from nonself.analyst.model import Budget, Endpoint, Model, Request, Response
+from nonself.analyst.pseudonyms import Vault, load_key, rotate_key
+from nonself.analyst.records import Records, read
+from nonself.core import safe
+from nonself.core.config import Config
+from nonself.core.errors import ModelError, StateError, UsageError
+from nonself.core.incident import Incident
+from nonself.ledger import Ledger
+from nonself.ledger.checkpoints import checkpoint
+from nonself.serve.run import state_dir
+
+OK = 0
+KEY, CASSETTES = "pseudonyms.key", "cassettes"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A case, and what it was made of: enough to make it again."""
+
+    case: Case
+    records: Records
+    quarantine: bool
+
+
+def report(arguments: argparse.Namespace, config: Config) -> int:
+    """`nonself report ID`: the case in the form asked for. With a model it must leave an audit row; without one it may fail to."""
+    state = Path(state_dir(config))
+    with Ledger.open(state, read_only=True) as ledger:
+        incident = ledger.incident(arguments.incident)
+        asked = ask(ledger, incident, None if arguments.no_model else model(config), config, state)
+        text = _text(ledger, asked, arguments.format)
+    _record(state, asked)
+    if arguments.out:
+        arguments.out.write_text(text, encoding="utf-8")
+        print(f"report: {arguments.out}", file=sys.stderr)
+    else:
+        sys.stdout.write(text)
+    return OK
+
+
+def ask(ledger: Ledger, incident: Incident, asked_of: Model | None, config: Config, state: Path) -> Asked:
+    """The floor, and what a model adds to it."""
+    records = read(ledger, incident)
+    case = investigate(records)
+    quarantine = config.analyst.quarantine and bool(config.analyst.gguf or config.analyst.egress == "loopback")
+    if asked_of is not None:
+        vault = Vault(load_key(state / KEY))
+        budget = Budget(config.analyst.tokens, config.analyst.seconds)
+        case = advise(records, case, Cassettes(state / CASSETTES, asked_of), vault, budget, quarantine=quarantine)
+    return Asked(case, records, quarantine and asked_of is not None)
+
+
+def model(config: Config) -> Model | None:
+    """The model that the configuration names: a GGUF file, else an endpoint, else none."""
+    chosen = config.analyst
+    if chosen.gguf:
+        return Local(Path(chosen.gguf), chosen.threads)
+    if not chosen.endpoint or chosen.egress == "none":
+        return None
+    try:
+        key = Path(chosen.key_file).read_text("utf-8").strip() if chosen.key_file else ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError("the endpoint's key can't be read", do="check the file", where="analyst.key_file") from error
+    return Endpoint(chosen.endpoint, chosen.model, chosen.egress, chosen.allow, key)
+
+
+def _text(ledger: Ledger, asked: Asked, form: str) -> str:
+    if form == "json":
+        return safe.json(reports.as_json(asked.case)) + "\n"
+    if form == "md":
+        return reports.markdown(asked.case)
+    from nonself.serve import case_html
+    from nonself.serve.story import stories
+
+    story = stories(ledger, [asked.case.incident], activity=False)[0]
+    return case_html.report(asked.case, asked.records.events, story)
+
+
+def _record(state: Path, asked: Asked) -> None:
+    case = asked.case
+    detail: dict[str, object] = {
+        "incident": case.incident.id,
+        "report": case.sha256,
+        "judgement": case.proposal.judgement,
+        "queries": [a.query.id for a in case.answers],
+        "answers": [a.sha256 for a in case.answers],
+        "model": case.advice.model,
+        "requests": list(case.advice.requests),
+        "tokens": case.advice.tokens,
+        "quarantine": asked.quarantine,
+    }
+    try:
+        _append(state, "report", detail)
+    except StateError:
+        if case.advice.model:
+            raise
+        print("nonself: the state is in use or read-only, so this report left no row in the audit", file=sys.stderr)
+
+
+def _append(state: Path, action: str, detail: dict[str, object], actor: str = "analyst") -> None:
+    with Ledger.open(state) as ledger:
+        ledger.audit(actor, action, detail)
+        checkpoint(state, ledger.audit_rows())
+
+
+def analyst(arguments: argparse.Namespace, config: Config) -> int:
+    """`nonself analyst`: preview, approve, or rotate the key."""
+    state = Path(state_dir(config))
+    if arguments.rotate_key:
+        rotate_key(state / KEY)
+        _append(state, "rotate pseudonym key", {})
+        return OK
+    if arguments.approve:
+        name, wanted = arguments.approve
+        return _approve(name, wanted, arguments.by or getpass.getuser(), state)
+    return _preview(arguments.preview, config, state)
+
+
+def _approve(name: str, wanted: str, who: str, state: Path) -> int:
+    with Ledger.open(state, read_only=True) as ledger:
+        case = investigate(read(ledger, ledger.incident(name)))
+    found = [action for action in case.actions if len(wanted) >= 16 and action.hash.startswith(wanted)]
+    if len(found) != 1:
+        raise UsageError(
+            expected="the hash (16 digits or more) of an action proposed for this incident as it is now",
+            got=safe.shorten(wanted, 70), do="make the report again: evidence that has changed changes the hash",
+        )  # fmt: skip
+    _append(state, "approve", {"incident": case.incident.id, "hash": found[0].hash, "action": _plain(found[0])}, who)
+    said = f"approved by {safe.terminal(who)}: {found[0].verb} {safe.terminal(found[0].entity)} ({found[0].hash[:16]})"
+    print(f"{said}; nothing was carried out")
+    return OK
+
+
+def _plain(action: Action) -> dict[str, object]:
+    return dict(msgspec.to_builtins(action))
+
+
+class _Preview:
+    """A model that keeps the requests and answers none."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self.kept: list[Request] = []
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    def ask(self, request: Request, seconds: float) -> Response:
+        self.kept.append(request)
+        raise ModelError("preview")
+
+
+def _preview(name: str, config: Config, state: Path) -> int:
+    """The bytes of every request, one a line, and where they would go."""
+    chosen = model(config)
+    preview = _Preview(chosen.name if chosen else config.analyst.model)
+    vault = Vault(load_key(state / KEY))
+    with Ledger.open(state, read_only=True) as ledger:
+        records = read(ledger, ledger.incident(name))
+        quarantine = config.analyst.quarantine and bool(config.analyst.gguf or config.analyst.egress == "loopback")
+        advise(records, investigate(records), preview, vault, Budget(config.analyst.tokens, config.analyst.seconds), quarantine=quarantine)
+    where = config.analyst.gguf or (f"{config.analyst.endpoint} ({config.analyst.egress})" if chosen else "nowhere: no model is configured")
+    print(f"{len(preview.kept)} requests would go to {safe.terminal(where)}:", file=sys.stderr)
+    for request in preview.kept:
+        sys.stdout.flush()
+        os.write(sys.stdout.fileno(), request.bytes + b"\n")
+    return OK
