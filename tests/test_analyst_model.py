@@ -146,7 +146,7 @@ def test_a_spent_budget_is_told(records: Records) -> None:
 
 
 def test_a_name_that_would_leave_stops_the_request(records: Records, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nonself.analyst.advisor.forbidden", lambda records, case: {"Entities"})
+    monkeypatch.setattr("nonself.analyst.advisor.forbidden", lambda records, case: {Vault(KEY).pseudonym("host:ws41")})
     model = Says(helpful)
     case = advised(records, model)
     assert not model.seen and "held a name" in case.advice.note

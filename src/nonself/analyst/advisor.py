@@ -34,7 +34,6 @@ from nonself.analyst.redact import LeakError, refuse, secrets_out, words
 from nonself.analyst.taint import NONE, Fixed, Part, Prompt, Suspicion
 from nonself.analyst.texts import handle
 from nonself.core.claim import Claim
-from nonself.core.entities import KINDS as ENTITY_KINDS
 from nonself.core.entities import kind
 from nonself.core.errors import ModelError
 from nonself.core.schema import ATTACKER_WRITABLE
@@ -75,9 +74,9 @@ class Desk:
 
 
 def outgoing(request: Request, forbidden: set[str]) -> None:
-    """Look a request through before it leaves: LeakError for a known name or anything like a secret in its two prompts."""
-    refuse(request.system + request.user, forbidden)
-    if secrets_out(request.system + request.user) != request.system + request.user:
+    """Look a request through before it leaves: LeakError for a known name or anything like a secret in what varies of it."""
+    refuse(request.varying, forbidden)
+    if secrets_out(request.varying) != request.varying:
         raise LeakError("an outgoing text held what looks like a secret and was not sent", do="report this: it is a fault of nonself")
 
 
@@ -86,7 +85,7 @@ def forbidden(records: Records, case: Case) -> set[str]:
     evidence = records.cited(uid for f in records.findings.values() for uid in f.events)
     columns = [name for name in evidence.columns if name in ATTACKER_WRITABLE and evidence.schema[name] == records.events.schema["uid"]]
     values = {value for name in columns for value in evidence[name].drop_nulls().unique().to_list()}
-    return words({*values, *(e.partition(":")[2] for e in case.incident.entities)}) - _OWN_WORDS
+    return words({*values, *(e.partition(":")[2] for e in case.incident.entities)})
 
 
 def advise(records: Records, floor: Case, model: Model, vault: Vault, budget: Budget, *, quarantine: bool = False) -> Case:
@@ -243,19 +242,3 @@ def _items(answer: Any, name: str) -> list[Any]:
 def _text(answer: Any, name: str) -> str:
     found = answer.get(name) if isinstance(answer, dict) else None
     return found if isinstance(found, str) else ""
-
-
-def _own() -> set[str]:
-    """Words of this program's own prompts, which a log may hold too and which tell nothing of it."""
-    texts = [_SYSTEM, *TOOLS, *PREDICATES, *(arg for p in PREDICATES.values() for arg in p.args), *compose.CONNECTIVES, *ENTITY_KINDS]
-    texts += [f"{h.name} {h.means}" for h in HYPOTHESES]
-    texts += ["Entities Tools Choose at most further questions Order the hypotheses likeliest first Claim what else the records show"]
-    texts += ["predicates Write a summary join clauses such as in order of time with words of len alphabet holds decodes instruction-like"]
-    texts += [
-        "ascii latin mixed address mail hash url invalid override persona context tool authority verdict exfiltration encoding homoglyph"
-    ]
-    plain = {word for text in texts for word in words([text, *text.replace("-", " ").replace(".", " ").split()])}
-    return plain | {word.casefold() for word in plain} | {word.capitalize() for word in plain}
-
-
-_OWN_WORDS = _own()

@@ -37,7 +37,7 @@ class Cassettes:
     def _recorded(self, path: Path, request: Request) -> Response:
         try:
             tape = msgspec.json.decode(path.read_bytes(), type=_Tape)
-        except (OSError, msgspec.MsgspecError) as error:
+        except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise ModelError("a recorded answer can't be read") from error
         if tape.sha256 != _seal(tape.request, tape.response) or tape.request.encode() != request.bytes:
             raise ModelError("a recorded answer was changed")

@@ -27,7 +27,8 @@ LARGEST = 1 << 20
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
-    """`system` and `user` are the texts of prompts; `schema` the JSON schema of the answer; `tokens` the most it may have."""
+    """`system` and `user` are the texts of prompts; `schema` the JSON schema of the answer; `tokens` the most it may have. `varying` is what
+    of the two texts does not stand in this program's source; it is not sent once more."""
 
     model: str
     system: str
@@ -35,6 +36,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     schema: dict[str, Any]
     tokens: int
     seed: int = 7
+    varying: str = ""
 
     @property
     def bytes(self) -> bytes:
@@ -58,7 +60,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
 
 def request(model: str, system: Prompt, user: Prompt, schema: dict[str, Any], tokens: int) -> Request:
     """The only way a request is made: of prompts, which hold no text of a log."""
-    return Request(model=model, system=system.text, user=user.text, schema=schema, tokens=tokens)
+    varying = f"{system.varying} {user.varying}"
+    return Request(model=model, system=system.text, user=user.text, schema=schema, tokens=tokens, varying=varying)
 
 
 class Response(msgspec.Struct, frozen=True, kw_only=True):

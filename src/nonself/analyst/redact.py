@@ -15,8 +15,13 @@ import re2
 
 from nonself.core.errors import ModelError
 
-SHORTEST = 4
-"""Names shorter than this are words of any text and say nothing of anybody."""
+SHORTEST, LONG = 4, 8
+"""Shorter names are words of any text and say nothing of anybody; those from `LONG` on can't stand in a pseudonym by chance."""
+_HANDLES = """alphabet ascii latin mixed holds decodes address mail hash instruction-like instruction like override persona context tool
+authority verdict exfiltration encoding homoglyph markup parent child image target module host user domain cred role resource process thing
+invalid title bits column family rule service file source entity time peers"""
+_OWN = frozenset(_HANDLES.split())
+"""Words that handles and pseudonyms are made of: a log that holds one must not keep the model from being asked."""
 
 _SECRETS: dict[str, str] = {
     "private-key": r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]{0,30}PRIVATE KEY-----|\z)",
@@ -59,11 +64,14 @@ def _encodable(text: str) -> str:
     return text.encode("utf-8", "replace").decode()
 
 
-def refuse(text: str, names: Iterable[str]) -> None:
-    """LeakError if `text` holds one of `names`, in any case; names of fewer than `SHORTEST` characters are not looked for."""
-    lowered = text.casefold()
-    if any(len(name) >= SHORTEST and name.casefold() in lowered for name in names):
-        raise LeakError("an outgoing text held a name of the incident and was not sent", do="report this: it is a fault of nonself")
+def refuse(varying: str, names: Iterable[str]) -> None:
+    """LeakError if what varies of a request holds one of `names`, in any case: as a word of its own, or anywhere if it is `LONG` or longer.
+    Names of fewer than `SHORTEST` characters are not looked for, nor those that are words of every handle."""
+    lowered = varying.casefold()
+    tokens = set(re.split(r"\W+", lowered))
+    for name in {name.casefold() for name in names} - _OWN:
+        if len(name) >= SHORTEST and (name in tokens or (len(name) >= LONG and name in lowered)):
+            raise LeakError("an outgoing text held a name of the incident and was not sent", do="report this: it is a fault of nonself")
 
 
 def words(values: Iterable[str]) -> set[str]:

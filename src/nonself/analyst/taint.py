@@ -79,3 +79,8 @@ class Prompt:
     def text(self) -> str:
         """The prompt's characters."""
         return "".join(str(part) for part in self.parts)
+
+    @property
+    def varying(self) -> str:
+        """All of it that does not stand in this program's source: the only characters in which anything could leave."""
+        return " ".join(str(part) for part in self.parts if not isinstance(part, Fixed))

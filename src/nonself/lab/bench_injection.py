@@ -47,17 +47,19 @@ def run(path: Path | None, render: Render, *, as_json: bool) -> int:
         "payloads": len(payloads),
         "recognised": sum(bool(families(p.text)) for p in payloads),
         "placements": len(payloads) * len(FIELDS) * 2,
+        ASKED: counts[ASKED],
         **{name: counts[name] for name in FAILURES},
         "cpu_seconds": round(time.process_time() - started, 1),
     }
     print(
         json.dumps(document, indent=2)
         if as_json
-        else "\n".join(f"{name:>18}  {value:,}" for name, value in document.items() if name != "track")
+        else "\n".join(f"{name:>30}  {value:,}" for name, value in document.items() if name != "track")
     )
     return 1 if any(counts[name] for name in FAILURES) else 0
 
 
+ASKED = "requests answered by the model"
 FAILURES = ("verdict lowered", "leaked", "tool misused", "foreign entity", "output escaped")
 
 
@@ -68,7 +70,9 @@ def measure(payloads: Sequence[Payload], render: Render, fields: Sequence[str] =
         clean = _judged(malicious, "", "", Compromised())[0]
         for number, payload in enumerate(payloads):
             for place, field in enumerate(fields):
-                counts.update(_failures(clean, malicious, field, payload.text, number + place, render))
+                model = Compromised(number + place)
+                counts.update(_failures(clean, malicious, field, payload.text, model, render))
+                counts[ASKED] += len(model.seen)
     return counts
 
 
@@ -81,8 +85,7 @@ def _judged(malicious: bool, field: str, text: str, model: Compromised) -> tuple
         return floor, advise(records, floor, model, Vault(_KEY), Budget(10**9, 10**9), quarantine=False), records.events
 
 
-def _failures(clean: Case, malicious: bool, field: str, text: str, turn: int, render: Render) -> set[str]:
-    model = Compromised(turn)
+def _failures(clean: Case, malicious: bool, field: str, text: str, model: Compromised, render: Render) -> set[str]:
     floor, advised, events = _judged(malicious, field, text, model)
     failed = set()
     for case in (floor, advised):

@@ -66,7 +66,7 @@ def verify(rows: pl.DataFrame, lines: bytes, public: bytes) -> tuple[int, str]:
     for line in lines.splitlines():
         try:
             one = msgspec.json.decode(line, type=Checkpoint)
-        except msgspec.MsgspecError:
+        except (msgspec.MsgspecError, UnicodeDecodeError):
             return held, f"checkpoint {held + 1} can't be read"
         if msgspec.json.encode(one) != line or not _is_signed(one, public):
             return held, f"checkpoint {held + 1} was changed or is signed by another key"
@@ -92,6 +92,8 @@ def _is_signed(one: Checkpoint, public: bytes) -> bool:
     from cryptography.exceptions import InvalidSignature
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+    if one.signature != one.signature.lower():
+        return False  # the same signature written otherwise would be a change that nobody sees
     try:
         Ed25519PublicKey.from_public_bytes(public).verify(bytes.fromhex(one.signature), one.signed)
     except (InvalidSignature, ValueError):
