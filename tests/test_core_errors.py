@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from nonself.core import errors
-from nonself.core.errors import ConfigError, NonselfError, RecordError, RuleError, StateError, UsageError
+from nonself.core.errors import ConfigError, ModelError, NonselfError, RecordError, RuleError, StateError, UsageError
 
-FAMILY = [NonselfError, UsageError, ConfigError, StateError, RecordError, RuleError]
+FAMILY = [NonselfError, UsageError, ConfigError, StateError, ModelError, RecordError, RuleError]
 
 
 @pytest.mark.parametrize("kind", FAMILY)

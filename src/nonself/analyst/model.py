@@ -27,8 +27,8 @@ LARGEST = 1 << 20
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
-    """`system` and `user` are the texts of prompts; `schema` the JSON schema of the answer; `tokens` the most it may have. `varying` is what
-    of the two texts does not stand in this program's source; it is not sent once more."""
+    """`system` and `user` are the texts of prompts; `schema` the JSON schema of the answer; `tokens` the most it may have. `varying` is
+    what of the two texts does not stand in this program's source; it is not sent once more."""
 
     model: str
     system: str

@@ -16,7 +16,7 @@ from nonself import __version__
 from nonself.analyst.case import Case, Told
 from nonself.analyst.hypotheses import BY_NAME
 from nonself.analyst.outline import Outline, outline, percent
-from nonself.analyst.prose import clause, sentence
+from nonself.analyst.prose import clause, sentence, shown
 from nonself.analyst.queries import TOOLS
 from nonself.core import safe
 from nonself.core.claim import Claim
@@ -34,7 +34,7 @@ def report(case: Case, cited: Events, story: Story | None = None) -> str:
     template, style = _page()
     told = outline(case)
     claims = [_claim(c) for c in told.told]
-    shown = {uid for claim in claims for uid in claim["events"]}
+    cited_first = {uid for claim in claims for uid in claim["events"]}
     return template.render(
         case=case,
         incident=case.incident,
@@ -46,7 +46,7 @@ def report(case: Case, cited: Events, story: Story | None = None) -> str:
         timeline=svg.timeline(story) if story else "",
         malicious=percent(case.proposal.p_malicious),
         claims=claims,
-        events=_rows(cited, shown),
+        events=_rows(cited, cited_first),
         policy=html.policy(style),
         style=Markup(style),
         version=__version__,
@@ -74,7 +74,7 @@ def _parts(told: Outline) -> dict[str, Any]:
         "further": _lines(told.events),
         "around": _lines(told.around),
         "texts": [_claim(c) for c in told.texts],
-        "absent": [_claim(c) for c in case.absent],
+        "absent": _absent(case),
         "hidden": told.hidden,
         "actions": [
             {
@@ -114,6 +114,19 @@ def _claim(claim: Claim) -> dict[str, Any]:
     }
 
 
+def _absent(case: Case) -> list[dict[str, Any]]:
+    """What was looked for and not found, one line a question: its words around the list of those it was asked of."""
+    by_tool: dict[str, list[Claim]] = {}
+    for claim in case.absent:
+        by_tool.setdefault(claim.args["tool"], []).append(claim)
+    lines = []
+    for tool, claims in by_tool.items():
+        before, _, after = TOOLS[tool].nothing.partition("{entity}")
+        asked = [{"name": shown(c.args["entity"], "entity"), "id": c.id} for c in claims]
+        lines.append({"before": before[:1].upper() + before[1:], "after": after, "asked": asked})
+    return lines
+
+
 def _advised(case: Case, by_id: dict[str, Claim]) -> list[dict[str, Any]]:
     """A model's summary: the words it was allowed, and clauses of claims in their place."""
     parts: list[dict[str, Any]] = []
@@ -126,6 +139,6 @@ def _advised(case: Case, by_id: dict[str, Claim]) -> list[dict[str, Any]]:
     return parts
 
 
-def _rows(cited: Events, shown: set[str]) -> Sequence[tuple[dict[str, Any], str]]:
-    rows = cited.filter(pl.col("uid").is_in(shown))
+def _rows(cited: Events, wanted: set[str]) -> Sequence[tuple[dict[str, Any], str]]:
+    rows = cited.filter(pl.col("uid").is_in(wanted))
     return [(row, events.sentence(row)) for row in rows.iter_rows(named=True)]

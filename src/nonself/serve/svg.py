@@ -57,7 +57,8 @@ def _x(when: datetime, first: datetime, last: datetime) -> float:
 def _axis(first: datetime, last: datetime, y: float) -> list[str]:
     form = "%m-%d %H:%M" if last - first > timedelta(hours=12) else "%H:%M:%S"
     ticks = [first + (last - first) * i / 4 for i in range(5)]
-    return [_text(_x(when, first, last), y, f"{when:{form}}", "tick", anchor="middle") for when in ticks]
+    anchors = ("start", "middle", "middle", "middle", "end")
+    return [_text(_x(when, first, last), y, f"{when:{form}}", "tick", anchor=anchor) for when, anchor in zip(ticks, anchors, strict=True)]
 
 
 def activity(plot: Activity, start: datetime, end: datetime) -> Markup:
