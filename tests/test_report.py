@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from nonself import cli
+from nonself.analyst import report
 from nonself.analyst.case import investigate
 from nonself.analyst.outline import outline
 from nonself.analyst.records import read
@@ -20,6 +21,7 @@ from nonself.ledger import Ledger
 from nonself.ledger.batch import Batch, Offset, no_dead
 from nonself.ledger.ledger import Conclusion
 from nonself.serve import case_html
+from test_analyst_model import Says, advised, helpful
 from test_serve import NASTY, _parsed
 
 
@@ -68,6 +70,19 @@ def test_every_sentence_of_the_page_leads_to_its_events() -> None:
     for claim in outline(case).told:
         assert f'href="#{claim.id}"' in text and f'id="{claim.id}"' in text
         assert all(f'id="e-{uid}"' in text for uid in claim.events[:6])
+
+
+def test_what_a_model_added_is_told_and_cited() -> None:
+    ledger, incident = sample(True)
+    with ledger:
+        records = read(ledger, incident)
+    case = advised(records, Says(helpful))
+    text = case_html.report(case, records.events)
+    assert "The model would order them: data theft, intrusion." in text and "First, " in text
+    told = report.markdown(case)
+    assert "\nFirst, " in told and ". Then " in told and "Language model: says." in told and "{" not in told
+    links = {value[1:] for name, value in _parsed(text).attributes if name == "href" and value}
+    assert links <= {value for name, value in _parsed(text).attributes if name == "id"}
 
 
 def run(capsys: pytest.CaptureFixture[str], *argv: str) -> tuple[int, str, str]:
@@ -155,7 +170,7 @@ def test_an_unreachable_model_leaves_the_floor_and_says_so(
         monkeypatch.setenv(f"NONSELF_ANALYST_{name}", value)
     status, out, _ = run(capsys, "report", "inc-bench", "--state", str(state))
     assert status == 0 and "Proposed verdict: malicious" in out
-    assert "Language model: choose without a model (the endpoint can't be reached" in out.replace("\\", "")
+    assert "Language model: none. choose without a model (the endpoint can't be reached" in out.replace("\\", "")
 
 
 @pytest.mark.parametrize("argv", [["report", "nope"], ["audit", "replay", "inc-bench"], ["analyst", "--preview", "nope"]])

@@ -46,7 +46,6 @@ class Facts:
     regular: bool
     credentials: bool
     cloud_denied: int
-    persistence: bool
 
 
 def gather(records: Records) -> Facts:
@@ -69,7 +68,6 @@ def gather(records: Records) -> Facts:
         regular=any("beacon" in f.detector for f in findings),
         credentials=any("credential-access" in f.tactics for f in rules.values()),
         cloud_denied=evidence.filter((pl.col("class_uid") == 6003) & (pl.col("status_id") == 2)).height,
-        persistence=any("persistence" in f.tactics for name, f in rules.items() if name not in spread),
     )
 
 

@@ -51,6 +51,8 @@ HYPOTHESES: tuple[Hypothesis, ...] = (
     Hypothesis("everyday use", "false alarm", 0.45, "ordinary use that is new for this person or machine",
                "a rule matched on it, or the person can't explain it"),
 )  # fmt: skip
+TEXT = "text of attackers"
+"""The signal that a `Suspicion` is listed as."""
 BY_NAME: dict[str, Hypothesis] = {h.name: h for h in HYPOTHESES}
 MALICIOUS: tuple[Name, ...] = tuple(h.name for h in HYPOTHESES if h.judgement == "malicious")
 
@@ -99,6 +101,9 @@ SIGNALS: tuple[Signal, ...] = (
 )  # fmt: skip
 
 
+SAYS: dict[str, str] = {s.name: s.says for s in SIGNALS} | {TEXT: "text in the evidence addresses whoever or whatever reads it"}
+
+
 class Weighed(msgspec.Struct, frozen=True, kw_only=True):
     """A hypothesis with its probability and what spoke for and against it: (signal, bits), largest first."""
 
@@ -118,10 +123,6 @@ class Proposal(msgspec.Struct, frozen=True, kw_only=True):
     floor: float
     suspicion: float
     hypotheses: tuple[Weighed, ...]
-
-    @property
-    def abstains(self) -> bool:
-        return self.judgement == "unsure"
 
 
 def weigh(facts: Facts, suspicion: Suspicion) -> Proposal:
@@ -150,7 +151,7 @@ def _judged(p: float, ranked: Sequence[Weighed]) -> Judgement:
 
 def _weighed(hypothesis: Hypothesis, facts: Facts, raised: float) -> Weighed:
     shares = [(s.name, s.bits[hypothesis.name] * s.holds(facts)) for s in SIGNALS if hypothesis.name in s.bits]
-    shares += [("text of attackers", raised)] if raised else []
+    shares += [(TEXT, raised)] if raised else []
     kept = tuple(sorted(((name, round(bits, 2)) for name, bits in shares if bits), key=lambda s: (-abs(s[1]), s[0])))
     bits = log2(hypothesis.prior) + sum(bits for _, bits in shares)
     return Weighed(name=hypothesis.name, judgement=hypothesis.judgement, p=0.0, bits=bits, signals=kept)

@@ -4,7 +4,7 @@ each argument passes the caller's `escape` (of `core.safe`), so that the same se
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from nonself.analyst.checks import moment
 from nonself.analyst.predicates import PREDICATES, Kind
@@ -14,6 +14,7 @@ from nonself.core.safe import shorten
 
 Escape = Callable[[str], str]
 _HOLE = re.compile(r"\{(\w+)\}")
+_CLAIM = re.compile(r"(\{c-[0-9a-f]+\})")
 _LONGEST = 160
 
 
@@ -33,6 +34,16 @@ def sentence(claim: Claim, escape: Escape) -> str:
     text = clause(claim, escape)
     first = (TOOLS[claim.args["tool"]].nothing if claim.predicate == "NothingFound" else PREDICATES[claim.predicate].phrases[0])[:1]
     return (text if first == "{" else text[:1].upper() + text[1:]) + "."
+
+
+def joined(summary: str, claims: Mapping[str, Claim], escape: Escape) -> list[tuple[str, Claim | None]]:
+    """A summary that `compose.accept` has taken, in pieces: words that stand in it, and clauses with their claims."""
+    pieces: list[tuple[str, Claim | None]] = []
+    for piece in _CLAIM.split(summary):
+        claim = claims.get(piece[1:-1])
+        if piece:
+            pieces.append((clause(claim, escape) if claim else escape(piece), claim))
+    return pieces
 
 
 def shown(value: str, kind: Kind) -> str:

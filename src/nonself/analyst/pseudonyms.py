@@ -17,7 +17,7 @@ import os
 import secrets
 from pathlib import Path
 
-from nonself.core.entities import KINDS, kind
+from nonself.core.entities import KINDS
 from nonself.core.errors import StateError
 
 KEY_BYTES = 32
@@ -108,8 +108,3 @@ def rotate_key(path: Path) -> None:
         file.flush()
         os.fsync(handle)
     fresh.replace(path)
-
-
-def kind_of(pseudonym: str) -> str:
-    """The kind of entity a pseudonym stands for."""
-    return kind(pseudonym.replace("-", ":", 1))

@@ -10,7 +10,7 @@ import msgspec
 from nonself.analyst.case import Case, Told
 from nonself.analyst.hypotheses import BY_NAME
 from nonself.analyst.outline import Outline, outline, percent
-from nonself.analyst.prose import sentence
+from nonself.analyst.prose import joined, sentence
 from nonself.analyst.queries import TOOLS
 from nonself.core import safe
 from nonself.core.claim import Claim
@@ -46,8 +46,11 @@ def _head(told: Outline) -> Iterator[str]:
     yield "## Summary"
     yield ""
     yield f"**{told.headline}.** " + " ".join(told.summary)
-    if case.advice.note:
-        yield f"\nLanguage model: {case.advice.note}."
+    if case.advice.summary:
+        pieces = joined(case.advice.summary, {t.claim.id: t.claim for t in case.story}, safe.markdown)
+        yield "\n" + "".join(f"{text} `{claim.id}`" if claim else text for text, claim in pieces)
+    if case.advice.model or case.advice.note:
+        yield f"\nLanguage model: {safe.markdown(case.advice.model or 'none')}. {case.advice.note}"
 
 
 def _story(told: Outline) -> Iterator[str]:
@@ -98,6 +101,8 @@ def _verdict(told: Outline) -> Iterator[str]:
     for weighed in told.case.proposal.hypotheses:
         signals = ", ".join(f"{name} {bits:+.1f}" for name, bits in weighed.signals)
         yield f"| {weighed.name} | {percent(weighed.p)} | {signals or 'nothing'} | {BY_NAME[weighed.name].refuted_by} |"
+    if told.case.advice.order:
+        yield f"\nThe model would order them: {', '.join(told.case.advice.order)}."
     if told.case.questions:
         yield from ("", "## Next questions", "", *(f"- {question}" for question in told.case.questions))
     yield from ("", "## Proposed actions", "")

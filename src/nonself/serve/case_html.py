@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from functools import cache
 from importlib.resources import files
@@ -14,9 +13,9 @@ from markupsafe import Markup
 
 from nonself import __version__
 from nonself.analyst.case import Case, Told
-from nonself.analyst.hypotheses import BY_NAME
+from nonself.analyst.hypotheses import BY_NAME, SAYS
 from nonself.analyst.outline import Outline, outline, percent
-from nonself.analyst.prose import clause, sentence, shown
+from nonself.analyst.prose import joined, sentence, shown
 from nonself.analyst.queries import TOOLS
 from nonself.core import safe
 from nonself.core.claim import Claim
@@ -86,7 +85,7 @@ def _parts(told: Outline) -> dict[str, Any]:
         "hypotheses": [
             {
                 "name": w.name, "p": w.p, "percent": percent(w.p), "means": BY_NAME[w.name].means, "refuted_by": BY_NAME[w.name].refuted_by,
-                "signals": ", ".join(f"{name} {bits:+.1f}" for name, bits in w.signals),
+                "signals": [(name, f"{bits:+.1f}", SAYS[name]) for name, bits in w.signals],
             }
             for w in case.proposal.hypotheses
         ],
@@ -129,14 +128,8 @@ def _absent(case: Case) -> list[dict[str, Any]]:
 
 def _advised(case: Case, by_id: dict[str, Claim]) -> list[dict[str, Any]]:
     """A model's summary: the words it was allowed, and clauses of claims in their place."""
-    parts: list[dict[str, Any]] = []
-    for piece in re.split(r"(\{c-[0-9a-f]+\})", case.advice.summary):
-        claim = by_id.get(piece[1:-1])
-        if claim:
-            parts.append({"text": Markup(clause(claim, safe.html)), "id": claim.id, "n": _claim(claim)["n"]})
-        elif piece:
-            parts.append({"text": piece, "id": "", "n": ""})
-    return parts
+    pieces = joined(case.advice.summary, by_id, safe.html)
+    return [{"text": Markup(text), "id": claim.id if claim else "", "n": _claim(claim)["n"] if claim else ""} for text, claim in pieces]
 
 
 def _rows(cited: Events, wanted: set[str]) -> Sequence[tuple[dict[str, Any], str]]:
