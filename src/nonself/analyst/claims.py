@@ -104,7 +104,7 @@ def _first(row: Row, columns: Iterable[str]) -> object:
 
 def of_finding(finding: Finding, records: Records) -> Claim:
     """That a rule matched, or that a detector found something unusual. Evidence the lake no longer holds can't be cited."""
-    held = tuple(uid for uid in finding.events if uid in records.places)[:CITED]
+    held = tuple(dict.fromkeys(uid for uid in finding.events if uid in records.places))[:CITED]
     args = {"finding": finding.id, "title": finding.title, "entity": finding.entity}
     if finding.detector.startswith(_RULES):
         return Claim(predicate="MatchedRule", args=args, events=held)

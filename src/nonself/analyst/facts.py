@@ -20,11 +20,12 @@ _MANY = 3
 @dataclass(frozen=True, slots=True)
 class Facts:
     """rules      different rules that matched, of any author; `grave` those of level high or critical
-    lone_rules    rules whose matches touch few entities here: what is everywhere is somebody's daily work
+    lone_rules    rules whose matches touch few entities here, or that are grave: what is everywhere is somebody's daily work, unless it is
+                  grave, for what destroys is everywhere too
     tactics       different tactics of the matched rules
     bits          the incident's significance
     recurring     share of the findings (by bits) whose detector found the same about the same entity on three days or more
-    spread        share of the rules that matched about more than three entities here
+    spread        share of the rules that are not grave and matched about more than three entities here
     failed        share of the logons among the evidence that failed; 0 where there are none
     chain         whether a process of the evidence both was started by another of it and used the network, or started several others
     lone_outside  outside addresses or domains of the incident that only one machine ever met
@@ -52,7 +53,7 @@ def gather(records: Records) -> Facts:
     """The facts of an incident."""
     findings = list(records.findings.values())
     rules = {f.detector: f for f in findings if f.detector.startswith(("sigma:", "alert:", "intel:"))}
-    spread = [name for name in rules if records.spread[name] > _MANY]
+    spread = [name for name, f in rules.items() if records.spread[name] > _MANY and f.level not in _GRAVE]
     evidence = records.cited(uid for f in findings for uid in f.events)
     return Facts(
         rules=len(rules),

@@ -115,7 +115,7 @@ def _markup() -> Any:
     """What a terminal, a browser, a Markdown renderer or a chat template would act on."""
     tags = "script|img|iframe|svg|a|b|style|html|body|div|meta|form|input|object|embed|link|details|video|audio|base"
     chat = r"<\|[a-z_]{2,30}\|>|\[/?INST\]|</?(?:system|user|assistant|instructions?|data|log|untrusted)[^>]{0,40}>"
-    shown = r"\x1b[\[\]PX^_]|\x{9b}|!?\[[^\]]{0,200}\]\s{0,3}\(|javascript:|data:text/|```"
+    shown = r"\x1b[\[\]PX^_]|\x{9b}|\]\((?:[a-z]{2,10}:|//|#)|javascript:|data:text/|```"
     return re2.compile(rf"(?i)<\s*/?\s*(?:{tags})\b|{chat}|{shown}")
 
 
@@ -145,7 +145,7 @@ def _decoded(text: str, depth: int = _DEPTH) -> Iterator[str]:
         yield from _deeper(unquote(text, errors="replace"), depth)
     if depth == _DEPTH and len(text) <= LONGEST:
         for turned in (text[::-1], text.translate(_ROT13)):
-            if _worded(_folded(turned)) & {"override", "verdict", "persona", "exfiltration"}:
+            if _worded(_folded(turned)):
                 yield turned
 
 
