@@ -13,6 +13,7 @@ from nonself.core.entities import kind
 from nonself.core.finding import Finding
 
 _GRAVE = ("high", "critical")
+_REGULAR = ("beacon", "connections-of-pair", "long-connection")
 _LASTING_DAYS = 3
 _MANY = 3
 
@@ -73,8 +74,10 @@ def gather(records: Records) -> Facts:
 
 
 def _recurring(findings: list[Finding], records: Records) -> float:
-    total = sum(f.bits for f in findings)
-    lasting = sum(f.bits for f in findings if len(records.days[f.detector, f.entity]) >= _LASTING_DAYS)
+    """What calls at regular times is found every day, whoever it is, so findings of that count neither way."""
+    counted = [f for f in findings if not f.detector.startswith(_REGULAR)]
+    total = sum(f.bits for f in counted)
+    lasting = sum(f.bits for f in counted if len(records.days[f.detector, f.entity]) >= _LASTING_DAYS)
     return lasting / total if total else 0.0
 
 
