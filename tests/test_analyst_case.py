@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import os
 import random
@@ -102,6 +103,13 @@ def test_suspicion_only_raises(known: Facts, one: float, two: float) -> None:
     for weighed in more.hypotheses:
         benign = weighed.name not in MALICIOUS
         assert not (benign and any(name == "text of attackers" for name, _ in weighed.signals))
+
+
+@settings(max_examples=60)
+@given(facts(), st.sampled_from(["grave", "lone_rules", "tactics", "bits"]))
+def test_more_of_what_is_malicious_is_never_less(known: Facts, name: str) -> None:
+    more = dataclasses.replace(known, **{name: getattr(known, name) + 1})
+    assert weigh(more, NONE).p_malicious >= weigh(known, NONE).p_malicious - 1e-12
 
 
 @pytest.mark.parametrize("bits", [-0.001, -math.inf, math.nan, math.inf, MOST_BITS + 0.1])

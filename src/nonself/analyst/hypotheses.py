@@ -78,7 +78,7 @@ SIGNALS: tuple[Signal, ...] = (
            {"intrusion": 4.5, "account misuse": 2.0, "data theft": 2.0, "everyday use": -4.0, "machine routine": -1.0}),
     Signal("several rules", "different rules that are rare here matched", lambda f: min(max(f.lone_rules - 1, 0), 4) / 4,
            {"intrusion": 4.0, "account misuse": 2.0, "data theft": 3.0, "everyday use": -4.0}),
-    Signal("one rare rule", "one rule matched that is rare here", lambda f: _flag(f.lone_rules == 1),
+    Signal("a rare rule", "a rule matched that is rare here", lambda f: _flag(f.lone_rules > 0),
            {"intrusion": 3.0, "account misuse": 3.0, "data theft": 2.0, "everyday use": -1.5}),
     Signal("stages", "rules of several tactics follow one another", lambda f: min(max(f.tactics - 1, 0), 4) / 4,
            {"intrusion": 4.0, "account misuse": 2.5, "data theft": 2.5, "everyday use": -3.0, "rollout": -1.0}),
