@@ -164,6 +164,17 @@ def test_cassettes_replay_to_the_bit_without_the_model(records: Records, tmp_pat
     assert "was changed" in advised(records, Cassettes(tmp_path, None, "says")).advice.note
 
 
+def test_failures_are_replayed_too_but_asked_again(records: Records, tmp_path: Path) -> None:
+    class Dead(Says):
+        def ask(self, request: Request, seconds: float) -> Response:
+            raise ModelError("the endpoint can't be reached")
+
+    failed = advised(records, Cassettes(tmp_path, Dead("")))
+    assert "can't be reached" in failed.advice.note
+    assert advised(records, Cassettes(tmp_path, None, "says")).sha256 == failed.sha256
+    assert advised(records, Cassettes(tmp_path, Says(helpful))).advice.summary
+
+
 # What a summary may say
 
 FIRST = Claim(predicate="Spawned", args={"parent": "a", "child": "b", "host": "host:x"}, events=("1",))
@@ -282,9 +293,11 @@ def test_nothing_is_sent_against_the_policy(server: str) -> None:
 # llama.cpp
 
 
-def test_a_missing_file_is_told(tmp_path: Path) -> None:
+def test_a_missing_file_is_told_and_leaves_the_floor(records: Records, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"analyst\.gguf"):
         assert Local(tmp_path / "none.gguf").name
+    case = advised(records, Cassettes(tmp_path, Local(tmp_path / "none.gguf")))
+    assert case.proposal == investigate(records).proposal and "no model could be asked" in case.advice.note
 
 
 def test_a_real_local_model_keeps_every_guarantee(records: Records) -> None:

@@ -170,7 +170,9 @@ def test_an_unreachable_model_leaves_the_floor_and_says_so(
         monkeypatch.setenv(f"NONSELF_ANALYST_{name}", value)
     status, out, _ = run(capsys, "report", "inc-bench", "--state", str(state))
     assert status == 0 and "Proposed verdict: malicious" in out
-    assert "Language model: none. choose without a model (the endpoint can't be reached" in out.replace("\\", "")
+    assert "Language model: default. choose without a model (the endpoint can't be reached" in out.replace("\\", "")
+    monkeypatch.setenv("NONSELF_ANALYST_SECONDS", "0")
+    assert run(capsys, "audit", "replay", "inc-bench", "--state", str(state))[0] == 0
 
 
 @pytest.mark.parametrize("argv", [["report", "nope"], ["audit", "replay", "inc-bench"], ["analyst", "--preview", "nope"]])

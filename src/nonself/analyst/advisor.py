@@ -90,6 +90,10 @@ def forbidden(records: Records, case: Case) -> set[str]:
 
 def advise(records: Records, floor: Case, model: Model, vault: Vault, budget: Budget, *, quarantine: bool = False) -> Case:
     """The case with what a model added. The floor's verdict is never lowered, its actions and claims are all kept."""
+    try:
+        name = model.name
+    except ModelError as error:
+        return msgspec.structs.replace(floor, advice=Advice(note=f"no model could be asked ({error})"))
     desk = Desk(records, floor, model, vault, budget, forbidden(records, floor))
     notes: list[str] = []
     answers: list[Answer] = _attempt(desk, _choose, notes, [])
@@ -100,7 +104,7 @@ def advise(records: Records, floor: Case, model: Model, vault: Vault, budget: Bu
     added = answers or claimed or raised.bits
     case = investigate(records, more=answers, claimed=claimed, raised=raised) if added else floor
     advice = Advice(
-        model=model.name, used=tuple(desk.used), refused=tuple(desk.refused), order=order, summary=summary, requests=tuple(desk.requests),
+        model=name, used=tuple(desk.used), refused=tuple(desk.refused), order=order, summary=summary, requests=tuple(desk.requests),
         tokens=budget.spent, note="; ".join(dict.fromkeys(notes)),
     )  # fmt: skip
     return msgspec.structs.replace(case, advice=advice, actions=floor.actions or case.actions)

@@ -24,41 +24,49 @@ class Cassettes:
         return self._inner.name if self._inner else self._name
 
     def ask(self, request: Request, seconds: float) -> Response:
-        """The recorded answer, else the model's, which is recorded. A recording whose bytes were changed is a ModelError."""
+        """The recorded answer, else the model's, which is recorded. A failure is recorded too, for replays only: a model that is asked
+        again may answer. A recording whose bytes were changed is a ModelError."""
         path = self._folder / f"{request.id}.json"
-        if path.exists():
-            return self._recorded(path, request)
+        tape = _read(path, request) if path.exists() else None
+        if tape and tape.response:
+            return tape.response
         if self._inner is None:
-            raise ModelError("no answer to this request was recorded")
-        response = self._inner.ask(request, seconds)
-        self._record(path, request, response)
+            raise ModelError(tape.failed if tape else "no answer to this request was recorded")
+        try:
+            response = self._inner.ask(request, seconds)
+        except ModelError as error:
+            self._record(path, request, None, str(error))
+            raise
+        self._record(path, request, response, "")
         return response
 
-    def _recorded(self, path: Path, request: Request) -> Response:
-        try:
-            tape = msgspec.json.decode(path.read_bytes(), type=_Tape)
-        except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
-            raise ModelError("a recorded answer can't be read") from error
-        if tape.sha256 != _seal(tape.request, tape.response) or tape.request.encode() != request.bytes:
-            raise ModelError("a recorded answer was changed")
-        return tape.response
-
-    def _record(self, path: Path, request: Request, response: Response) -> None:
+    def _record(self, path: Path, request: Request, response: Response | None, failed: str) -> None:
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        text = request.bytes.decode()
-        tape = _Tape(request=text, response=response, sha256=_seal(text, response))
+        bare = _Tape(request=request.bytes.decode(), response=response, failed=failed)
         fresh = path.with_suffix(".new")
         handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(handle, "wb") as file:
-            file.write(msgspec.json.encode(tape))
+            file.write(msgspec.json.encode(msgspec.structs.replace(bare, sha256=_seal(bare))))
         fresh.replace(path)
 
 
 class _Tape(msgspec.Struct, frozen=True, kw_only=True):
     request: str
-    response: Response
-    sha256: str
+    response: Response | None
+    failed: str
+    sha256: str = ""
 
 
-def _seal(request: str, response: Response) -> str:
-    return hashlib.sha256(request.encode() + b"\0" + msgspec.json.encode(response, order="deterministic")).hexdigest()
+def _read(path: Path, request: Request) -> _Tape:
+    try:
+        tape = msgspec.json.decode(path.read_bytes(), type=_Tape)
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise ModelError("a recorded answer can't be read") from error
+    if tape.sha256 != _seal(tape) or tape.request.encode() != request.bytes:
+        raise ModelError("a recorded answer was changed")
+    return tape
+
+
+def _seal(tape: _Tape) -> str:
+    bare = msgspec.structs.replace(tape, sha256="")
+    return hashlib.sha256(msgspec.json.encode(bare, order="deterministic")).hexdigest()

@@ -32,6 +32,8 @@ class _Row(msgspec.Struct):
     model: str
     requests: list[str]
     quarantine: bool
+    most_tokens: int
+    most_seconds: float
 
 
 def verify(arguments: argparse.Namespace, config: Config) -> int:
@@ -84,7 +86,7 @@ def replay(arguments: argparse.Namespace, config: Config) -> int:
         case: Case = investigate(records)
         if row.model:
             vault, tapes = Vault(load_key(state / KEY)), Cassettes(state / CASSETTES, None, row.model)
-            case = advise(records, case, tapes, vault, Budget(config.analyst.tokens, config.analyst.seconds), quarantine=row.quarantine)
+            case = advise(records, case, tapes, vault, Budget(row.most_tokens, row.most_seconds), quarantine=row.quarantine)
     if case.sha256 == row.report:
         print(f"report {row.report[:16]} comes out the same; {len(row.requests)} recorded answers")
         return OK

@@ -39,6 +39,7 @@ class Asked:
     case: Case
     records: Records
     quarantine: bool
+    budget: Budget
 
 
 def report(arguments: argparse.Namespace, config: Config) -> int:
@@ -62,11 +63,11 @@ def ask(ledger: Ledger, incident: Incident, asked_of: Model | None, config: Conf
     records = read(ledger, incident)
     case = investigate(records)
     quarantine = config.analyst.quarantine and bool(config.analyst.gguf or config.analyst.egress == "loopback")
+    budget = Budget(config.analyst.tokens, config.analyst.seconds)
     if asked_of is not None:
         vault = Vault(load_key(state / KEY))
-        budget = Budget(config.analyst.tokens, config.analyst.seconds)
         case = advise(records, case, Cassettes(state / CASSETTES, asked_of), vault, budget, quarantine=quarantine)
-    return Asked(case, records, quarantine and asked_of is not None)
+    return Asked(case, records, quarantine and asked_of is not None, budget)
 
 
 def model(config: Config) -> Model | None:
@@ -80,7 +81,7 @@ def model(config: Config) -> Model | None:
         key = Path(chosen.key_file).read_text("utf-8").strip() if chosen.key_file else ""
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError("the endpoint's key can't be read", do="check the file", where="analyst.key_file") from error
-    return Endpoint(chosen.endpoint, chosen.model, chosen.egress, chosen.allow, key)
+    return Endpoint(chosen.endpoint, chosen.model or "default", chosen.egress, chosen.allow, key)
 
 
 def _text(ledger: Ledger, asked: Asked, form: str) -> str:
@@ -107,6 +108,8 @@ def _record(state: Path, asked: Asked) -> None:
         "requests": list(case.advice.requests),
         "tokens": case.advice.tokens,
         "quarantine": asked.quarantine,
+        "most_tokens": asked.budget.tokens,
+        "most_seconds": asked.budget.seconds,
     }
     try:
         _append(state, "report", detail)
@@ -173,7 +176,7 @@ class _Preview:
 def _preview(name: str, config: Config, state: Path) -> int:
     """The bytes of every request, one a line, and where they would go."""
     chosen = model(config)
-    preview = _Preview(chosen.name if chosen else config.analyst.model)
+    preview = _Preview(chosen.name if chosen else config.analyst.model)  # a model's file that can't be read is an error here
     vault = Vault(load_key(state / KEY))
     with Ledger.open(state, read_only=True) as ledger:
         records = read(ledger, ledger.incident(name))
