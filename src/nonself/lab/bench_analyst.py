@@ -47,6 +47,8 @@ class Judged:
     cited: int = 0
     cited_true: int = 0
     true: int = 0
+    whole: int = 0
+    whole_true: int = 0
     sentences: int = 0
     grounded: int = 0
     fabricated: int = 0
@@ -102,7 +104,9 @@ def _judged(case: Case, records: Records, campaign: set[str], seconds: float) ->
     )
     if one.malicious:
         cited = {uid for paragraph in told.paragraphs for claim in paragraph.claims for uid in claim.events}
+        whole = cited | {uid for t in (*told.unusual, *told.events) for uid in t.claim.events}
         one.cited, one.cited_true, one.true = len(cited), len(cited & campaign), len(evidence & campaign)
+        one.whole, one.whole_true = len(whole), len(whole & campaign)
     one.sentences = len(told.told)
     one.grounded = sum(verify(claim, records).truth == "verified" for claim in told.told)
     one.fabricated = fabricated(told, records, findings)
@@ -125,7 +129,8 @@ def summary(judged: Sequence[Judged]) -> dict[str, Any]:
     sure = np.array([not j.unsure for j in judged])
     p = np.array([j.p for j in judged])
     levels, rules = np.array([j.level for j in judged]), np.array([j.rules for j in judged])
-    total = {name: sum(getattr(j, name) for j in judged) for name in ("cited", "cited_true", "true", "sentences", "grounded", "fabricated")}
+    counted = ("cited", "cited_true", "true", "whole", "whole_true", "sentences", "grounded", "fabricated")
+    total = {name: sum(getattr(j, name) for j in judged) for name in counted}
     return {
         "incidents": len(judged),
         "malicious": int(truth.sum()),
@@ -135,8 +140,10 @@ def summary(judged: Sequence[Judged]) -> dict[str, Any]:
         "unsure": int((~sure).sum()),
         "right where sure": round(float(((p >= 0.5) == truth)[sure].mean()), 3) if sure.any() else None,
         "calibration error": _ece(p, truth),
-        "citation precision": round(total["cited_true"] / max(1, total["cited"]), 3),
-        "citation recall": round(total["cited_true"] / max(1, total["true"]), 3),
+        "citation precision, story": round(total["cited_true"] / max(1, total["cited"]), 3),
+        "citation recall, story": round(total["cited_true"] / max(1, total["true"]), 3),
+        "citation precision, all of it": round(total["whole_true"] / max(1, total["whole"]), 3),
+        "citation recall, all of it": round(total["whole_true"] / max(1, total["true"]), 3),
         "sentences": total["sentences"],
         "grounded": round(total["grounded"] / max(1, total["sentences"]), 4),
         "fabricated names": total["fabricated"],
