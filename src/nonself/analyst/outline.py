@@ -1,7 +1,7 @@
 """The outline of a report: which verified claims stand where, the same for every format.
 
-What happened is told rule by rule, in order of time, each with what its events say themselves. A claim that is not verified has no place
-here but the list of what is not established.
+What happened is told by the rules that matched and the most surprising of the rest, in order of time, each with what its events say. A
+claim that is not verified has no place here but the list of what is not established.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from nonself.core.claim import Claim
 _ATTACHED = 3
 """What a rule's own events say is told in so many sentences; all of it is among the cited claims."""
 MOST_LINES = 60
+_SURPRISING, _BITS = 6, 10.0
+"""So many findings of learnt detectors, of so many bits or more, are told in the story; the others are listed after it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +92,20 @@ def _paragraphs(case: Case) -> tuple[Paragraph, ...]:
     events = [t for t in case.story if t.part == "event"]
     found = []
     said: set[str] = set()
-    for told in (t for t in case.story if t.claim.predicate == "MatchedRule"):
+    for told in _leading(case):
         cited = set(told.claim.events)
         own = [t.claim for t in events if cited & set(t.claim.events) and t.claim.id not in said]
         said |= {claim.id for claim in own[:_ATTACHED]}
         found.append(Paragraph(told.time, (told.claim, *own[:_ATTACHED]), max(0, len(own) - _ATTACHED)))
     return tuple(found)
+
+
+def _leading(case: Case) -> list[Told]:
+    """What the story is told by: every rule's match and the most surprising of the rest, in order of time."""
+    found = [t for t in case.story if t.part == "finding"]
+    surprising = sorted((t for t in found if t.claim.predicate == "Unusual"), key=lambda t: -float(t.claim.args["bits"]))
+    leading = {t.claim.id for t in surprising[:_SURPRISING] if float(t.claim.args["bits"]) >= _BITS}
+    return [t for t in found if t.claim.predicate == "MatchedRule" or t.claim.id in leading]
 
 
 _HEADLINES = {

@@ -61,7 +61,7 @@ def _story(told: Outline) -> Iterator[str]:
             f"- {when}" + " ".join(_cited(claim) for claim in paragraph.claims) + (f" And {paragraph.more} more." if paragraph.more else "")
         )
     if not told.paragraphs:
-        yield "No rule matched; learnt detectors found what follows."
+        yield "No rule matched and nothing is very surprising; what was found follows."
     yield from _lines("Unusual here", told.unusual, told.hidden.get("unusual", 0))
     yield from _lines("Further events of the evidence", told.events, told.hidden.get("events", 0))
     yield from _lines("Around it", told.around, told.hidden.get("around", 0))
