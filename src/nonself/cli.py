@@ -42,7 +42,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return OK
 
 
-TRACKS = ("scan", "rules", "sources", "tabular", "beacons", "network", "poison", "dga", "ait", "correlate", "feedback", "sim", "realism", "injection", "analyst")
+TRACKS = (
+    "scan", "rules", "sources", "tabular", "beacons", "network", "poison", "dga", "ait", "correlate", "feedback", "sim", "realism",
+    "injection", "analyst",
+)  # fmt: skip
 
 
 def parser() -> argparse.ArgumentParser:

@@ -30,6 +30,7 @@ from nonself.detect.sigma import Ruleset
 from nonself.ledger import Ledger
 
 SHARE = 0.2
+_PEOPLE, _DAYS = 30, 14
 _LEVELS = ("", "informational", "low", "medium", "high", "critical")
 
 
@@ -74,12 +75,12 @@ def company(seed: int) -> Iterator[Judged]:
     """One company made, scanned in memory, and its shown incidents judged."""
     with tempfile.TemporaryDirectory() as folder, Ledger.open(":memory:") as ledger:
         logs = Path(folder) / "logs"
-        truth = lab.make(logs, seed=seed)
+        truth = lab.make(logs, seed=seed, people=_PEOPLE, days=_DAYS, truth=Path(folder) / "truth.jsonl")
         ruleset = Ruleset.load([], builtin=True, cache=None)
         found = pipeline.scan([logs], ledger, ruleset, Config(), Stats())
         names = ledger.events(columns=["uid", "origin", "record"])
         places = {(origin, record): uid for uid, origin, record in names.iter_rows()}
-        campaign = {places.get((str(logs / mark.origin), mark.record), "") for mark in truth.campaign}
+        campaign = {places.get((str(logs / mark.origin), mark.record), "") for mark in truth.marks("campaign")}
         reader = Reader(ledger)
         for incident in (one for one in found if one.shown):
             started = time.process_time()
