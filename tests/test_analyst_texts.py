@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from nonself.lab.catalog import PROGRAMS, SCRIPTS, USER_AGENTS
 
 from nonself.analyst.texts import families, handle
 from nonself.lab.payloads import CANARY, ours
 from nonself.lab.payloads import given as payloads_of
+from nonself.lab.world.catalog import PROGRAMS, SCRIPTS, USER_AGENTS
 
 ORDINARY = [
     *(program.image for program in PROGRAMS.values()),

@@ -61,7 +61,7 @@ class _Tally:
     judged: list[Judged] = field(default_factory=list)
 
 
-PEOPLE, DAYS = 30, 6
+PEOPLE, DAYS = 30, 14
 """Of each company: small ones, so that there can be many."""
 
 
