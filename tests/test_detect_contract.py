@@ -124,6 +124,16 @@ def test_reasons_add_up_to_the_score(name):
         assert all(r.feature and r.normal and (r.seen or not r.bits) for r in reasons)
 
 
+@each
+def test_a_floor_spares_only_what_is_told_of_the_scores_below_it(name):
+    c = case(name)
+    floor = c.scores["score"].max()
+    some = c.detector.score(c.example.odd, c.self_, floor=floor)
+    high, told = pl.col("score") >= floor, ["entities", "events"]
+    assert some.filter(high).equals(c.scores.filter(high)) and some.drop(told).equals(c.scores.drop(told))
+    assert some.filter(~high).select(pl.col(told).list.len().sum()).row(0) == (0, 0)
+
+
 def _of(events, classes, columns):
     return events.filter(pl.col("class_uid").is_in(classes)).select(columns)
 

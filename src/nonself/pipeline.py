@@ -281,7 +281,7 @@ def _behaviour(ledger: Ledger, config: Config, stats: Stats) -> tuple[list[Findi
             if name not in selves:
                 learnt[name] = delta
                 selves[name] = detector.merge([*ledger.deltas(name, since=since), *_recent(delta, since)])
-            scores = detector.score(view, selves[name], included=True)
+            scores = detector.score(view, selves[name], included=True, floor=config.calibrate.min_bits)
             windows.setdefault(name, []).append(window.learn(scores))
             # No score under the floor can become a finding (p is never below 2^-score), so only the others are kept.
             scored.setdefault(name, []).append(scores.filter(pl.col("score") >= config.calibrate.min_bits))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -66,7 +67,7 @@ class Beacon:
         """Union of the calls; at most 16 an hour of a pair, and `X_PER_DAY` x per y and day."""
         return calls.merge(deltas)
 
-    def score(self, events: Events | View, self_: Delta, *, included: bool = False) -> Scores:
+    def score(self, events: Events | View, self_: Delta, *, included: bool = False, floor: float = -math.inf) -> Scores:
         """One row per pair (y, x) that calls in `events`, told by all its calls up to the last day of these."""
         chosen = rows.chosen(events, self.spec)
         if chosen is None:
@@ -79,7 +80,7 @@ class Beacon:
         odd = _odd(told, own, calls.merge([self_, news]), blank=not self_.height)
         columns = {c.name: c for c in told.get_columns()} | {"_" + c.name: c for c in odd.get_columns()}
         columns |= {"score": odd["score"], "_what": _phrase(told, odd, self.spec)}
-        return pl.DataFrame({name: columns[name] for name in _SCORES})[rows.by_start(chosen, groups)]
+        return rows.scores(columns, _SCORES, (chosen, self.spec, groups), floor)[rows.by_start(chosen, groups)]
 
     def explain(self, scores: Scores) -> list[tuple[Reason, ...]]:
         """Per row: regularity, the chances the destination had, and what is normal here. Bits add up to the score."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -44,13 +45,15 @@ class Detector(Protocol):
         """All deltas as one, in canonical form. Associative and commutative; `merge([])` is the identity."""
         ...
 
-    def score(self, events: Events | View, self_: Delta, *, included: bool = False) -> Scores:
+    def score(self, events: Events | View, self_: Delta, *, included: bool = False, floor: float = -math.inf) -> Scores:
         """How odd each event or entity-window of `events` is, given the merged self. Learns nothing.
 
         Of a view, `score` takes those made with `evidence=True`, which are in order of time.
 
         `included` says that `self_` has already learnt `events` (a scan learns a whole folder first): each row's own contribution is
         then taken out before it is scored, so that nothing vouches for itself.
+
+        Entities and evidence are given for rows that score `floor` or more; the others have empty lists.
         """
         ...
 

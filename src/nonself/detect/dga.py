@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -82,7 +83,7 @@ class Dga:
         parts = [delta.select(*_HELD) for delta in deltas if delta.height]
         return pairs.bounded(_united(parts)) if parts else pl.DataFrame(schema=_HELD)
 
-    def score(self, events: Events | View, self_: Delta, *, included: bool = False) -> Scores:
+    def score(self, events: Events | View, self_: Delta, *, included: bool = False, floor: float = -math.inf) -> Scores:
         """One row per y and day, told by all domains that y asked for on that day. A union of masks counts each once, so `included` changes
         nothing; and what y did on that day never vouches for it."""
         chosen = rows.chosen(events, self.spec)
@@ -95,7 +96,7 @@ class Dga:
         what = told.with_columns(odd["made"]).select(rows.phrase(self.spec, pl.col("made").cast(pl.String))).to_series()
         columns = {c.name: c for c in told.get_columns()} | {"_" + c.name: c for c in odd.get_columns()}
         columns |= {"score": odd["score"], "_what": what}
-        return pl.DataFrame({name: columns[name] for name in _SCORES})[rows.by_start(chosen, groups)]
+        return rows.scores(columns, _SCORES, (chosen, self.spec, groups), floor)[rows.by_start(chosen, groups)]
 
     def explain(self, scores: Scores) -> list[tuple[Reason, ...]]:
         """Per row: the names' looks, whether they exist, and what is known here. Bits add up to the score."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -71,7 +72,7 @@ class Exfil:
         """Bytes added up, hours united; at most `X_PER_DAY` x per y and day."""
         return transfers.merge(deltas)
 
-    def score(self, events: Events | View, self_: Delta, *, included: bool = False) -> Scores:
+    def score(self, events: Events | View, self_: Delta, *, included: bool = False, floor: float = -math.inf) -> Scores:
         """One row per day, y and x. What the self already holds of a pair's day belongs to that day."""
         chosen = rows.chosen(events, self.spec)
         if chosen is None:
@@ -83,7 +84,7 @@ class Exfil:
         what = told.with_columns(odd["value"]).select(rows.phrase(self.spec, amounts.column("value", self.spec.unit))).to_series()
         columns = {c.name: c for c in told.get_columns()} | {"_" + c.name: c for c in odd.get_columns()}
         columns |= {"score": odd["score"], "_what": what}
-        return pl.DataFrame({name: columns[name] for name in _SCORES})[rows.by_start(chosen, groups)]
+        return rows.scores(columns, _SCORES, (chosen, self.spec, groups), floor)[rows.by_start(chosen, groups)]
 
     def explain(self, scores: Scores) -> list[tuple[Reason, ...]]:
         """Per row: amount, direction, destination, hour and what was told before. Bits add up to the score."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -52,7 +53,7 @@ class Gap:
         """Union of the masks."""
         return presence.merge(deltas)
 
-    def score(self, events: Events | View, self_: Delta, *, included: bool = False) -> Scores:
+    def score(self, events: Events | View, self_: Delta, *, included: bool = False, floor: float = -math.inf) -> Scores:
         """One row per window in which y was heard, about the silence before it; and, where silence is told too, one per y whose silence
         grows long enough in `events`, its evidence the first events of others from then on."""
         spec = self.spec
@@ -65,7 +66,8 @@ class Gap:
         held_y, asked_y = gaps.numbers(known, found["y"])
         silences = gaps.Silences.of(known, held_y, spec.per_day)
         w = found["day"].cast(pl.Int32).to_numpy().astype(np.int64) * spec.per_day + found["slot"].to_numpy()
-        parts = [_returned(found, silences, asked_y, w, spec, blank=not self_.height)]
+        columns = _returned(found, silences, asked_y, w, spec, blank=not self_.height)
+        parts = [rows.scores(columns, _SCORES, (chosen, spec, groups), floor)]
         if spec.tail == "both" and self_.height:
             parts.append(_silent(chosen, silences, known, held_y, w, spec))
         return pl.concat(parts)
@@ -110,7 +112,7 @@ _SCORES = {**SCORES, **_PRIVATE}
 _READ = ("score", *_PRIVATE)
 
 
-def _returned(found: pl.DataFrame, held: gaps.Silences, y: Ints, w: Ints, spec: Spec, *, blank: bool) -> Scores:
+def _returned(found: pl.DataFrame, held: gaps.Silences, y: Ints, w: Ints, spec: Spec, *, blank: bool) -> dict[str, Any]:
     """Row for row of `found`: the silence that ended with it; none for the first window of a y, or one beyond the cap."""
     at = held.at(y, w)
     before = np.append(held.before, -1)[at]
@@ -123,7 +125,7 @@ def _returned(found: pl.DataFrame, held: gaps.Silences, y: Ints, w: Ints, spec: 
     value = pl.concat_str(
         [pl.lit("was heard again after "), pl.Series(gap).cast(pl.String), pl.lit(f" {_UNITS[spec.per_day][0]}s, not since "), since]
     )
-    return _scores(found, odd, gap, muted, value, spec)
+    return _columns(found, odd, gap, muted, value, spec)
 
 
 def _told(held: gaps.Silences, w: Ints, gap: Ints, longest: Ints, spec: Spec) -> Mask:
@@ -151,7 +153,9 @@ def _silent(chosen: rows.Chosen, held: gaps.Silences, known: Delta, held_y: Ints
     row[held_y] = np.arange(held_y.size)
     found = _witnessed(known["y"].gather(row[y]), crossing[now], chosen, spec)
     value = pl.concat_str([pl.lit("has not been heard since "), _times(held.w[last[now]], spec)])
-    return _scores(found, gaps.surprise(held, y, gap, np.zeros(y.size, np.bool_)), gap, np.zeros(y.size, np.bool_), value, spec)
+    nowhere = np.zeros(y.size, np.bool_)
+    columns = _columns(found, gaps.surprise(held, y, gap, nowhere), gap, nowhere, value, spec)
+    return pl.DataFrame({name: columns[name] for name in _SCORES}, schema=_SCORES)
 
 
 def _witnessed(y: pl.Series, crossing: Ints, chosen: rows.Chosen, spec: Spec) -> pl.DataFrame:
@@ -171,13 +175,14 @@ def _witnessed(y: pl.Series, crossing: Ints, chosen: rows.Chosen, spec: Spec) ->
     return pl.DataFrame(columns)
 
 
-def _scores(found: pl.DataFrame, odd: gaps.Answer, gap: Ints, muted: Mask, value: pl.Expr, spec: Spec) -> Scores:
+def _columns(found: pl.DataFrame, odd: gaps.Answer, gap: Ints, muted: Mask, value: pl.Expr, spec: Spec) -> dict[str, Any]:
+    """The columns of scores that rest on `found`."""
     columns: dict[str, Any] = {c.name: c for c in found.get_columns()}
     columns |= {"score": np.where(muted, 0.0, odd.bits), "_bits_peers": np.where(muted, 0.0, odd.bits_peers), "_gap": gap}
     columns |= {"_n": odd.n, "_longest": np.maximum(odd.longest, 0), "_others": odd.others, "_ys": odd.ys}
     what = found.select("y", value.alias("value")) if found.height else pl.DataFrame(schema={"y": pl.String, "value": pl.String})
     columns["_what"] = what.select(rows.phrase(spec, pl.col("value"))).to_series()
-    return pl.DataFrame({name: columns[name] for name in _SCORES}, schema=_SCORES)
+    return columns
 
 
 def _times(w: Ints, spec: Spec) -> pl.Series:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -66,7 +67,7 @@ class Information:
         """Union of the masks; at most `X_PER_DAY` x per y and day."""
         return pairs.merge(deltas)
 
-    def score(self, events: Events | View, self_: Delta, *, included: bool = False) -> Scores:
+    def score(self, events: Events | View, self_: Delta, *, included: bool = False, floor: float = -math.inf) -> Scores:
         """One row per window (y, x, hour or day). A string is no part of the models it is held against, so `included` changes nothing."""
         chosen = rows.chosen(events, self.spec)
         if chosen is None:
@@ -77,7 +78,7 @@ class Information:
         what = told.select(rows.phrase(self.spec)).to_series()
         columns = {c.name: c for c in told.get_columns()} | {"_" + c.name: c for c in odd.get_columns()}
         columns |= {"score": odd["score"], "_what": what}
-        return pl.DataFrame({name: columns[name] for name in _SCORES})
+        return rows.scores(columns, _SCORES, (chosen, self.spec, groups), floor)
 
     def explain(self, scores: Scores) -> list[tuple[Reason, ...]]:
         """Per row: how random among all strings, among y's own, and whether it is known here. Bits add up to the score."""

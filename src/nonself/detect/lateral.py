@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -60,7 +61,7 @@ class Lateral:
         """Union of the masks; at most `X_PER_DAY` x per y and day."""
         return pairs.merge(deltas)
 
-    def score(self, events: Events | View, self_: Delta, *, included: bool = False) -> Scores:
+    def score(self, events: Events | View, self_: Delta, *, included: bool = False, floor: float = -math.inf) -> Scores:
         """One row per hour, y and x. The hour itself never counts as its own history. Whoever came to a source in the events to be scored
         came there before, whether the self has learnt them or not."""
         chosen = rows.chosen(events, self.spec)
@@ -72,7 +73,7 @@ class Lateral:
         odd = _odd(found.select("day", "slot", "y", "x"), self_, steps)
         columns = {c.name: c for c in found.get_columns()} | {"_" + c.name: c for c in odd.get_columns()}
         columns |= {"score": odd["score"], "_what": found.select(rows.phrase(self.spec)).to_series()}
-        return pl.DataFrame({name: columns[name] for name in _SCORES})
+        return rows.scores(columns, _SCORES, (chosen, self.spec, groups), floor)
 
     def explain(self, scores: Scores) -> list[tuple[Reason, ...]]:
         """Per row: the source, the target, the way there. Bits add up to the score."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -63,7 +64,7 @@ class Lineage:
         """Union of the masks; at most `X_PER_DAY` x per y and day."""
         return pairs.merge(deltas)
 
-    def score(self, events: Events | View, self_: Delta, *, included: bool = False) -> Scores:
+    def score(self, events: Events | View, self_: Delta, *, included: bool = False, floor: float = -math.inf) -> Scores:
         """One row per window (host, chain, hour or day). The window itself never counts as its own history, whether the self holds it
         or not, so `included` changes nothing."""
         chosen = rows.chosen(events, self.spec)
@@ -74,7 +75,7 @@ class Lineage:
         odd = _odd(found.select("day", "slot", "y", "x"), self_)
         columns = {**{c.name: c for c in found.get_columns()}, **{c.name: c for c in odd.get_columns()}}
         columns["_what"] = found.select(rows.phrase(self.spec)).to_series()
-        return pl.DataFrame({name: columns[name] for name in _SCORES})
+        return rows.scores(columns, _SCORES, (chosen, self.spec, groups), floor)
 
     def explain(self, scores: Scores) -> list[tuple[Reason, ...]]:
         """Per row: program, parent, whole command line, oddest words. Bits add up to the score."""

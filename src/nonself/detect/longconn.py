@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -64,7 +65,7 @@ class LongConn:
         longest, total = pl.col("longest").max(), pl.col("total").sum().clip(0, MOST)
         return pairs.bounded(pl.concat(parts).group_by(_KEYS).agg(longest, total).select(*_HELD).sort(_KEYS))
 
-    def score(self, events: Events | View, self_: Delta, *, included: bool = False) -> Scores:
+    def score(self, events: Events | View, self_: Delta, *, included: bool = False, floor: float = -math.inf) -> Scores:
         """One row per pair (y, x) and day. What the self already holds of a pair's day belongs to that day, not to its history."""
         chosen = self._chosen(events)
         if chosen is None:
@@ -76,7 +77,7 @@ class LongConn:
         what = told.with_columns(odd["value"]).select(rows.phrase(self.spec, amounts.column("value", self.spec.unit))).to_series()
         columns = {c.name: c for c in told.get_columns()} | {"_" + c.name: c for c in odd.get_columns()}
         columns |= {"score": odd["score"], "_what": what}
-        return pl.DataFrame({name: columns[name] for name in _SCORES})[rows.by_start(chosen, groups)]
+        return rows.scores(columns, _SCORES, (chosen, self.spec, groups), floor)[rows.by_start(chosen, groups)]
 
     def _chosen(self, events: Events | View, *, evidence: bool = True) -> rows.Chosen | None:
         return rows.chosen(events, self.spec, evidence=evidence)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -56,7 +57,7 @@ class Measure:
         """Windows added up."""
         return measures.merge(deltas)
 
-    def score(self, events: Events | View, self_: Delta, *, included: bool = False) -> Scores:
+    def score(self, events: Events | View, self_: Delta, *, included: bool = False, floor: float = -math.inf) -> Scores:
         """One row per window (y, slot) with events, about its oddest event. The window itself never counts as history, whether the self
         holds it or not, so `included` changes nothing."""
         spec = self.spec
@@ -74,13 +75,14 @@ class Measure:
         bits, bits_peers = (np.array([getattr(part, name) for part in odd])[side, rows_] for name in ("bits", "bits_peers"))
         price = np.log2(groups.sizes) + np.log2(len(odd))
         told = replace(chosen, at=chosen.at[at], day=chosen.day[at], slot=chosen.slot[at])
-        found = rows.windows(told, spec, rows.Groups(rows_, rows_))
+        alone = rows.Groups(rows_, rows_)
+        found = rows.windows(told, spec, alone)
         columns = {c.name: c for c in found.get_columns()} | _told(mine, odd[0], spec)
         columns |= {"score": np.maximum(bits - price, 0.0), "_bits_peers": np.maximum(bits_peers - price, 0.0)}
         columns |= {"_value": _values(chosen, spec)[at], "_m": groups.sizes}
         what = pl.DataFrame({"y": found["y"], "value": columns["_value"]}).select(rows.phrase(spec, amounts.column("value", spec.unit)))
         columns["_what"] = what.to_series()
-        return pl.DataFrame({name: columns[name] for name in _SCORES}, schema=_SCORES)[rows.by_start(told, rows.Groups(rows_, rows_))]
+        return rows.scores(columns, _SCORES, (told, spec, alone), floor)[rows.by_start(told, alone)]
 
     def explain(self, scores: Scores) -> list[tuple[Reason, ...]]:
         """Per row: surprise among the peers, then for y itself. Bits add up to the score."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -51,7 +52,7 @@ class Rare:
         """Union of the masks; at most `X_PER_DAY` x per y and day."""
         return pairs.merge(deltas)
 
-    def score(self, events: Events | View, self_: Delta, *, included: bool = False) -> Scores:
+    def score(self, events: Events | View, self_: Delta, *, included: bool = False, floor: float = -math.inf) -> Scores:
         """One row per window (y, x, hour or day). The window itself never counts as its own history, whether the self holds it or
         not, so `included` changes nothing."""
         chosen = rows.chosen(events, self.spec)
@@ -64,7 +65,7 @@ class Rare:
         what = found.select(rows.phrase(self.spec)).to_series()
         columns = {**{c.name: c for c in found.get_columns()}, **{"_" + c.name: c for c in odd.get_columns()}}
         columns |= {"score": odd["bits"], "_what": what}
-        return pl.DataFrame({name: columns[name] for name in _SCORES})
+        return rows.scores(columns, _SCORES, (chosen, self.spec, groups), floor)
 
     def explain(self, scores: Scores) -> list[tuple[Reason, ...]]:
         """Per row: rarity among the peers, then novelty for y itself. Bits add up to the score."""

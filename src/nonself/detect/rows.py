@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -55,6 +56,14 @@ class Groups:
     @property
     def sizes(self) -> Ints:
         return np.diff(self.starts, append=self.order.size)
+
+    def only(self, chosen: Ints) -> Groups:
+        """Some of the groups, in the order asked for."""
+        if chosen.size == self.starts.size and (chosen == np.arange(chosen.size)).all():
+            return self
+        sizes = self.sizes[chosen]
+        starts = np.cumsum(sizes) - sizes
+        return Groups(self.order[np.repeat(self.starts[chosen] - starts, sizes) + np.arange(sizes.sum())], starts)
 
     def of_rows(self) -> Ints:
         """Each row's group."""
@@ -113,20 +122,47 @@ def presence_of(rows: Chosen, spec: Spec) -> Delta:
     return presence.learn(rows.day[first], named_keys(rows, spec, first)["y"], rows.slot[first])
 
 
+GROUP = "_group"
+"""The column of `windows` that says which group a row is of."""
+
+
 def windows(rows: Chosen, spec: Spec, groups: Groups) -> pl.DataFrame:
-    """One row per window (group) of `rows`, in their order: day, slot, y (and x), and of `SCORES` all but the score."""
+    """One row per window (group) of `rows`, in their order: day, slot, y (and x), the group's number, and of `SCORES` what costs little:
+    entity, start, end and n_events. `scores` adds the rest."""
     frame, sizes = rows.view.frame, groups.sizes
     first, last = rows.at[groups.first], rows.at[groups.order[groups.starts + sizes - 1]]
     time = frame["time"]
     columns = {
         "entity": rows.view.name(spec.entity).strings(first),
-        "entities": _touched(rows, spec, groups),
         "start": time[first],
         "end": time[last],
-        "events": _evidence(frame["uid"], rows, groups),
         "n_events": pl.Series(sizes),
+        GROUP: np.arange(sizes.size),
     }
     return pl.DataFrame({**named_keys(rows, spec, groups.first), **columns})
+
+
+def scores(
+    columns: Mapping[str, pl.Series | np.ndarray[Any, Any]],
+    schema: Mapping[str, pl.DataType],
+    told: tuple[Chosen, Spec, Groups],
+    floor: float,
+) -> pl.DataFrame:
+    """The scores whose `columns`, GROUP and score among them, rest on windows: in the order of `columns`, with the entities and the
+    evidence of those that score `floor` or more. They cost several times what a score does, and nearly all rows are ordinary."""
+    chosen, spec, groups = told
+    made = pl.DataFrame({name: columns[name] for name in (GROUP, *schema) if name in columns})
+    asked = np.flatnonzero(made["score"].to_numpy() >= floor)
+    some = groups.only(made[GROUP].to_numpy()[asked])
+    lists_ = {"entities": _touched(chosen, spec, some), "events": _evidence(chosen.view.frame["uid"], chosen, some)}
+    if asked.size < made.height:
+        place = np.full(made.height, asked.size)
+        place[asked] = np.arange(asked.size)
+        lists_ = {name: pl.concat([part, _NOTHING]).gather(place) for name, part in lists_.items()}
+    return made.with_columns(**lists_).select(pl.col(name).cast(dtype) for name, dtype in schema.items())
+
+
+_NOTHING = pl.Series([[]], dtype=pl.List(pl.String))
 
 
 def by_start(chosen: Chosen, groups: Groups) -> Ints:
@@ -189,9 +225,9 @@ def _touched(rows: Chosen, spec: Spec, groups: Groups) -> pl.Series:
     """The entities of each group's events, sorted, at most `ENTITIES`, its own among them."""
     linked = [rows.view.name(name) for name in dict.fromkeys((spec.entity, *spec.joins))]
     table, codes = _one_table(linked)
-    group = groups.of_rows()
+    group, at = np.repeat(np.arange(groups.starts.size), groups.sizes), rows.at[groups.order]
     own = codes[0][rows.at[groups.first]]
-    known = [(group[here], found[rows.at][here]) for found in codes for here in [found[rows.at] >= 0]]
+    known = [(group[here], found[at][here]) for found in codes for here in [found[at] >= 0]]
     pairs = distinct(np.concatenate([g * (table.len() + 1) + e for g, e in known]))
     owner, entity = np.divmod(pairs, table.len() + 1)
     place = np.arange(owner.size) - np.searchsorted(owner, owner)

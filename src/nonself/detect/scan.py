@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -82,7 +83,7 @@ class Scan:
         """Union of the items; at most 256 a row, and `X_PER_DAY` x per y and day."""
         return reach.merge(deltas)
 
-    def score(self, events: Events | View, self_: Delta, *, included: bool = False) -> Scores:
+    def score(self, events: Events | View, self_: Delta, *, included: bool = False, floor: float = -math.inf) -> Scores:
         """One row per day, y and x."""
         chosen = self._chosen(events, evidence=True)
         if chosen is None:
@@ -96,7 +97,7 @@ class Scan:
         what = told.with_columns(odd["value", "estimated"]).select(rows.phrase(self.spec, said)).to_series()
         columns = {c.name: c for c in told.get_columns()} | {"_" + c.name: c for c in odd.get_columns()}
         columns |= {"score": odd["score"], "_what": what}
-        return pl.DataFrame({name: columns[name] for name in _SCORES})[rows.by_start(chosen, groups)]
+        return rows.scores(columns, _SCORES, (chosen, self.spec, groups), floor)[rows.by_start(chosen, groups)]
 
     def _chosen(self, events: Events | View, *, evidence: bool) -> rows.Chosen | None:
         """The events that are attempts: replies told as flows of their own are not."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -55,7 +56,7 @@ class Sequence:
         """Union of the calls; at most 16 an hour of a pair, and `X_PER_DAY` x per y and day."""
         return calls.merge(deltas)
 
-    def score(self, events: Events | View, self_: Delta, *, included: bool = False) -> Scores:
+    def score(self, events: Events | View, self_: Delta, *, included: bool = False, floor: float = -math.inf) -> Scores:
         """One row per window. Its steps never count as their own history, whether the self holds them or not."""
         chosen = rows.chosen(events, self.spec)
         if chosen is None:
@@ -68,7 +69,7 @@ class Sequence:
         odd = _odd(found.select("day", "slot", "y"), calls.merge([self_, news]), self_, self.spec.per_day)
         columns = {c.name: c for c in (*found.get_columns(), *odd.get_columns())}
         columns["_what"] = found.select(rows.phrase(self.spec)).to_series()
-        return pl.DataFrame({name: columns[name] for name in _SCORES})
+        return rows.scores(columns, _SCORES, (chosen, self.spec, groups), floor)
 
     def explain(self, scores: Scores) -> list[tuple[Reason, ...]]:
         """Per row: its oddest steps, then the others. Bits add up to the score."""

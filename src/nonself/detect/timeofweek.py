@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -50,7 +51,7 @@ class TimeOfWeek:
         """Union of the masks."""
         return presence.merge(deltas)
 
-    def score(self, events: Events | View, self_: Delta, *, included: bool = False) -> Scores:
+    def score(self, events: Events | View, self_: Delta, *, included: bool = False, floor: float = -math.inf) -> Scores:
         """One row per window (y, hour). The window itself never counts as its own history, whether the self holds it or not, so
         `included` changes nothing."""
         chosen = rows.chosen(events, self.spec)
@@ -64,7 +65,7 @@ class TimeOfWeek:
         columns |= {"_days": (odd.until - odd.since + 1).clip(0)}
         hour = pl.Series("value", HOURS)[odd.hour]
         columns["_what"] = pl.DataFrame({"y": found["y"], "value": hour}).select(rows.phrase(self.spec, pl.col("value"))).to_series()
-        return pl.DataFrame({name: columns[name] for name in _SCORES}, schema=_SCORES)[rows.by_start(chosen, groups)]
+        return rows.scores(columns, _SCORES, (chosen, self.spec, groups), floor)[rows.by_start(chosen, groups)]
 
     def explain(self, scores: Scores) -> list[tuple[Reason, ...]]:
         """Per row: oddness among the peers' hours, then for y itself. Bits add up to the score."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -65,7 +66,7 @@ class Travel:
         """Union of the seconds; at most 16 an hour of a pair, and `X_PER_DAY` x per y and day."""
         return calls.merge(deltas)
 
-    def score(self, events: Events | View, self_: Delta, *, included: bool = False) -> Scores:
+    def score(self, events: Events | View, self_: Delta, *, included: bool = False, floor: float = -math.inf) -> Scores:
         """One row per day, y and place."""
         chosen = rows.chosen(events, self.spec)
         if chosen is None:
@@ -75,7 +76,7 @@ class Travel:
         odd = _odd(told, calls.merge([self_, _delta(chosen)]), blank=not self_.height)
         columns = {c.name: c for c in told.get_columns()} | {"_" + c.name: c for c in odd.get_columns()}
         columns |= {"score": odd["score"], "_what": told.select(rows.phrase(self.spec)).to_series()}
-        return pl.DataFrame({name: columns[name] for name in _SCORES})[rows.by_start(chosen, groups)]
+        return rows.scores(columns, _SCORES, (chosen, self.spec, groups), floor)[rows.by_start(chosen, groups)]
 
     def explain(self, scores: Scores) -> list[tuple[Reason, ...]]:
         """Per row: speed, place, gateways. Bits add up to the score."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -81,7 +82,7 @@ class Tunnel:
         parts = [delta.select(*_HELD) for delta in deltas if delta.height]
         return pairs.bounded(_united(pl.concat(parts)), rows=_ROWS) if parts else pl.DataFrame(schema=_HELD)
 
-    def score(self, events: Events | View, self_: Delta, *, included: bool = False) -> Scores:
+    def score(self, events: Events | View, self_: Delta, *, included: bool = False, floor: float = -math.inf) -> Scores:
         """One row per pair (y, x) and day. What the self already holds of a pair's day belongs to that day, not to its history."""
         chosen = rows.chosen(events, self.spec)
         if chosen is None:
@@ -95,7 +96,7 @@ class Tunnel:
         )
         columns = {c.name: c for c in told.get_columns()} | {"_" + c.name: c for c in odd.get_columns()}
         columns |= {"score": odd["score"], "_what": what}
-        return pl.DataFrame({name: columns[name] for name in _SCORES})[rows.by_start(chosen, groups)]
+        return rows.scores(columns, _SCORES, (chosen, self.spec, groups), floor)[rows.by_start(chosen, groups)]
 
     def explain(self, scores: Scores) -> list[tuple[Reason, ...]]:
         """Per row: surprise among all pairs, what is usual near it, its own days, the kinds of questions. Bits add up to the score."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -65,7 +66,7 @@ class Volume:
         """Windows added up, or their largest kept; sketches united."""
         return windows.merge_sketches(deltas) if self._distinct else windows.merge_values(deltas, largest=self._largest)
 
-    def score(self, events: Events | View, self_: Delta, *, included: bool = False) -> Scores:
+    def score(self, events: Events | View, self_: Delta, *, included: bool = False, floor: float = -math.inf) -> Scores:
         """One row per window (y, slot) with events. What the self already holds of a window belongs to its value, not to its history."""
         spec = self.spec
         chosen = rows.chosen(events, spec)
@@ -81,7 +82,7 @@ class Volume:
             "_" + c.name: c for c in (*table.select(pl.exclude("most")).get_columns(), *odd.get_columns())
         }
         columns |= {"score": odd["score"], "_what": what}
-        return pl.DataFrame({name: columns[name] for name in _SCORES})[rows.by_start(chosen, groups)]
+        return rows.scores(columns, _SCORES, (chosen, self.spec, groups), floor)[rows.by_start(chosen, groups)]
 
     def explain(self, scores: Scores) -> list[tuple[Reason, ...]]:
         """Per row: surprise among the peers, then for y itself. Bits add up to the score."""
