@@ -15,6 +15,11 @@ settings.load_profile("nonself")
 PROJECT = Path(__file__).resolve().parent.parent
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The tests of killed scans first: they take longest, and would be left to one worker when all others are done."""
+    items.sort(key=lambda item: "test_scan_kill" not in item.nodeid)
+
+
 @pytest.fixture(scope="session")
 def data_dir() -> Path:
     """The folder of real public data; tests that ask for it skip, saying so, where it is absent."""

@@ -153,8 +153,11 @@ def scores(
     chosen, spec, groups = told
     made = pl.DataFrame({name: columns[name] for name in (GROUP, *schema) if name in columns})
     asked = np.flatnonzero(made["score"].to_numpy() >= floor)
-    some = groups.only(made[GROUP].to_numpy()[asked])
-    lists_ = {"entities": _touched(chosen, spec, some), "events": _evidence(chosen.view.frame["uid"], chosen, some)}
+    if asked.size:
+        some = groups.only(made[GROUP].to_numpy()[asked])
+        lists_ = {"entities": _touched(chosen, spec, some), "events": _evidence(chosen.view.frame["uid"], chosen, some)}
+    else:
+        lists_ = dict.fromkeys(("entities", "events"), _NOTHING.clear())
     if asked.size < made.height:
         place = np.full(made.height, asked.size)
         place[asked] = np.arange(asked.size)
