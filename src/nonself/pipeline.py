@@ -277,6 +277,8 @@ def _behaviour(ledger: Ledger, config: Config, stats: Stats) -> tuple[list[Findi
     windows: dict[str, list[Delta]] = {}
     for detector, delta, view in stats.timed("learn", _learnt(ledger)):
         name = detector.name
+        if not delta.height:  # events that teach a detector nothing are none of its
+            continue
         with stats.stage("score"):
             if name not in selves:
                 learnt[name] = delta

@@ -33,8 +33,10 @@ def learn(scores: Scores) -> Delta:
 
 def merge(deltas: list[Delta]) -> Delta:
     """All windows as one; `merge([])` is the identity."""
-    parts = [delta.select(*WINDOW) for delta in deltas]
-    return _canonical(pl.concat(parts)) if parts else pl.DataFrame(schema=WINDOW)
+    parts = [delta.select(*WINDOW) for delta in deltas if delta.height]
+    if len(parts) <= 1:
+        return parts[0] if parts else pl.DataFrame(schema=WINDOW)
+    return _canonical(pl.concat(parts))
 
 
 def rank(scores: Scores, window: Delta) -> pl.DataFrame:

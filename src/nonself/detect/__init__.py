@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from typing import TYPE_CHECKING
 
+import polars as pl
+
 from nonself.core.events import Events
 from nonself.detect.contract import Detector
 
@@ -34,12 +36,27 @@ def views(read: Read, *, evidence: bool) -> Iterator[tuple[Detector, View]]:
     from nonself.detect.content import specs
     from nonself.detect.view import view
 
-    together: dict[tuple[int, ...], list[Detector]] = {}
+    for groups in _overlapping():
+        columns = sorted({"uid", "time", "class_uid"}.union(*(detector.columns for group in groups.values() for detector in group)))
+        events = read(tuple(sorted(set().union(*groups))), columns)
+        for classes, group in groups.items():
+            chosen = events.filter(pl.col("class_uid").is_in(classes)) if len(groups) > 1 else events
+            if chosen.height:
+                some = view(chosen, specs(group), evidence=evidence)
+                yield from ((detector, some) for detector in group)
+                del some
+
+
+@cache
+def _overlapping() -> tuple[dict[tuple[int, ...], list[Detector]], ...]:
+    """Detectors by the classes they look at; where these overlap they are read together, since no file holds more than one class."""
+    found: list[dict[tuple[int, ...], list[Detector]]] = []
     for detector in detectors():
-        together.setdefault(detector.classes, []).append(detector)
-    for classes, group in together.items():
-        events = read(classes, sorted({"uid", "time"}.union(*(detector.columns for detector in group))))
-        if events.height:
-            some = view(events, specs(group), evidence=evidence)
-            yield from ((detector, some) for detector in group)
-            del some
+        classes = set(detector.classes)
+        near = [groups for groups in found if not classes.isdisjoint(set().union(*groups))]
+        joined: dict[tuple[int, ...], list[Detector]] = {}
+        for groups in near:
+            joined |= groups
+        joined.setdefault(detector.classes, []).append(detector)
+        found = [groups for groups in found if groups not in near] + [joined]
+    return tuple(found)

@@ -19,12 +19,10 @@ _NAMED = ("uid", "origin")
 
 def news(lake: Lake, chosen: Selection, columns: Sequence[str]) -> pl.DataFrame:
     """The chosen pending events, sorted as the lake sorts them, without copies of each other and of events concluded before."""
-    pending = replace(chosen, pending=True)
-    events = lake.read(pending, list(dict.fromkeys([*columns, "uid"])))
-    known = lake.read(replace(chosen, pending=False, concluded=True), ["uid"])
+    events = lake.read(replace(chosen, pending=True), list(dict.fromkeys([*columns, *_NAMED])))
+    known = lake.read(replace(chosen, concluded=True), _NAMED)
     if events["uid"].n_unique() < events.height or events["uid"].is_in(known["uid"].implode()).any():
-        named = lake.read(pending, list(dict.fromkeys([*columns, *_NAMED])))
-        events = _apart(named, lake.read(replace(chosen, pending=False, concluded=True), _NAMED))
+        events = _apart(events, known)
     return events.select(columns)
 
 
