@@ -145,3 +145,9 @@ def test_iodine_is_found_and_real_networks_are_quiet():
 def read(path):
     chunks = (chunk for given in sources.discover([path], Limits()) for chunk in sources.read(given, Limits())[1])
     return concat([chunk.events.filter(pl.col("class_uid") == 4003) for chunk in chunks])
+
+
+@pytest.mark.parametrize("name", ["dns-tunnel", "dns-spread"])
+def test_what_is_no_name_is_left_out(name):
+    seen = events(asks("10.0.0.1", [*SITES, ".", " ", "..", "\0", "-"]), asks("10.0.0.2", [".", "..", " "]))
+    assert scored(seen, name).height >= 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -74,7 +75,7 @@ class Tunnel:
     def learn(self, events: Events | View) -> Delta:
         """Columns day, y, x; of the `SAMPLE` different names with the smallest hashes, these (names) and what each says (bits); and sums:
         questions (asked), those for `CARRIERS` (carriers), and the bytes of the answers to these (answered)."""
-        chosen = rows.chosen(events, self.spec, evidence=False)
+        chosen = _chosen(events, self.spec, evidence=False)
         return pairs.bounded(_days(chosen, self.spec), rows=_ROWS) if chosen else self.merge([])
 
     def merge(self, deltas: list[Delta]) -> Delta:
@@ -84,7 +85,7 @@ class Tunnel:
 
     def score(self, events: Events | View, self_: Delta, *, included: bool = False, floor: float = -math.inf) -> Scores:
         """One row per pair (y, x) and day. What the self already holds of a pair's day belongs to that day, not to its history."""
-        chosen = rows.chosen(events, self.spec)
+        chosen = _chosen(events, self.spec, evidence=True)
         if chosen is None:
             return pl.DataFrame(schema=_SCORES)
         groups = _grouped(chosen)
@@ -159,6 +160,16 @@ _READ = ("score", *_PRIVATE)
 
 def _grouped(chosen: rows.Chosen) -> rows.Groups:
     return rows.grouped(chosen.day, chosen.part(chosen.y), chosen.part(chosen.x))
+
+
+def _chosen(events: Events | View, spec: Spec, *, evidence: bool) -> rows.Chosen | None:
+    """The events that ask for a name; the root, and what is no name, say nothing."""
+    chosen = rows.chosen(events, spec, evidence=evidence)
+    if chosen is None:
+        return None
+    named = chosen.part(chosen.view.name("query")) >= 0
+    some = replace(chosen, at=chosen.at[named], day=chosen.day[named], slot=chosen.slot[named])
+    return some if some.at.size else None
 
 
 def _days(chosen: rows.Chosen, spec: Spec) -> Delta:
