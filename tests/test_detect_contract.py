@@ -238,6 +238,20 @@ def hostile(event, columns):
 
 
 @each
+def test_a_column_that_says_nothing_harms_nothing(name):
+    c = case(name)
+    columns = [column for column in c.detector.columns if column not in ("uid", "time", "class_uid")]
+    parts = [c.example.odd]
+    for column in columns:
+        for said in (None, "", ".", " ", "-") if SCHEMA[column] == pl.String else (None,):
+            parts.append(c.example.odd.head(3).with_columns(pl.lit(said, SCHEMA[column]).alias(column), pl.col("uid") + f"{column}{said}"))
+    events = concat(parts)
+    delta = c.detector.learn(events)
+    scores = c.detector.score(events, c.detector.merge([c.self_, delta]), included=True)
+    assert scores["score"].is_finite().all() and len(c.detector.explain(scores)) == scores.height
+
+
+@each
 def test_hostile_values_harm_nothing(name):
     c = case(name)
     winner = c.example.odd.filter(pl.col("uid") == c.example.winner)
