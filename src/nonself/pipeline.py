@@ -13,12 +13,9 @@ from pathlib import Path
 
 import polars as pl
 
-from nonself import sources
+from nonself import behaviour, sources
 from nonself.calibrate import alerts as alert_calibration
 from nonself.calibrate import rules as rule_calibration
-from nonself.calibrate import window
-from nonself.calibrate.findings import About, significant
-from nonself.calibrate.findings import findings as make_findings
 from nonself.core import events as frames
 from nonself.core import memory
 from nonself.core.config import Config
@@ -26,12 +23,10 @@ from nonself.core.enrich import Places
 from nonself.core.errors import UsageError
 from nonself.core.finding import Finding
 from nonself.core.incident import Incident
-from nonself.core.scores import Delta, Scores
+from nonself.core.scores import Delta
 from nonself.core.stats import Stats
-from nonself.detect import alerts, basis, detectors, intel, views
-from nonself.detect.contract import Detector
+from nonself.detect import alerts, intel
 from nonself.detect.sigma import Ruleset, hits
-from nonself.detect.view import View
 from nonself.incidents import of_attacks, queue
 from nonself.ledger import CONCLUDE, DEAD, Batch, Conclusion, Ledger, Offset
 from nonself.sources.contract import Chunk, Input, Limits, Source
@@ -46,13 +41,8 @@ CORRELATION = "sigma-correlation"
 """What rule correlations take from events, and wait for more of."""
 CORRELATED = "sigma-correlated"
 """Hits of rule correlations, kept to know how often each fires."""
-SCORED_AT_ONCE = 200_000
-"""Events scored in one pass, in whole days: few passes cost less CPU, small ones less memory (a hot event is about 300 bytes)."""
 HISTORY, LEARNT = "history", "learn"
 """Audit rows: what comes in from here on is history; it was learnt."""
-MERGED_AT_ONCE = 8
-"""Deltas of one detector that wait to be merged."""
-_CALIBRATION = "calibration:"
 
 
 @dataclass(slots=True)
@@ -153,7 +143,7 @@ def _settle(ledger: Ledger, ruleset: Ruleset, config: Config, stats: Stats) -> N
     if not ledger.pending():
         ledger.audit("nonself", LEARNT, {})
         return
-    _, deltas = _behaviour(ledger, config, stats)
+    _, deltas = behaviour.concluded(ledger, config, stats)
     with stats.stage("rules"):
         deltas[CORRELATED] = _correlated(ledger, ruleset)
     with stats.stage("commit"):
@@ -255,7 +245,7 @@ def _commit(pack: _Pack, ledger: Ledger, known: _Known, stats: Stats) -> None:
 
 def _conclude(ledger: Ledger, ruleset: Ruleset, config: Config, stats: Stats) -> None:
     """Learn and score what is pending, calibrate, correlate everything, and commit the lot in one transaction."""
-    made, deltas = _behaviour(ledger, config, stats)
+    made, deltas = behaviour.concluded(ledger, config, stats)
     with stats.stage("rules"):
         deltas[CORRELATED] = _correlated(ledger, ruleset)
         made += _rule_findings(ledger, ruleset, deltas[CORRELATED], config)
@@ -266,90 +256,6 @@ def _conclude(ledger: Ledger, ruleset: Ruleset, config: Config, stats: Stats) ->
         found = queue(known.values(), ledger.incidents(), ledger.verdicts(), config)
     with stats.stage("commit"):
         ledger.conclude(Conclusion(made, deltas, found))
-
-
-def _behaviour(ledger: Ledger, config: Config, stats: Stats) -> tuple[list[Finding], dict[str, Delta]]:
-    """Findings of every learner over the pending events; and what was learnt of them, the calibration windows among it."""
-    since = _since(ledger, config.self.days)
-    learnt: dict[str, Delta] = {}
-    selves: dict[str, Delta] = {}
-    scored: dict[str, list[Scores]] = {}
-    windows: dict[str, list[Delta]] = {}
-    for detector, delta, view in stats.timed("learn", _learnt(ledger)):
-        name = detector.name
-        if not delta.height:  # events that teach a detector nothing are none of its
-            continue
-        with stats.stage("score"):
-            if name not in selves:
-                learnt[name] = delta
-                selves[name] = detector.merge([*ledger.deltas(name, since=since), *_recent(delta, since)])
-            scores = detector.score(view, selves[name], included=True, floor=config.calibrate.min_bits)
-            windows.setdefault(name, []).append(window.learn(scores))
-            # No score under the floor can become a finding (p is never below 2^-score), so only the others are kept.
-            scored.setdefault(name, []).append(scores.filter(pl.col("score") >= config.calibrate.min_bits))
-    made: list[Finding] = []
-    with stats.stage("score"):
-        for detector in detectors():
-            if detector.name in scored:
-                name = _CALIBRATION + detector.name
-                learnt[name] = window.merge(windows[detector.name])
-                calibration = window.merge([*ledger.deltas(name, since=since), learnt[name]])
-                made += _findings(detector, scored[detector.name], calibration, selves[detector.name], config)
-    return made, learnt
-
-
-def _learnt(ledger: Ledger) -> Iterator[tuple[Detector, Delta, View]]:
-    """Each detector, all it learns of the pending events, and a view of some of these, until all have been given.
-
-    As many days are read at a time as `SCORED_AT_ONCE` allows. Where that is all of them, a view is learnt from and given at once, and
-    gone before the next is made: what views work out of events takes several times their memory.
-    """
-    spans = ledger.spans(SCORED_AT_ONCE, pending=True)
-    if len(spans) == 1:
-        yield from ((detector, detector.learn(view), view) for detector, view in _views(ledger, *spans[0]))
-        return
-    deltas: dict[str, list[Delta]] = {}
-    for span in spans:
-        for detector, view in _views(ledger, *span):
-            parts = deltas.setdefault(detector.name, [])
-            parts.append(detector.learn(view))
-            if len(parts) >= MERGED_AT_ONCE:  # each is within its cap, and so is what they make together
-                parts[:] = [detector.merge(parts)]
-    learnt = {detector.name: detector.merge(deltas.pop(detector.name)) for detector in detectors() if detector.name in deltas}
-    for span in spans:
-        yield from ((detector, learnt[detector.name], view) for detector, view in _views(ledger, *span))
-
-
-def _views(ledger: Ledger, first: date, last: date) -> Iterator[tuple[Detector, View]]:
-    def read(classes: tuple[int, ...], columns: list[str]) -> frames.Events:
-        return ledger.news(first, last, classes=classes, columns=columns)
-
-    return views(read, evidence=True)
-
-
-def _recent(delta: Delta, since: date | None) -> list[Delta]:
-    """What was just learnt, as the ledger will give it back."""
-    return [delta if since is None else delta.filter(pl.col("day") >= since)]
-
-
-def _findings(detector: Detector, scored: list[Scores], calibration: Delta, self_: Delta, config: Config) -> list[Finding]:
-    parts = [scores for scores in scored if scores.height]
-    if not parts or not basis.enough(detector, self_):
-        return []
-    rows = significant(
-        pl.concat(parts, how="vertical_relaxed"),
-        calibration,
-        min_bits=config.calibrate.min_bits,
-        per_day=config.calibrate.max_findings_per_detector_day,
-    )
-    about = About(detector.name, detector.title, detector.attack, basis.told(self_) if rows.height else "")
-    return make_findings(about, rows, detector.explain)
-
-
-def _since(ledger: Ledger, days: int) -> date | None:
-    """First day of the self: `days` back from the newest day that holds events."""
-    held = ledger.days()
-    return max(held) - timedelta(days=days - 1) if held and max(held) > date.min + timedelta(days=days) else None
 
 
 def _correlated(ledger: Ledger, ruleset: Ruleset) -> Delta:
