@@ -11,7 +11,6 @@ from dataclasses import replace
 
 import polars as pl
 
-from nonself.core.schema import SCHEMA
 from nonself.ledger.lake import Lake, Selection
 
 _NAMED = ("uid", "origin")
@@ -22,14 +21,14 @@ def news(lake: Lake, chosen: Selection, columns: Sequence[str]) -> pl.DataFrame:
     events = lake.read(replace(chosen, pending=True), list(dict.fromkeys([*columns, *_NAMED])))
     known = lake.read(replace(chosen, concluded=True), _NAMED)
     if events["uid"].n_unique() < events.height or events["uid"].is_in(known["uid"].implode()).any():
-        events = _apart(events, known)
+        events = events.filter(_fresh(events, known))
     return events.select(columns)
 
 
-def _apart(events: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
-    """Those of `events` that are neither copies of earlier ones nor of `known`."""
+def _fresh(names: pl.DataFrame, known: pl.DataFrame) -> pl.Series:
+    """Which events, of the `names` given, are neither copies of earlier ones nor of `known`."""
     number = pl.int_range(pl.len()).over(*_NAMED).alias("_number")
     told = known.group_by(*_NAMED).len("_told").group_by("uid").agg(pl.col("_told").max())
-    numbered = events.with_columns(number).join(told, on="uid", how="left", maintain_order="left")
-    fresh = numbered.filter(pl.col("_number") >= pl.col("_told").fill_null(0))
-    return fresh.unique(["uid", "_number"], keep="first", maintain_order=True).select(name for name in fresh.columns if name in SCHEMA)
+    numbered = names.select(*_NAMED, number).join(told, on="uid", how="left", maintain_order="left")
+    fresh = (pl.col("_number") >= pl.col("_told").fill_null(0)) & pl.struct("uid", "_number").is_first_distinct()
+    return numbered.select(fresh.alias("fresh")).to_series()

@@ -10,7 +10,7 @@ columns too costs 0.06 more. Statistics cost less than the noise, and let SQL en
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -65,13 +65,14 @@ class Lake:
             return 0
         if not self._keep_raw:
             events = events.with_columns(pl.lit(None, dtype=SCHEMA["raw"]).alias("raw"))
-        files = _partition(events)
-        for class_uid, part in files:
-            blob = self._blobs.put(encode(part.drop(_DAY)), inline=False)
+        count = 0
+        for class_uid, held, part in _partition(events):
+            blob = self._blobs.put(encode(part), inline=False)
             file = self._db.run("INSERT INTO event_file (batch, class_uid, blob) VALUES (?, ?, ?)", (batch, class_uid, blob))
-            days = part.group_by(_DAY).len().sort(_DAY).rows()
-            self._db.run_many("INSERT INTO event_day VALUES (?, ?, ?)", [(day.isoformat(), file, count) for day, count in days])
-        return len(files)
+            days = held.value_counts().sort(_DAY).rows()
+            self._db.run_many("INSERT INTO event_day VALUES (?, ?, ?)", [(day.isoformat(), file, number) for day, number in days])
+            count += 1
+        return count
 
     def read(self, chosen: Selection, columns: Iterable[str] | None) -> pl.DataFrame:
         """The chosen events, sorted by `ORDER`; `columns` in the order asked for, or the whole schema."""
@@ -173,15 +174,20 @@ def encode(events: pl.DataFrame) -> bytes:
     return out.getvalue()
 
 
-def _partition(events: Events) -> list[tuple[int, pl.DataFrame]]:
-    """(class, events and their `_DAY`) of each file to be. Files are ordered by class, then by day."""
-    keyed = events.sort(ORDER, maintain_order=True).with_columns(
-        day_of(pl.col("time")).alias(_DAY), pl.col("class_uid").fill_null(0).alias(_CLASS)
-    )
+def _partition(events: Events) -> Iterator[tuple[int, pl.Series, pl.DataFrame]]:
+    """(class, days, rows in `ORDER`) of each file to be. Files are ordered by class, then by day.
+
+    The order is found on a narrow table and whole rows are moved once: moving all columns is what writing a batch mostly costs.
+    """
+    keyed = events.select(*ORDER, day_of(pl.col("time")).alias(_DAY), pl.col("class_uid").fill_null(0).alias(_CLASS))
     crowded = pl.len().over(_CLASS, _DAY) >= SCATTERED
-    keyed = keyed.with_columns(pl.when(crowded).then(_DAY).alias(_FILE)).sort(_CLASS, _FILE, maintain_order=True)
-    parts = keyed.partition_by(_CLASS, _FILE, maintain_order=True, include_key=True)
-    return [(int(part[_CLASS][0]), part.drop(_CLASS, _FILE)) for part in parts]
+    keyed = keyed.with_columns(pl.when(crowded).then(_DAY).alias(_FILE))
+    order = keyed.select(pl.arg_sort_by(_CLASS, _FILE, *ORDER, maintain_order=True)).to_series()
+    files = keyed.select(_CLASS, _FILE, _DAY)[order]
+    starts = files.select((pl.struct(_CLASS, _FILE).rle_id().diff() != 0).fill_null(True).arg_true()).to_series()
+    ends = [*starts[1:], files.height]
+    for start, end in zip(starts, ends, strict=True):
+        yield int(files[_CLASS][start]), files[_DAY][start:end], events[order[start:end]]
 
 
 def _rows(parquet: io.BytesIO, needed: list[str], chosen: Selection) -> pl.DataFrame:

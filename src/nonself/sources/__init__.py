@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nonself.core import events
 from nonself.core.errors import RecordError
@@ -18,7 +20,6 @@ from nonself.sources.evtx import WindowsEvtx
 from nonself.sources.flows_csv import FlowsCsv
 from nonself.sources.iis import CloudFront, W3c, WindowsFirewall
 from nonself.sources.journald import Journald
-from nonself.sources.json_source import JsonSource
 from nonself.sources.laurel import Laurel
 from nonself.sources.leef import Leef
 from nonself.sources.lines import BROKEN, SAMPLE, diagnose
@@ -37,7 +38,7 @@ from nonself.sources.zeek import Zeek
 
 __all__ = ["SOURCES", "discover", "own", "read", "recognise"]
 
-SOURCES: tuple[Source, ...] = (
+_BEFORE: tuple[Source, ...] = (
     WindowsEvtx(),
     Parquet(),
     Ocsf(),  # before those whose fields an OCSF event may hold in `unmapped`
@@ -49,7 +50,8 @@ SOURCES: tuple[Source, ...] = (
     WindowsJson(),
     WindowsXml(),
     Zeek(),
-    *json_kinds.sources(),
+)
+_AFTER: tuple[Source, ...] = (
     Auditd(),
     Laurel(),
     Journald(),
@@ -65,17 +67,35 @@ SOURCES: tuple[Source, ...] = (
     CsvAlerts(),
     Syslog(),
 )
-"""Every source, asked in this order. A new one is one file and one line here."""
+"""Sources are asked in this order, the kinds of JSON that a table describes between the two. A new one is one file and one line here."""
+
+
+SOURCES: tuple[Source, ...]
+"""Every source, in the order they are asked. The tables are read when somebody asks for them (30 ms)."""
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> tuple[Source, ...]:
+        if name != "SOURCES":
+            raise AttributeError(name)
+        return tuple(_asked())
+
+
+def _asked() -> Iterator[Source]:
+    yield from _BEFORE
+    yield from json_kinds.sources()
+    yield from _AFTER
 
 
 def own(paths: Iterable[Path]) -> tuple[Source, ...]:
     """Sources of the user's own mappings: TOML files, or folders of them. ConfigError says what is wrong with one, and where."""
-    return own_maps.sources(paths, [source for source in SOURCES if isinstance(source, JsonSource)])
+    chosen = tuple(paths)
+    return own_maps.sources(chosen, json_kinds.sources()) if chosen else ()
 
 
 def recognise(source_input: Input, first: Sequence[Source] = ()) -> Source | None:
     """The first source that knows these bytes, or None; those of `first` are asked before ours."""
-    return next((source for source in (*first, *SOURCES) if source.recognise(source_input.head, source_input.origin)), None)
+    return next((source for source in chain(first, _asked()) if source.recognise(source_input.head, source_input.origin)), None)
 
 
 def read(source_input: Input, limits: Limits, first: Sequence[Source] = ()) -> tuple[Source | None, Iterator[Chunk]]:

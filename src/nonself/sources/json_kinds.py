@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from nonself.sources import cloudtrail, suricata
 from nonself.sources.json_source import JsonSource
 from nonself.sources.mapping import shipped
@@ -19,6 +21,7 @@ TABLES: tuple[str, ...] = (
 """Asked in this order: of two that know a record the first reads it."""
 
 
+@cache
 def sources() -> tuple[JsonSource, ...]:
     """One source a kind; each passes on records of the others that it meets."""
     found = (cloudtrail.source(), suricata.source(), *(JsonSource(shipped(name)) for name in TABLES))

@@ -209,4 +209,4 @@ class _Cutter:
 
 def in_memory(data: bytes, origin: str = "") -> Input:
     """An input of bytes at hand."""
-    return Input(origin, hashlib.blake2b(data, digest_size=16).hexdigest(), len(data), lambda: io.BytesIO(data), data[:HEAD])
+    return Input(origin, hashlib.sha256(data).hexdigest(), len(data), lambda: io.BytesIO(data), data[:HEAD])
