@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from nonself.core import suffixes
 from nonself.core.errors import ConfigError
 from nonself.core.events import Events
 from nonself.core.schema import SCHEMA
 
 if TYPE_CHECKING:
     from maxminddb.reader import Reader
-    from tldextract import TLDExtract
 
 PRIVATE = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7")
 SPECIAL = (
@@ -43,8 +43,8 @@ def scope(addresses: pl.Series) -> pl.Series:
 
 
 def registered_domain(names: pl.Series) -> pl.Series:
-    """The domain somebody registered, of each name: `example.co.uk` of `www.Example.co.uk.`, by the public suffix list as tldextract
-    brings it. Null for addresses, public suffixes, single labels and what is no name."""
+    """The domain somebody registered, of each name: `example.co.uk` of `www.Example.co.uk.`, by the public suffix list (`core.suffixes`).
+    Null for addresses, public suffixes, single labels and what is no name."""
     return _distinct(names, _registered, pl.String())
 
 
@@ -98,7 +98,7 @@ def _registered(text: str) -> str | None:
     name = text.strip().rstrip(".").lower()
     if not name or len(name) > _MAX_NAME or "." not in name or address(name) is not None:
         return None
-    return _suffixes().extract_str(name).top_domain_under_public_suffix or None
+    return suffixes.registries().registered(name)
 
 
 def _chosen(text: str) -> str | None:
@@ -108,21 +108,7 @@ def _chosen(text: str) -> str | None:
     name = text.strip().rstrip(".").lower()
     if domain in PROVIDERS:
         return ".".join(name.split(".")[-domain.count(".") - 2 :])
-    return _suffixes().extract_str(name, include_psl_private_domains=True).top_domain_under_public_suffix or domain
-
-
-@lru_cache(maxsize=1)
-def public_suffixes() -> frozenset[str]:
-    """Names under which anybody may register: com, co.uk."""
-    return frozenset(_suffixes().tlds)
-
-
-@lru_cache(maxsize=1)
-def _suffixes() -> TLDExtract:
-    """The public suffix list that comes with the package: read once (30 ms), never fetched, nothing written."""
-    from tldextract import TLDExtract
-
-    return TLDExtract(suffix_list_urls=(), cache_dir=None)
+    return suffixes.all_owners().registered(name) or domain
 
 
 class Places:

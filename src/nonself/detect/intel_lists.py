@@ -16,7 +16,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from nonself.core.enrich import address, public_suffixes
+from nonself.core import suffixes
+from nonself.core.enrich import address
 from nonself.core.errors import ConfigError
 from nonself.detect.intel_stix import PatternError, alternatives
 
@@ -276,7 +277,7 @@ def guessed(value: str) -> Atom:
         return "user", lower
     name = re.sub(r":\d{1,5}$", "", lower)
     if len(name) <= 253 and _DOMAIN.fullmatch(name):
-        if name in public_suffixes():
+        if name in suffixes.registries().names:
             raise EntryError("too-broad")
         return "domain", name
     raise EntryError("not-an-indicator")
