@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nonself.core import enrich
+from nonself.core import enrich, suffixes
 from nonself.core.enrich import Places
 from nonself.core.errors import ConfigError
 from nonself.core.events import conform
@@ -103,7 +103,7 @@ def test_the_network_is_never_asked(monkeypatch: pytest.MonkeyPatch) -> None:
         raise AssertionError("the network was asked")
 
     monkeypatch.setattr(socket, "socket", refuse)
-    enrich._suffixes.cache_clear()
+    suffixes.registries.cache_clear()
     assert enrich.registered_domain(pl.Series(["www.example.com"])).to_list() == ["example.com"]
 
 

@@ -8,6 +8,7 @@ different on every machine (SYSTEM, a logon id, a pid) carry the machine's name.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import polars as pl
 
@@ -123,9 +124,17 @@ def entities(events: pl.DataFrame, roles: tuple[str, ...] | None = None) -> pl.D
 
     The graph's edge list comes from here: two entities of the same uid are adjacent.
     """
-    chosen = [BY_ROLE[name] for name in roles] if roles else list(ROLES)
+    silent = {column.name for column in events.get_columns() if column.null_count() == column.len()}
+    asked = [BY_ROLE[name] for name in roles] if roles else list(ROLES)
+    chosen = [role for role in asked if not silent.issuperset(_roots(role.name))] or asked[:1]
     wide = events.select("uid", *(role.expr.alias(role.name) for role in chosen))
     return wide.unpivot(index="uid", variable_name="role", value_name="entity").drop_nulls("entity")
+
+
+@cache
+def _roots(role: str) -> tuple[str, ...]:
+    """The columns that the entity of a role is made of."""
+    return tuple(BY_ROLE[role].expr.meta.root_names())
 
 
 def kind(name: str) -> str:

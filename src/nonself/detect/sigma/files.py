@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator, Sequence
 from importlib import resources
 from pathlib import Path
@@ -12,6 +13,7 @@ from nonself.core.errors import UsageError
 SUFFIXES = (".yml", ".yaml")
 PLACEHOLDERS = "placeholders.toml"
 MAX_BYTES = 1 << 20
+_READ = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)  # opening a pipe would wait for a writer
 
 
 def rule_files(paths: Sequence[Path], *, builtin: bool) -> Iterator[tuple[str, bytes | OSError]]:
@@ -40,10 +42,21 @@ def _walk(path: Path) -> Iterator[Path]:
 
 
 def _content(path: Path) -> bytes | OSError:
+    """By plain system calls: with thousands of rules, Path and file objects took longer than reading."""
     try:
-        if not path.is_file():  # reading a pipe would wait for ever
-            return OSError("it is not a regular file")
-        with path.open("rb") as file:
-            return file.read(MAX_BYTES + 1)
+        file = os.open(path, _READ)
+        try:
+            if not stat.S_ISREG(os.fstat(file).st_mode):  # reading a pipe would wait for ever
+                return OSError("it is not a regular file")
+            return b"".join(_pieces(file))
+        finally:
+            os.close(file)
     except OSError as error:
         return error
+
+
+def _pieces(file: int) -> Iterator[bytes]:
+    left = MAX_BYTES + 1
+    while left and (piece := os.read(file, left)):
+        left -= len(piece)
+        yield piece
