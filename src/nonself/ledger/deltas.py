@@ -59,7 +59,7 @@ def _by_day(name: str, delta: Delta) -> Iterator[tuple[list[date], Delta]]:
     """`delta` cut by day, in order of day; empty days make nothing. In numbers: a query would cost more than writing."""
     if delta.schema.get("day") != pl.Date:
         raise ValueError(f"expected a `day` column of type Date in the delta of {name!r}, got {delta.schema.get('day')}")
-    numbers = delta["day"].to_physical().fill_null(_NONE).to_numpy()
+    numbers = delta["day"].to_physical().to_numpy()  # floats where there are nulls, which are NaN
     numbers = np.where((numbers > _NONE) & (numbers <= _LAST), numbers, _NONE)
     found = np.unique(numbers)
     days = [_EPOCH + timedelta(days=int(number)) for number in found]
