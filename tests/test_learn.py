@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import polars as pl
 import pytest
 
-from nonself import cli, pipeline
+from nonself import behaviour, cli, pipeline
 from nonself.core import config as configs
 from nonself.core.errors import UsageError
 from nonself.core.stats import Stats
-from nonself.detect import detectors
+from nonself.detect import basis, detectors
 from nonself.detect.sigma import Ruleset
-from nonself.ledger import Ledger
+from nonself.ledger import DEAD, Batch, Ledger, Offset
 
 CONFIG = configs.load(None, {}, {})
 RULES = Ruleset.load([], builtin=False)
@@ -98,14 +99,19 @@ def test_what_waits_for_a_scan_is_not_swallowed(tmp_path: Path) -> None:
         assert ledger.audit_rows()["action"].to_list()[-1] == "conclude"
 
 
-def test_no_detector_alarms_before_its_minimum(tmp_path: Path) -> None:
+def test_no_detector_alarms_before_its_minimum() -> None:
     detector = next(d for d in detectors() if d.name == "rare-logon-time")
-    from nonself.detect import basis
-
     example = detector.example()
     short = detector.learn(example.normal.head(24))
     assert not basis.enough(detector, short) and basis.enough(detector, detector.learn(example.normal))
     assert basis.told(short) == "1 day since 2024-03-04, 24 windows of 3 different actors"
+    for events, scored in ((example.normal.head(24), False), (pl.concat([example.normal, example.odd]), True)):
+        with Ledger.open(":memory:") as ledger:
+            offset = Offset("a", "b", "c", size=1, chunks=1, done=True, records=1, events=events.height, dead=0, bytes=1)
+            ledger.commit(Batch([offset], events, {}, pl.DataFrame(schema=DEAD)))
+            found, learnt = behaviour.concluded(ledger, CONFIG, Stats())
+        assert detector.name in learnt and (f"calibration:{detector.name}" in learnt) == scored
+        assert any(finding.detector == detector.name for finding in found) == scored
 
 
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

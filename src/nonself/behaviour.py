@@ -45,6 +45,8 @@ def concluded(ledger: Ledger, config: Config, stats: Stats) -> tuple[list[Findin
             if name not in selves:
                 learnt[name] = delta
                 selves[name] = detector.merge([*ledger.deltas(name, since=since), *_recent(delta, since)])
+            if not basis.enough(detector, selves[name]):  # nor do scores by too short a past say how odd later ones are
+                continue
             scores = detector.score(view, selves[name], included=True, floor=config.calibrate.min_bits)
             windows.setdefault(name, []).append(window.learn(scores))
             # No score under the floor can become a finding (p is never below 2^-score), so only the others are kept.
@@ -96,7 +98,7 @@ def _recent(delta: Delta, since: date | None) -> list[Delta]:
 
 def _findings(detector: Detector, scored: list[Scores], calibration: Delta, self_: Delta, config: Config) -> list[Finding]:
     parts = [scores for scores in scored if scores.height]
-    if not parts or not basis.enough(detector, self_):
+    if not parts:
         return []
     rows = significant(
         pl.concat(parts, how="vertical_relaxed"),
