@@ -175,7 +175,7 @@ def encode(events: pl.DataFrame) -> bytes:
     filled = [name for name, count in zip(events.columns, nulls, strict=True) if name in _KEPT or count < events.height]
     out = io.BytesIO()
     told = events.select(filled)
-    rows = max(GROUP_ROWS, GROUP_BYTES * told.height // max(1, told.estimated_size()))
+    rows = max(GROUP_ROWS, GROUP_BYTES * told.height // max(1, int(told.estimated_size())))
     told.write_parquet(out, compression="zstd", compression_level=1, statistics=True, row_group_size=rows)
     return out.getvalue()
 

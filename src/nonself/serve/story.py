@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 
 import polars as pl
 
@@ -46,7 +46,8 @@ def stories(ledger: Ledger, incidents: Sequence[Incident], *, activity: bool = T
     by_id = {f.id: f for f in ledger.findings([name for i in incidents for name in i.findings])}
     told = {i.id: tuple(by_id[name] for name in i.findings if name in by_id) for i in incidents}
     wanted = sorted({uid for findings in told.values() for f in findings for uid in f.events})
-    evidence = ledger.events(uids=wanted)
+    first, last = _days([f for findings in told.values() for f in findings])
+    evidence = ledger.events(uids=wanted, day=first, last=last)
     plotted = {i.id: _plotted(i) for i in incidents} if activity else {}
     activities = _activities(ledger, {name for names in plotted.values() for name in names})
     return [
@@ -58,6 +59,13 @@ def stories(ledger: Ledger, incidents: Sequence[Incident], *, activity: bool = T
         )
         for i in incidents
     ]
+
+
+def _days(findings: Sequence[Finding]) -> tuple[date | None, date | None]:
+    """The days that the events of some findings are of: a lake of months is not searched for yesterday's."""
+    if not findings:
+        return None, None
+    return min(f.start for f in findings).date(), max(f.end for f in findings).date()
 
 
 def _plotted(incident: Incident) -> list[str]:
