@@ -21,7 +21,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     bench.set_defaults(run=_run)
     add = bench.add_argument
     add("track", choices=tuple(TRACKS), help="what to measure")
-    add("paths", nargs="*", type=Path, metavar="PATH", help="data to measure on")
+    add("paths", nargs="*", type=Path, metavar="PATH", help="data to measure on; dataset: the set's name before it")
     add("--events", action="append", type=Path, default=[], metavar="PATH", help="data to measure on, too")
     data = "tabular: .npz or .csv with labels; beacons: the data folder; ait: labelled alert files; feedback: what `demo` made"
     add("--data", nargs="+", action="extend", dest="events", type=Path, metavar="PATH", help=data)
@@ -109,6 +109,12 @@ def _realism(arguments: argparse.Namespace, paths: Paths) -> int:
     return realism.run(paths, as_json=arguments.json)
 
 
+def _dataset(arguments: argparse.Namespace, paths: Paths) -> int:
+    from nonself.lab.public import run
+
+    return run.dataset(str(paths[0]), paths[1:], arguments.rules or [], as_json=arguments.json)
+
+
 def _ait(arguments: argparse.Namespace, paths: Paths) -> int:
     from nonself.lab import bench_ait
 
@@ -152,10 +158,11 @@ TRACKS: dict[str, Track] = {
     "sim": _sim,
     "realism": _realism,
     "ait": _ait,
+    "dataset": _dataset,
     "correlate": _correlate,
     "feedback": _feedback,
     "analyst": _analyst,
     "injection": _injection,
 }
-NEEDING = ("scan", "rules", "tabular", "ait", "feedback")
+NEEDING = ("scan", "rules", "tabular", "ait", "dataset", "feedback")
 """Tracks that measure nothing without data."""

@@ -1,4 +1,4 @@
-"""The part of the command line about the lab: `nonself lab make` and `nonself demo`."""
+"""The part of the command line about the lab: `nonself lab make`, `lab load` and `nonself demo`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Command = Callable[..., argparse.ArgumentParser]
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser], command: Command) -> None:
-    """`nonself lab` with its action `make`."""
+    """`nonself lab` with its actions."""
     group = commands.add_parser("lab", help="make the logs of a company that never was", description="Make logs with known truth.")
     actions = group.add_subparsers(title="actions", metavar="ACTION", required=True)
     make = command(actions, "make", _make, "write weeks of a company's logs, attacks hidden in them, and the truth beside them")
@@ -31,6 +31,21 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser], command: 
     make.add_argument("--quiet", action="store_true", help="no progress on stderr")
     attacks = command(actions, "attacks", _attacks, "list the campaigns and the ways they may be led")
     attacks.add_argument("--json", action="store_true", help="as JSON lines")
+    _public(actions, command)
+
+
+def _public(actions: argparse._SubParsersAction[argparse.ArgumentParser], command: Command) -> None:
+    """The actions about public data sets."""
+    load = command(actions, "load", _load, "read a public data set that you have fetched, and judge what is found by its labels")
+    load.add_argument("set", metavar="SET", help="which one, as `nonself lab sets` names it")
+    load.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="its files, label files among them, packed or not")
+    load.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new state directory, for `incidents`, `explain`, `sql`...")
+    load.add_argument("--truth", type=Path, metavar="FILE", help="where the labels go: JSON lines of uid, time, kind, name")
+    load.add_argument("--rules", action="append", type=Path, default=[], metavar="DIR", help="Sigma rules beside the shipped ones")
+    load.add_argument("--json", action="store_true", help="figures as JSON")
+    load.add_argument("--quiet", action="store_true", help="no progress on stderr")
+    sets = command(actions, "sets", _sets, "list the public data sets that `lab load` reads, and where to fetch them")
+    sets.add_argument("--json", action="store_true", help="as JSON lines")
 
 
 def demo(commands: argparse._SubParsersAction[argparse.ArgumentParser], command: Command, main: Callable[[list[str]], int]) -> None:
@@ -74,6 +89,23 @@ def _tell(days: int) -> Callable[[int, int], None]:
             print(f"\rday {done} of {days}, {events:,} records", end=end, file=sys.stderr, flush=True)
 
     return tell if sys.stderr.isatty() else lambda done, events: tell(done, events) if done == days else None
+
+
+def _load(arguments: argparse.Namespace) -> int:
+    from nonself.lab.public import run
+    from nonself.serve.progress import Progress
+
+    with Progress(arguments.paths, quiet=arguments.quiet) as progress:
+        return run.dataset(
+            arguments.set, arguments.paths, arguments.rules, state=arguments.out, truth=arguments.truth, as_json=arguments.json,
+            tick=progress,
+        )  # fmt: skip
+
+
+def _sets(arguments: argparse.Namespace) -> int:
+    from nonself.lab.public import run
+
+    return run.listed(as_json=arguments.json)
 
 
 def _attacks(arguments: argparse.Namespace) -> int:

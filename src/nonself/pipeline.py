@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from functools import partial
 from pathlib import Path
 
 import polars as pl
@@ -29,7 +30,7 @@ from nonself.detect import alerts, intel
 from nonself.detect.sigma import Ruleset, hits
 from nonself.incidents import of_attacks, queue
 from nonself.ledger import CONCLUDE, DEAD, Batch, Conclusion, Ledger, Offset
-from nonself.sources.contract import Chunk, Input, Limits, Source
+from nonself.sources.contract import Chunk, Input, Limits, Read
 from nonself.triage.verdicts import in_force
 
 SIGMA = "sigma"
@@ -100,9 +101,11 @@ def scan(
     config: Config,
     stats: Stats,
     tick: Callable[[Stats], None] = lambda _: None,
+    read: Read | None = None,
 ) -> list[Incident]:
-    """`ingest`, and conclude everything pending. Returns all incidents, most significant first."""
-    ingest(paths, ledger, ruleset, config, stats, tick)
+    """`ingest`, and conclude everything pending. Returns all incidents, most significant first. `read` stands in for `sources.read`."""
+    _settle(ledger, ruleset, config, stats)
+    _ingest(paths, ledger, ruleset, config, stats, tick, read)
     if ledger.pending():
         _conclude(ledger, ruleset, config, stats)
     return ledger.incidents()
@@ -164,13 +167,16 @@ def ingest(
     _ingest(paths, ledger, ruleset, config, stats, tick)
 
 
-def _ingest(paths: Sequence[Path], ledger: Ledger, ruleset: Ruleset, config: Config, stats: Stats, tick: Callable[[Stats], None]) -> None:
+def _ingest(
+    paths: Sequence[Path], ledger: Ledger, ruleset: Ruleset, config: Config, stats: Stats, tick: Callable[[Stats], None],
+    read: Read | None = None,
+) -> None:  # fmt: skip
     limits = limits_of(config)
-    own = sources.own(map(Path, config.sources.maps))
+    read = read or partial(sources.read, limits=limits, first=sources.own(map(Path, config.sources.maps)))
     with stats.stage("load intel"):
         known = _Known(ruleset, Places(config.enrich.country, config.enrich.asn), intel.load([Path(name) for name in config.intel.lists]))
     pack = _Pack()
-    for reading, chunk in _chunks(sources.discover(paths, limits), ledger, limits, stats, own):
+    for reading, chunk in _chunks(sources.discover(paths, limits), ledger, stats, read):
         pack.add(reading, chunk)
         stats.met(reading.source, chunk, done=reading.done, size=reading.input.size)
         tick(stats)
@@ -187,9 +193,7 @@ def limits_of(config: Config) -> Limits:
     return Limits(**{name: getattr(config.limits, name) for name in Limits.__dataclass_fields__})
 
 
-def _chunks(
-    inputs: Iterable[Input], ledger: Ledger, limits: Limits, stats: Stats, own: Sequence[Source]
-) -> Iterator[tuple[_Reading, Chunk]]:
+def _chunks(inputs: Iterable[Input], ledger: Ledger, stats: Stats, read: Read) -> Iterator[tuple[_Reading, Chunk]]:
     """Chunks the ledger does not hold yet, each with its input's state after it. The same content is read once, whatever its name."""
     met: set[str] = set()
     for source_input in stats.timed("walk", inputs):
@@ -199,7 +203,7 @@ def _chunks(
             continue
         met.add(source_input.content)
         with stats.stage("read"):
-            source, chunks = sources.read(source_input, limits, own)
+            source, chunks = read(source_input)
         reading = _Reading(source_input, source.name if source else "")
         for chunk, last in _with_last(stats.timed("read", chunks)):
             reading.past(chunk, last=last)

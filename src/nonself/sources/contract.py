@@ -86,3 +86,7 @@ class Source(Protocol):
         """All records as chunks, in file order. A bad record becomes a dead letter and loses no other; a stream that breaks
         (truncated gzip, over-limit) gives what came before it and a dead letter that says so. Never raises on input."""
         ...
+
+
+Read = Callable[[Input], tuple[Source | None, Iterator[Chunk]]]
+"""What `sources.read` does once it has its limits: the source of an input, None where there is none, and its chunks."""

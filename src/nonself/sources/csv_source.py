@@ -18,7 +18,7 @@ from nonself.sources.csv_alerts_lines import Records, Shape, cells, records
 from nonself.sources.csv_cells import distinct, grid
 from nonself.sources.lines import SAMPLE, text
 from nonself.sources.mapped import Expressions, patterns
-from nonself.sources.mapping import Cell, Class, Mapping, Mark
+from nonself.sources.mapping import Cell, Mapping, Mark
 from nonself.sources.records import Table, clean, decode
 from nonself.sources.weblog_text import Raw, ext_of
 
@@ -70,7 +70,12 @@ class CsvSource:
             times=_names(mapping.times),
             cells={column: _unquoted(cell) for column, cell in mapping.cells.items()},
             classes=tuple(
-                Class(kind.uid, kind.activity, tuple((_when(name), texts) for name, texts in kind.when)) for kind in mapping.classes
+                replace(
+                    kind,
+                    when=tuple((_when(name), texts) for name, texts in kind.when),
+                    by=_unquoted(kind.by) if kind.by else None,
+                )
+                for kind in mapping.classes
             ),
             also=_names(mapping.also),
         )

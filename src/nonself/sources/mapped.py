@@ -35,6 +35,7 @@ class Expressions:
         self._texts = {field for field in mapping.fields() if mapping.dtype(field) == pl.String}
         self._classify = Classifier(mapping.classes)
         self._told = "activity_id" in mapping.cells
+        self._numbers = [int(text) for text in mapping.nothing if re.fullmatch(r"-?[0-9]{1,15}", text)]
         self._made: dict[frozenset[str], list[pl.Expr]] = {}
 
     def columns(self, fields: pl.DataFrame) -> pl.DataFrame:
@@ -54,10 +55,10 @@ class Expressions:
         return self._made[present]
 
     def _something(self, column: pl.Series) -> pl.Series:
-        """A field without the texts that mean that there is none."""
-        if column.dtype != pl.String or column.null_count() == column.len():
+        """A field without the texts, or the numbers they write, that mean that there is none."""
+        if column.null_count() == column.len() or not (column.dtype == pl.String or column.dtype.is_integer()):
             return column
-        for text in self._mapping.nothing:
+        for text in self._mapping.nothing if column.dtype == pl.String else self._numbers:
             nothing = column == text
             if nothing.any():
                 column = column.set(nothing, None)

@@ -57,10 +57,19 @@ class _Time(msgspec.Struct, rename={"fields": "from"}):
     format: str = ""
 
 
+_Number = Annotated[int, Meta(ge=0, le=99)]
+
+
+class _Activity(msgspec.Struct, rename={"fields": "from", "values": "map"}):
+    fields: Texts
+    values: dict[str, _Number] = {}
+    default: _Number = 0
+
+
 class _Class(msgspec.Struct, rename={"uid": "class"}):
     uid: int
     when: dict[str, Texts] = {}
-    activity: Annotated[int, Meta(ge=0, le=99)] | str = 0
+    activity: _Number | str | _Activity = 0
 
 
 class _Cell(msgspec.Struct, rename={"fields": "from", "values": "map", "transform": "as"}):
