@@ -27,6 +27,8 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser], command: 
     make.add_argument(
         "--attack", default="document-to-cloud", metavar="LIST", help="campaigns, each NAME or NAME:VARIANT, by commas, or none"
     )
+    spliced = "CloudTrail recorded of attacks, a file each, made part of the company; repeatable"
+    make.add_argument("--splice", action="append", type=Path, default=[], metavar="PATH", help=spliced)
     make.add_argument("--activity", type=float, default=1.0, metavar="X", help="how often ordinary things happen, 0.005 to 10 (default: 1)")
     make.add_argument("--quiet", action="store_true", help="no progress on stderr")
     attacks = command(actions, "attacks", _attacks, "list the campaigns and the ways they may be led")
@@ -75,6 +77,7 @@ def _make(arguments: argparse.Namespace) -> int:
         attack=arguments.attack,
         activity=arguments.activity,
         truth=arguments.truth,
+        splice=arguments.splice,
         tick=tick,
     )
     told = ", ".join(f"{kind} {count:,}" for kind, count in sorted(truth.counts.items()))

@@ -6,7 +6,7 @@ that no reader of the logs is given.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import date
@@ -14,6 +14,7 @@ from pathlib import Path
 
 from nonself.core.errors import UsageError
 from nonself.lab import attacks
+from nonself.lab.attacks import splice as traces
 from nonself.lab.world import servers, staff, triggers
 from nonself.lab.world.clock import DAY
 from nonself.lab.world.company import Company, build
@@ -60,6 +61,7 @@ def make(
     attack: str = "document-to-cloud",
     activity: float = 1.0,
     truth: Path | None = None,
+    splice: Sequence[Path] = (),
     tick: Callable[[int, int], None] = lambda done, events: None,
 ) -> Truth:
     """Write the logs of a company of `people` over `days` days into the folder `out`, and the truth about them to the file `truth`.
@@ -67,8 +69,8 @@ def make(
     Below `out` each day has a folder of its date, by arrival: `windows.jsonl.gz` (Sysmon, Security, System, PowerShell as flat JSON lines),
     `zeek/*.log.gz` (conn, dhcp, dns, http, ssl, ssh), `linux/auth.log` and `linux/audit.log`, `cloudtrail/*.json.gz`, `okta.jsonl.gz`,
     `m365.jsonl.gz`, `eve.jsonl.gz`. `truth` is JSON lines, one `Mark` each, and must lie outside `out`. `attack` is as `attacks.parse`
-    takes it; `activity` scales how often ordinary things happen, never what happens. `tick(days done, records so far)` is called after each
-    day. Memory is bounded by the records of a day or two, whatever the number of days.
+    takes it; `splice` names recorded traces (see `attacks.splice`); `activity` scales how often ordinary things happen, never what happens.
+    `tick(days done, records so far)` is called after each day. Memory is bounded by the records of a day or two, however many days.
 
     UsageError if `out` already holds something, `truth` lies inside it, or people, days or activity are out of bounds.
     """
@@ -80,6 +82,7 @@ def make(
             truth.parent.mkdir(parents=True, exist_ok=True)
             journal.tell = truth_writer(files.enter_context(truth.open("wb")))
         attacks.befall(company, journal, chosen)
+        traces.splice(company, journal, splice)
         for day in range(days):
             today = staff.on(company, day)
             servers.live(today, journal, day)
