@@ -18,6 +18,7 @@ import polars as pl
 
 from nonself import lab, sources
 from nonself.core import events as frames
+from nonself.lab.agreement import agreement, spearman
 from nonself.lab.twosample import two_samples
 from nonself.sources.contract import Limits
 
@@ -165,9 +166,11 @@ def logons(host: pl.DataFrame) -> list[Gate]:
 
 
 def compared(conn: pl.DataFrame, host: pl.DataFrame, paths: Sequence[Path]) -> list[Gate]:
-    """Two-sample tests against real records, where their folder is given."""
+    """Two-sample tests against real records, and whether methods rank as they do on real alerts, where their folder is given."""
     gates = []
     for base in paths:
+        if (base / "ait-ads").is_dir():
+            gates += agreed(base / "ait-ads")
         real = sorted((base / "zeek" / "missing_host").rglob("conn.*"))
         if real:
             there = _events(real)
@@ -182,6 +185,16 @@ def compared(conn: pl.DataFrame, host: pl.DataFrame, paths: Sequence[Path]) -> l
             there = _events(hosts).filter(pl.col("source") == "windows-json")
             found = two_samples(_records(there), _records(host))
             gates.append(_told("Windows events told from real ones (AUC)", found.auc, found.telling, "12 sets of Security-Datasets, a lab"))
+    return gates
+
+
+def agreed(folder: Path) -> list[Gate]:
+    """Rank agreement of ways to make incidents, in the world and on real alerts."""
+    gates = []
+    for figure, of in agreement(folder).items():
+        told = ", ".join(f"{name} {here:.2f}/{there:.2f}" for name, (here, there) in of.items())
+        name = f"rank agreement of {len(of)} methods by {figure} (Spearman)"
+        gates.append(Gate(name, spearman(list(of.values())), 0.5, 1, "AIT-ADS, online at 0.5 false incidents a day", f"world/real: {told}"))
     return gates
 
 

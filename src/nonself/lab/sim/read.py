@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
@@ -17,7 +17,7 @@ from nonself.core.finding import Finding
 from nonself.core.stats import Stats
 from nonself.detect.sigma import Ruleset
 from nonself.lab.sim.cases import Case
-from nonself.lab.world.write import read_truth
+from nonself.lab.world.write import Mark, read_truth
 from nonself.ledger import Ledger
 
 Step = tuple[str, str]
@@ -70,17 +70,24 @@ def read(case: Case, config: Config, ruleset: Ruleset, tick: Callable[[str], Non
 
 
 def _label(outcome: Outcome, ledger: Ledger, logs: Path, truth: Path) -> None:
-    """Which events are part of what: a record of the truth names the file and the number of its record there."""
-    events = ledger.events(columns=_SEEN).with_columns(pl.col("origin").str.strip_prefix(f"{logs}/")).sort("origin", "record")
-    events = events.with_columns(pl.int_range(pl.len(), dtype=pl.Int64).over("origin").alias("record"))
+    """Which events are part of what."""
+    events = ledger.events(columns=_SEEN).with_columns(pl.col("origin").str.strip_prefix(f"{logs}/"))
     events = events.with_columns((pl.col("origin").str.head(10).str.to_date() - pl.lit(outcome.first)).dt.total_days().alias("day"))
-    marks = list(read_truth(truth))
-    rows = [(mark.origin, mark.record, number) for number, mark in enumerate(marks)]
-    placed = pl.DataFrame(rows, schema={"origin": pl.String, "record": pl.Int64, "mark": pl.Int64}, orient="row")
-    for uid, number in events.join(placed, on=["origin", "record"]).select("uid", "mark").iter_rows():
-        mark = marks[number]
+    for uid, mark in placed(events, truth):
         outcome.labels[uid] = (mark.kind, mark.name, mark.step)
         if mark.kind == "campaign":
             step, at = (mark.name, mark.step), datetime.fromisoformat(mark.time)
             outcome.steps[step] = min(at, outcome.steps.get(step, at))
     outcome.events = events.drop("origin", "record")
+
+
+def placed(events: pl.DataFrame, truth: Path) -> Iterator[tuple[str, Mark]]:
+    """Each uid that the truth says something of, and what. `events` has uid, origin (below the logs' folder) and record, and holds all
+    events of each origin: a mark names the file and the number of its record there."""
+    numbered = events.select("uid", "origin", "record").sort("origin", "record")
+    numbered = numbered.with_columns(pl.int_range(pl.len(), dtype=pl.Int64).over("origin").alias("record"))
+    marks = list(read_truth(truth))
+    rows = [(mark.origin, mark.record, number) for number, mark in enumerate(marks)]
+    places = pl.DataFrame(rows, schema={"origin": pl.String, "record": pl.Int64, "mark": pl.Int64}, orient="row")
+    for uid, number in numbered.join(places, on=["origin", "record"]).select("uid", "mark").iter_rows():
+        yield uid, marks[number]
