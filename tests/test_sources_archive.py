@@ -8,6 +8,7 @@ import io
 import lzma
 import os
 import struct
+import sys
 import tarfile
 import zipfile
 from pathlib import Path
@@ -232,7 +233,10 @@ def test_the_finders_notes_are_passed_over_by_content(tmp_path: Path) -> None:
     assert scan(tmp_path) == (2 * COUNT, [])
 
 
-@given(st.binary(max_size=400), st.sampled_from([b"PK\x03\x04", b"\x1f\x8b\x08\0", b"BZh91AY&SY", b"\xfd7zXZ\0", b"PK\x05\x06"]))
+@given(
+    st.binary(max_size=400),
+    st.sampled_from([b"PK\x03\x04", b"\x1f\x8b\x08\0", b"BZh91AY&SY", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd", b"PK\x05\x06"]),
+)
 def test_noise_behind_a_magic_number_never_raises(tmp_path_factory: pytest.TempPathFactory, noise: bytes, magic: bytes) -> None:
     path = tmp_path_factory.mktemp("noise") / "f"
     path.write_bytes(magic + noise)
@@ -250,3 +254,56 @@ def test_a_flipped_byte_never_raises_nor_passes_in_silence(tmp_path_factory: pyt
     path.write_bytes(whole[:at] + bytes([whole[at] ^ data.draw(st.integers(1, 255))]) + whole[at + 1 :])
     events, dead = scan(path)
     assert events or dead
+
+
+def zstd(data: bytes) -> bytes:
+    zstandard = pytest.importorskip("zstandard", reason="zstd is not tested: install the package `zstandard`")
+    return bytes(zstandard.ZstdCompressor(level=3).compress(data))
+
+
+def test_zstd_in_every_wrapping(tmp_path: Path) -> None:
+    skippable = b"\x50\x2a\x4d\x18" + struct.pack("<I", 4) + b"note"
+    wholes = (
+        zstd(LOG),
+        zstd(LOG[:900]) + zstd(LOG[900:]) + b"\0" * 20,
+        zstd(LOG[:900]) + skippable + zstd(LOG[900:]),
+        zstd(zipped({"a": LOG})),
+    )
+    for number, data in enumerate((*wholes, zipped({"a.zst": zstd(LOG)}), zstd(tarred({"a": LOG})))):
+        (tmp_path / f"{number}.zst").write_bytes(data)
+        assert scan(tmp_path / f"{number}.zst") == (COUNT, []), number
+
+
+def test_a_cut_or_damaged_zstd_says_so(tmp_path: Path) -> None:
+    path, packed = tmp_path / "a.zst", zstd(LOG * 300) + zstd(LOG * 300)
+    path.write_bytes(packed[:-9])
+    total, dead = scan(path)
+    assert (total >= 300 * COUNT, [reason for _, reason in dead]) == (True, ["truncated"])
+    first = len(packed) // 2
+    path.write_bytes(packed[:first] + b"\x28\xb5\x2f\xfd" + b"\xff" * 99)
+    total, dead = scan(path)
+    assert (total, {reason for _, reason in dead} - {"json-syntax"}) == (300 * COUNT, {"corrupt-zstd"})
+
+
+def test_a_zstd_bomb_stops_at_the_cap(tmp_path: Path) -> None:
+    """A log, then one byte repeated: 128 KiB a block of four bytes, without a checksum, of a size nobody declared."""
+    pytest.importorskip("zstandard", reason="zstd is not tested: install the package `zstandard`")
+    block = struct.pack("<I", 131_072 << 3 | 1 << 1)[:3] + b" "
+    plain = struct.pack("<I", len(LOG) << 3)[:3] + LOG
+    (tmp_path / "a.zst").write_bytes(b"\x28\xb5\x2f\xfd\x00\x58" + plain + block * 4_000 + b"\x01\0\0")
+    total, dead = scan(tmp_path / "a.zst", Limits(member_bytes=32 << 20))
+    assert (total, {reason for _, reason in dead} & {"over-limit"}) == (COUNT, {"over-limit"})
+
+
+def test_a_window_of_gigabytes_is_refused(tmp_path: Path) -> None:
+    pytest.importorskip("zstandard", reason="zstd is not tested: install the package `zstandard`")
+    (tmp_path / "a.zst").write_bytes(b"\x28\xb5\x2f\xfd\x00\xa8" + b"\x01\0\0")
+    assert [reason for _, reason in scan(tmp_path / "a.zst")[1]] == ["corrupt-zstd"]
+
+
+def test_without_its_package_zstd_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "zstandard", None)
+    (tmp_path / "a.zst").write_bytes(b"\x28\xb5\x2f\xfd" + bytes(99))
+    (found,) = discover([tmp_path], LIMITS)
+    (chunk,) = read(found, LIMITS)[1]
+    assert [(letter.reason, "pip install zstandard" in letter.detail) for letter in chunk.dead] == [("unsupported-compression", True)]

@@ -17,15 +17,16 @@ from nonself.sources.contract import Limits
 from nonself.sources.inflate import Coding, Inflate, Window
 from nonself.sources.lines import BROKEN, diagnose
 
-Kind = Literal["zip", "tar", "gzip", "bz2", "xz"]
+Kind = Literal["zip", "tar", "gzip", "bz2", "xz", "zstd"]
 Open = Callable[[], BinaryIO]
 
-CODINGS: frozenset[str] = frozenset(("gzip", "bz2", "xz"))
+CODINGS: frozenset[str] = frozenset(("gzip", "bz2", "xz", "zstd"))
 _MAGIC: tuple[tuple[bytes, Kind], ...] = (
     (b"PK\x03\x04", "zip"),
     (b"PK\x05\x06", "zip"),
     (b"\x1f\x8b\x08", "gzip"),
     (b"\xfd7zXZ\0", "xz"),
+    (b"\x28\xb5\x2f\xfd", "zstd"),
 )
 _APPLE_DOUBLE = b"\0\x05\x16\x07"
 SPOOL_MEMORY = 16 << 20
@@ -78,7 +79,7 @@ def members(archive: Open, archive_kind: Kind, limits: Limits) -> Iterator[Membe
 
 
 def inflate(inner: Open, coding: Kind) -> BinaryIO:
-    """The decompressed stream of a gzip, bzip2 or xz stream."""
+    """The decompressed stream of a gzip, bzip2, xz or zstd stream."""
     return cast(BinaryIO, Inflate(inner(), cast(Coding, coding)))
 
 

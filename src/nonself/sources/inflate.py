@@ -1,4 +1,4 @@
-"""Compressed and bounded streams: gzip, bzip2, xz and raw deflate that give all they can before they fail; windows; meters."""
+"""Compressed and bounded streams: gzip, bzip2, xz, zstd and raw deflate that give all they can before they fail; windows; meters."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ from typing import BinaryIO, Literal, Protocol
 from nonself.core.errors import RecordError
 from nonself.sources.contract import Limits
 
-Coding = Literal["gzip", "bz2", "xz", "deflate"]
+Coding = Literal["gzip", "bz2", "xz", "zstd", "deflate"]
 _INPUT = 16_384
 _XZ_MEMORY = 256 << 20  # a header may ask for 4 GB of dictionary; real files need 65 MB at most
+_ZSTD_WINDOW = 128 << 20  # likewise, up to 2 GB; `zstd` itself takes no more without being told to
+_ZSTD_SLICE = 1_024  # a block is 3 bytes at least and 128 KiB at most: so many bytes give 32 MB at most
 _MAX_READ = 64 << 20  # no library may hold more of a hostile archive's directory at once
 
 
@@ -64,7 +66,41 @@ class _Zlib:
         return out
 
 
+class _Zstd:
+    """zstandard's decompressor with the same manners. It knows no `max_length`, so it is fed in slices, and gives what it has in pieces."""
+
+    def __init__(self) -> None:
+        try:
+            import zstandard
+        except ImportError:
+            raise RecordError("unsupported-compression", "zstd needs the package `zstandard`: pip install zstandard") from None
+        self._inner, self._error = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW).decompressobj(), zstandard.ZstdError
+        self._waiting, self._ready = b"", memoryview(b"")  # a view, so that to take a piece copies no more than the piece
+
+    @property
+    def eof(self) -> bool:
+        return bool(self._inner.eof) and not self._ready
+
+    @property
+    def unused_data(self) -> bytes:
+        return bytes(self._inner.unused_data) + self._waiting
+
+    def decompress(self, data: bytes, max_length: int) -> bytes:
+        """At most `max_length` bytes; RecordError "corrupt-zstd" for damage."""
+        self._waiting += data
+        while not self._ready and self._waiting and not self._inner.eof:
+            piece, self._waiting = self._waiting[:_ZSTD_SLICE], self._waiting[_ZSTD_SLICE:]
+            try:
+                self._ready = memoryview(self._inner.decompress(piece))
+            except self._error as error:
+                raise RecordError("corrupt-zstd", str(error)) from None
+        out, self._ready = bytes(self._ready[:max_length]), self._ready[max_length:]
+        return out
+
+
 def _decompressor(coding: Coding) -> _Decompressor:
+    if coding == "zstd":
+        return _Zstd()
     if coding == "bz2":
         return bz2.BZ2Decompressor()
     if coding == "xz":
@@ -82,7 +118,11 @@ class Inflate(io.RawIOBase):
     def __init__(self, inner: BinaryIO, coding: Coding, crc: int | None = None) -> None:
         super().__init__()
         self._inner, self._coding, self._expected = inner, coding, crc
-        self._decompressor = _decompressor(coding)
+        try:
+            self._decompressor = _decompressor(coding)
+        except RecordError:
+            inner.close()
+            raise
         self._ready = b""
         self._crc = 0
         self._fresh = False  # between two joined streams, where the data may end
