@@ -72,4 +72,12 @@ OCSF = [
     ("array.json", json.dumps([LOGON, FINDING], indent=1).encode(), 2),
     ("one.json", json.dumps(PROCESS, indent=2).encode(), 1),
 ]
-PARQUET = [("lake.parquet", parquet(lake(LOGON, DNS, FINDING)), 3), ("own.parquet", parquet(OWN), 3)]
+VPC = pl.DataFrame({
+    "version": [2, 2, 2], "account_id": ["123456789012"] * 3, "interface_id": ["eni-0a1b"] * 3, "srcaddr": ["10.0.0.5", "192.0.2.9", None],
+    "dstaddr": ["192.0.2.9", "10.0.0.5", None], "srcport": [50_001, 443, None], "dstport": [443, 50_001, None], "protocol": [6, 6, None],
+    "packets": [20, 18, None], "bytes": [4_249, 90_000, None], "start": [1_772_445_600, 1_772_445_601, 1_772_445_660],
+    "end": [1_772_445_660, 1_772_445_661, 1_772_445_720], "action": ["ACCEPT", "REJECT", None], "log_status": ["OK", "OK", "NODATA"],
+    "region": ["eu-west-1"] * 3, "hour": ["10"] * 3,
+})  # fmt: skip
+"""AWS VPC flow logs as AWS writes them in Parquet, and a column of a partition."""
+PARQUET = [("lake.parquet", parquet(lake(LOGON, DNS, FINDING)), 3), ("own.parquet", parquet(OWN), 3), ("vpc.parquet", parquet(VPC), 3)]

@@ -25,6 +25,7 @@ from nonself.sources.ocsf import Ocsf
 from nonself.sources.ocsf_map import COLUMNS
 from nonself.sources.ocsf_parquet import Parquet
 from nonself.sources.ocsf_paths import PATHS, places
+from nonself.sources.vpc_flow import VpcFlow
 from test_sources_samples import SAMPLES
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -360,3 +361,25 @@ def test_the_command_writes_lines_from_logs_and_from_the_lake(tmp_path: Path, ca
 def test_a_line_depends_on_its_event_alone() -> None:
     events = all_samples()
     assert pl.concat([encode(events.head(20)).lines, encode(events.slice(20)).lines]).equals(encode(events).lines)
+
+
+def test_parquet_of_vpc_flow_logs_reads_as_their_text_does() -> None:
+    found, dead = parquet_events(samples.parquet(samples.VPC))
+    names = [name.replace("_", "-") for name in samples.VPC.columns[:-1]]
+    rows = [" ".join("-" if cell is None else str(cell) for cell in row[:-1]) for row in samples.VPC.iter_rows()]
+    text = "\n".join([" ".join(names), *rows]).encode()
+    same = pl.concat([chunk.events for chunk in VpcFlow().read(lines.in_memory(text, "x.parquet"), Limits())])
+    assert dead == []
+    assert found.drop("record").equals(same.drop("record"))
+    assert found["record"].to_list() == [0, 1, 2]
+    assert found.row(1, named=True)["status_id"] == 2
+
+
+def test_hostile_flows_in_parquet_are_dead_letters() -> None:
+    odd = samples.VPC.with_columns(
+        pl.Series("srcaddr", ["10.0.0.5 x", "srcaddr", "no-address"]),
+        pl.Series("start", [1_772_445_600, 2**62, 5]),
+        log_status=pl.lit("OK"),
+    )
+    found, dead = parquet_events(samples.parquet(odd))
+    assert (found.height, sorted(dead)) == (0, ["bad-address", "bad-time", "field-count"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 import polars as pl
@@ -143,6 +143,18 @@ def read(source_input: Input, limits: Limits, dialect: Dialect) -> Iterator[Chun
     if not met:
         letter = DeadLetter(source_input.origin, 0, "empty", "a header without records", source_input.head[:SAMPLE])
         yield Chunk(events.empty(), [letter], records=1)
+
+
+def rows(frame: pl.DataFrame, first: int, origin: str, dialect: Dialect, limits: Limits) -> Chunk:
+    """Flows whose fields are columns already, named as the dialect names them: read as the lines they would be, null as `-`. `first` is
+    the number of the first. A row is never a header, whatever it says."""
+    cells = frame.select(pl.all().cast(pl.String, strict=False).fill_null("-"))
+    lines = [line.encode("utf-8", "replace") for line in cells.select(pl.concat_str(pl.all(), separator=dialect.separator)).to_series()]
+    long = [at for at, line in enumerate(lines) if len(line) > limits.line_bytes]
+    dead = [DeadLetter(origin, first + at, "line-too-long", f"{len(lines[at])} bytes", lines[at][:SAMPLE]) for at in long]
+    kept = [line if len(line) <= limits.line_bytes else b"" for line in lines]
+    reading = _Reading(origin, replace(dialect, header=lambda _: None), {name: name for name in frame.columns})
+    return reading.block(Block(first, kept, sum(map(len, lines)), dead))
 
 
 def _marks(lines: list[bytes], dialect: Dialect) -> list[int]:

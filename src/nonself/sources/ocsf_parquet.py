@@ -1,4 +1,4 @@
-"""Parquet of OCSF events (as Amazon Security Lake keeps them), of nonself's own events, and of what a user maps.
+"""Parquet of OCSF events (as Amazon Security Lake keeps them), of nonself's own events, of AWS VPC flow logs, and of what a user maps.
 
 What a Parquet file holds stands in its footer, at the end, so it is copied to a temporary file first (capped like any input) and read
 some rows at a time. A file cut short has no footer and gives a dead letter alone.
@@ -19,6 +19,7 @@ import polars as pl
 from nonself.core import events
 from nonself.core.errors import RecordError
 from nonself.core.schema import CLASSES, SCHEMA
+from nonself.sources import flows_csv_read, vpc_flow
 from nonself.sources.contract import Chunk, DeadLetter, Input, Limits
 from nonself.sources.json_source import JsonSource
 from nonself.sources.lines import BROKEN, PIECE, SAMPLE, diagnose
@@ -43,7 +44,7 @@ class Parquet:
 
     name = "parquet"
     title = "Parquet of events"
-    formats = "Parquet with OCSF columns (Security Lake) or nonself's own"
+    formats = "Parquet with OCSF columns (Security Lake), nonself's own, or those of AWS VPC flow logs"
     classes = tuple(sorted(CLASSES))
 
     def __init__(self, kinds: Sequence[JsonSource] = ()) -> None:
@@ -89,7 +90,11 @@ class Parquet:
             return rows, partial(_ocsf, self.name)
         if {"class_uid", "time"} <= own and len(own) >= len(schema) / 2:
             return rows.select(own), partial(_own, self.name)
-        expected = "expected the columns of OCSF (class_uid, metadata, time), of `nonself schema`, or of a mapping of yours"
+        if fields := vpc_flow.columns(schema.keys()):
+            return readable.select(pl.col(name).alias(field) for name, field in fields.items()), _flows
+        expected = (
+            "expected the columns of OCSF (class_uid, metadata, time), of `nonself schema`, of VPC flow logs, or of a mapping of yours"
+        )
         raise RecordError("unknown-parquet", expected)
 
 
@@ -132,6 +137,10 @@ def _ocsf(name: str, frame: pl.DataFrame, first: int, origin: str, limits: Limit
         else:
             gathering.load(number, line, limits)
     return gathering.chunk(size)
+
+
+def _flows(frame: pl.DataFrame, first: int, origin: str, limits: Limits) -> Chunk:
+    return flows_csv_read.rows(frame, first, origin, vpc_flow.DIALECT, limits)
 
 
 def _whole(value: Any) -> Any:

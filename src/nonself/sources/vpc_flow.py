@@ -1,9 +1,10 @@
-"""AWS VPC flow logs as text: the default format (version 2) with or without its header line, any custom format with one."""
+"""AWS VPC flow logs as text: the default format (version 2) with or without its header line, any custom format with one. In Parquet
+(`parquet`) the columns are the fields."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import polars as pl
 
@@ -90,6 +91,14 @@ def _used(names: Names) -> frozenset[str]:
 
 
 DIALECT = Dialect("vpc-flow", 1, " ", _header, _map, _used, default=_default)
+
+
+def columns(names: Iterable[str]) -> dict[str, str]:
+    """The columns of a Parquet file of flow logs and the fields they are; none where it holds anything else. Parquet has `_` for `-`, and
+    partitions may have added columns of their own."""
+    found = {name: name.lower().replace("_", "-") for name in names}
+    known = {name: field for name, field in found.items() if field in _FIELDS}
+    return known if _header(" ".join(known.values()).encode()) and {"interface-id", "dstaddr"} & set(known.values()) else {}
 
 
 class VpcFlow:
