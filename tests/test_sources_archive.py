@@ -307,3 +307,39 @@ def test_without_its_package_zstd_says_what_to_install(tmp_path: Path, monkeypat
     (found,) = discover([tmp_path], LIMITS)
     (chunk,) = read(found, LIMITS)[1]
     assert [(letter.reason, "pip install zstandard" in letter.detail) for letter in chunk.dead] == [("unsupported-compression", True)]
+
+
+RAR5 = b"Rar!\x1a\x07\x01\x00" + b"\xde\xad\xbe\xef"
+
+
+@pytest.mark.parametrize(
+    ("head", "reason"),
+    [
+        (b"age-encryption.org/v1\n-> X25519 abc\n", "encrypted"),
+        (b"-----BEGIN PGP MESSAGE-----\n\nhQIMA", "encrypted"),
+        (b"\x8c\x0d\x04\x09\x03\x02", "encrypted"),
+        (b"Salted__" + bytes(8), "encrypted"),
+        (RAR5 + b"\x21\x04" + bytes(30), "encrypted"),
+        (RAR5 + b"\x80\x01\x04" + bytes(30), "encrypted"),
+        (RAR5 + b"\x21\x01" + bytes(30), "unsupported-archive"),
+        (b"Rar!\x1a\x07\x00\xce\x99\x73\x80\x00" + bytes(30), "encrypted"),
+        (b"Rar!\x1a\x07\x00\xce\x99\x73\x00\x00" + bytes(30), "unsupported-archive"),
+        (b"Rar!\x1a\x07\x00", "unsupported-archive"),
+        (RAR5, "unsupported-archive"),
+        (b"7z\xbc\xaf\x27\x1c\0\4" + bytes(40), "unsupported-archive"),
+    ],
+)
+def test_what_cannot_be_opened_says_why_and_harms_no_other(tmp_path: Path, head: bytes, reason: str) -> None:
+    (tmp_path / "closed").write_bytes(head)
+    (tmp_path / "packed.zip").write_bytes(zipped({"a.log": LOG, "closed": head}))
+    assert scan(tmp_path) == (COUNT, [("/closed", reason), ("/packed.zip!closed", reason)])
+
+
+def test_members_encrypted_by_aes_are_named_too(tmp_path: Path) -> None:
+    data = bytearray(zipped({"secret.log": LOG, "plain.log": LOG}))
+    for magic, flags, method in ((b"PK\x03\x04", 6, 8), (b"PK\x01\x02", 8, 10)):
+        at = data.index(magic)
+        data[at + flags] |= 1
+        data[at + method : at + method + 2] = (99).to_bytes(2, "little")
+    (tmp_path / "a.zip").write_bytes(bytes(data))
+    assert scan(tmp_path / "a.zip") == (COUNT, [("!secret.log", "encrypted")])

@@ -28,6 +28,28 @@ _MAGIC: tuple[tuple[bytes, Kind], ...] = (
     (b"\xfd7zXZ\0", "xz"),
     (b"\x28\xb5\x2f\xfd", "zstd"),
 )
+_ENCRYPTED: tuple[tuple[bytes, str], ...] = (
+    (b"age-encryption.org/", "age"),
+    (b"-----BEGIN AGE ENCRYPTED FILE-----", "age"),
+    (b"-----BEGIN PGP MESSAGE-----", "OpenPGP"),
+    (b"\x8c\x0d\x04", "OpenPGP"),  # a session key by passphrase
+    (b"\x85\x01\x0c\x03", "OpenPGP"),  # by an RSA key of 2048 bits
+    (b"\x85\x02\x0c\x03", "OpenPGP"),  # of 4096
+    (b"\x84\x5e\x03", "OpenPGP"),  # by an elliptic curve
+    (b"Salted__", "openssl enc"),
+    (b"$ANSIBLE_VAULT;", "Ansible Vault"),
+    (b"LUKS\xba\xbe", "LUKS"),
+)
+_CLOSED: tuple[tuple[bytes, str], ...] = (
+    (b"7z\xbc\xaf\x27\x1c", "7z"),
+    (b"Rar!\x1a\x07\x00", "rar"),
+    (b"Rar!\x1a\x07\x01\x00", "rar"),
+    (b"MSCF\0\0\0\0", "cabinet"),
+    (b"\x1f\x9d", "compress"),
+    (b"\x04\x22\x4d\x18", "lz4"),
+)
+_RAR_ENCRYPTED = 0x80
+"""Flag of an archive header of RAR before 5: its headers are encrypted."""
 _APPLE_DOUBLE = b"\0\x05\x16\x07"
 SPOOL_MEMORY = 16 << 20
 """Bytes of a copied stream held in memory; more go to a temporary file."""
@@ -57,6 +79,27 @@ def kind(head: bytes) -> Kind | None:
     if head.startswith(b"BZh") and head[4:10] == b"1AY&SY":
         return "bz2"
     return "tar" if head[257:262] == b"ustar" else None
+
+
+def closed(head: bytes) -> RecordError | None:
+    """Why a stream of these first bytes can't be opened: it is encrypted as a whole, or an archive of a kind that is not opened."""
+    for magic, name in _ENCRYPTED:
+        if head.startswith(magic):
+            return RecordError("encrypted", f"encrypted by {name}; decrypt it first")
+    name = next((name for magic, name in _CLOSED if head.startswith(magic)), "")
+    if name == "rar" and _is_encrypted_rar(head):
+        return RecordError("encrypted", "the rar archive needs a password; unpack it first")
+    return RecordError("unsupported-archive", f"{name} is not opened; unpack it first") if name else None
+
+
+def _is_encrypted_rar(head: bytes) -> bool:
+    """Whether even the names in a RAR archive are encrypted: by the first header's flags, or (RAR 5) its type, behind its checksum and size."""
+    if head[6] == 0:
+        return head[9:10] == b"\x73" and bool(int.from_bytes(head[10:12], "little") & _RAR_ENCRYPTED)
+    at = 12
+    while head[at : at + 1] >= b"\x80" and at < 22:  # the size is as long as its bytes' upper bits say
+        at += 1
+    return head[at + 1 : at + 2] == b"\x04"
 
 
 def is_resource_fork(head: bytes) -> bool:

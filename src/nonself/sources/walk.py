@@ -111,7 +111,10 @@ class _Expander:
         if archive.is_resource_fork(head):
             return
         if kind is None:
-            if head or problem is None:
+            closed = archive.closed(head)
+            if closed:
+                yield broken(layer.origin, closed, layer.content)
+            elif head or problem is None:
                 yield Input(clean(layer.origin), layer.content, layer.size, layer.open, head)
             else:
                 yield broken(layer.origin, problem, layer.content)
