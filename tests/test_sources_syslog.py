@@ -14,9 +14,11 @@ from hypothesis import strategies as st
 
 from nonself.core.schema import CLASSES, SCHEMA
 from nonself.sources import lines, syslog_said
+from nonself.sources.auditd import Auditd
 from nonself.sources.contract import Chunk, Limits
 from nonself.sources.syslog import Syslog
 from nonself.sources.syslog_map import FAMILIES, PATTERNS, Pattern, patterns_of
+from samples_unix import AUDIT
 
 REFERENCE = datetime(2026, 6, 1, tzinfo=UTC)
 STAND_INS = {"source", "owner", "opener", "by", "refused", "tty"}
@@ -281,3 +283,42 @@ def test_not_syslog() -> None:
         b'{"a":"Mar  2"}\n',
     ):
         assert not Syslog().recognise(data, "auth.log")
+
+
+AUDIT_HEADS = (
+    b"Mar  2 10:00:01 web1 audispd: ",
+    b"Mar  2 10:00:01 web1 audisp-syslog[71]: ",
+    b"<13>1 2026-03-02T10:00:01.5Z web1 audispd - - - ",
+    b"2026-03-02T10:00:01.5+00:00 web1 audit[7]: ",
+)
+
+
+@pytest.mark.parametrize("head", AUDIT_HEADS)
+def test_records_of_the_audit_log_are_read_as_its_own(head: bytes) -> None:
+    lines_of = AUDIT.splitlines()
+    mixed = b"\n".join(head + line for line in lines_of[:4])
+    mixed += b"\nMar  2 10:00:02 web1 sshd[811]: Failed password for ann from 192.0.2.7 port 22 ssh2\n"
+    mixed += b"\n".join(head + line for line in lines_of[4:]) + b"\n"
+    found = rows(mixed)
+    own = pl.concat([chunk.events for chunk in Auditd().read(lines.in_memory(AUDIT), Limits())])
+    audited = found.filter(source="auditd")
+    assert audited["uid"].to_list() == own["uid"].to_list(), "the same record has the same name, wherever it was kept"
+    assert audited.drop("host", "record", "origin").equals(own.drop("host", "record", "origin"))
+    assert audited["host"].to_list() == ["web1"] * 3
+    assert audited["record"].to_list() == [0, 1, 9]
+    assert found.filter(source="syslog").select("op", "record").rows() == [("failed", 4)]
+
+
+def test_what_only_looks_like_a_record_stays_a_message() -> None:
+    for line in (b"Mar  2 10:00:01 web1 app: said type=X msg=audit(1.000:1): ", b"Mar  2 10:00:01 web1 audispd: queue full msg=audit(x"):
+        assert rows(line + b"\n")["source"].to_list() == ["syslog"]
+    (bad,) = [letter for chunk in read(b"Mar  2 10:00:01 web1 audispd: type=X msg=audit(1): a\n") for letter in chunk.dead]
+    assert bad.reason == "not-auditd"
+
+
+def test_audit_records_are_joined_over_chunks_of_any_size() -> None:
+    data = b"".join(AUDIT_HEADS[0] + line + b"\n" for line in AUDIT.splitlines())
+    for records in (1, 2, 3, 100):
+        chunks = read(data, limits=Limits(chunk_records=records))
+        assert sum(chunk.events.height for chunk in chunks) == 3
+        assert sum(chunk.bytes for chunk in chunks) == len(data)

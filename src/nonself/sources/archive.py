@@ -93,7 +93,7 @@ def closed(head: bytes) -> RecordError | None:
 
 
 def _is_encrypted_rar(head: bytes) -> bool:
-    """Whether even the names in a RAR archive are encrypted: by the first header's flags, or (RAR 5) its type, behind its checksum and size."""
+    """Whether even the names in it are encrypted: by the first header's flags or, in RAR 5, its type, behind its checksum and size."""
     if head[6] == 0:
         return head[9:10] == b"\x73" and bool(int.from_bytes(head[10:12], "little") & _RAR_ENCRYPTED)
     at = 12

@@ -52,13 +52,13 @@ class Auditd:
 
     def read(self, source_input: Input, limits: Limits) -> Iterator[Chunk]:
         """See the contract. A record counts as one where all lines of an event are; an event stands where its first line does."""
-        joiner = _Joiner(source_input.origin, limits)
+        joiner = Joiner(source_input.origin, limits)
         for block in split(source_input, limits):
             yield from joiner.feed(block)
         yield from joiner.finish()
 
 
-class _Joiner:
+class Joiner:
     """Lines in, chunks of whole events out. An event is complete at its EOE record, or when `_OPEN` others have begun since."""
 
     def __init__(self, origin: str, limits: Limits) -> None:
@@ -72,17 +72,20 @@ class _Joiner:
 
     def feed(self, block: Block) -> Iterator[Chunk]:
         for number, line in enumerate(block.lines, block.first):
-            if not line or line.isspace():
-                continue
-            try:
-                self._add(number, line)
-            except RecordError as error:
-                self.dead.append(DeadLetter(self.origin, number, error.reason, error.detail, line[:SAMPLE]))
-            while self._is_ripe():
-                yield self._chunk()
-            self._release(_OPEN)
+            if line and not line.isspace():
+                yield from self.take(number, line)
         self.dead += block.dead
         self.size += block.bytes
+
+    def take(self, number: int, line: bytes, host: bytes = b"") -> Iterator[Chunk]:
+        """One line; `host` is whose it is where it names no node itself."""
+        try:
+            self._add(number, line, host)
+        except RecordError as error:
+            self.dead.append(DeadLetter(self.origin, number, error.reason, error.detail, line[:SAMPLE]))
+        while self._is_ripe():
+            yield self._chunk()
+        self._release(_OPEN)
 
     def finish(self) -> Iterator[Chunk]:
         """The events still open."""
@@ -96,12 +99,12 @@ class _Joiner:
     def _is_ripe(self) -> bool:
         return len(self.ready) >= self.limits.chunk_records or self.ripe >= self.limits.chunk_bytes
 
-    def _add(self, number: int, line: bytes) -> None:
+    def _add(self, number: int, line: bytes, host: bytes) -> None:
         found = head(line)
         node, kind, seconds, millis, serial = found.groups()
         if int(seconds) >= _LAST:
             raise RecordError("bad-time", "expected a time of the years 1970 to 9999")
-        key = (node or b"", seconds, millis, serial)
+        key = (node or host, seconds, millis, serial)
         event = self.open.get(key)
         if event is None or len(event.lines) >= _RECORDS:
             event = self.open[key] = _Event(key, number, int(seconds) * 1_000_000 + int(millis) * 1_000)

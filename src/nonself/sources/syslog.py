@@ -5,6 +5,7 @@ Anybody on the machine may write any line under any program's name (`logger -t s
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
@@ -15,6 +16,8 @@ import polars as pl
 from nonself.core import events
 from nonself.core.errors import RecordError
 from nonself.core.schema import SCHEMA
+from nonself.sources.auditd import Joiner
+from nonself.sources.auditd_map import CLASSES as AUDITED
 from nonself.sources.contract import Chunk, DeadLetter, Input, Limits
 from nonself.sources.lines import SAMPLE, Block, head_lines, split
 from nonself.sources.records import clean
@@ -26,6 +29,12 @@ from nonself.sources.syslog_years import Years, years
 
 _AT_ONCE = 8
 """Chunks read together: calls of polars and numpy cost the same for any number of lines, and there are two hundred to a block."""
+_AUDITED = " msg=audit("
+_RECORD = re.compile(
+    rb"(?P<before>[^\n]{10,80}? (?P<host>[^\s:\[\]]{1,255}) (?:audispd|audisp-syslog|auditd?|kernel)(?:\[\d{1,10}\])?"
+    rb"(?: [^ ]{1,48} [^ ]{1,32} -)?:? )(?:node=\S{1,255} )?type=[A-Z]"
+)
+"""A line of the audit daemon's syslog plugin: what stands before the record, the host within it, and how the record begins."""
 _HEADLESS = RecordError("not-syslog", "expected a time, a host and a message")
 _UNREADABLE = RecordError("bad-time", "the stamp is no time of the years 1970 to 9999")
 
@@ -33,6 +42,7 @@ _UNREADABLE = RecordError("bad-time", "the stamp is no time of the years 1970 to
 class Syslog:
     """`op` is what happened (accepted, failed, sudo...), `log_provider` the program, `channel` the facility where the line has a priority.
 
+    Records of the audit log that its daemon sent to syslog are read as `auditd` reads them, joined by serial number, under that name.
     `ext` has only what neither a column nor the message holds: sudo's TTY, msgid and structured data of RFC 5424.
     RFC 3164 stamps have no year. `reference` is a time that no line is later than; without it the year is a guess (see `years`).
     """
@@ -40,7 +50,7 @@ class Syslog:
     name = "syslog"
     title = "Unix syslog: sshd, sudo, su, PAM, cron, systemd, account tools"
     formats = "RFC 3164, RFC 5424 (octet counts too), ISO 8601 stamps, macOS"
-    classes = CLASSES
+    classes = tuple(sorted({*CLASSES, *AUDITED}))
 
     def __init__(self, reference: datetime | None = None) -> None:
         self.reference = reference
@@ -52,14 +62,32 @@ class Syslog:
     def read(self, source_input: Input, limits: Limits) -> Iterator[Chunk]:
         """See the contract. Where a line has an RFC 3164 stamp the input is read twice: years need all months in advance."""
         found: Years | None = None
+        joiner = Joiner(source_input.origin, limits)
         for block in split(source_input, replace(limits, chunk_records=limits.chunk_records * _AT_ONCE)):
             lines = Lines(block.lines)
+            if audited := lines.text.str.contains(_AUDITED, literal=True).arg_true().to_list():
+                block, taken = _without(block, audited)
+                lines = Lines(block.lines)
+                for number, line, host in taken:
+                    yield from joiner.take(number, line, host)
             at = body(lines)
             month = months(lines, at)
             if found is None and month.any():
                 found = years(source_input, limits, self.reference)
             heads = parse(lines, at, found.of(month) if found else month)
             yield from _chunks(block, heads, (self.name, source_input.origin), limits)
+        yield from joiner.finish()
+
+
+def _without(block: Block, audited: list[int]) -> tuple[Block, list[tuple[int, bytes, bytes]]]:
+    """A block without its records of the audit log (blank lines in their places), and those: number, record, host."""
+    kept, taken = list(block.lines), []
+    for at in audited:
+        found = _RECORD.match(block.lines[at])
+        if found:
+            taken.append((block.first + at, block.lines[at][found.end("before") :], found["host"]))
+            kept[at] = b""
+    return replace(block, lines=kept), taken
 
 
 def _chunks(block: Block, heads: Heads, source: tuple[str, str], limits: Limits) -> Iterator[Chunk]:
