@@ -9,6 +9,7 @@ import os
 import random
 import struct
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -375,3 +376,68 @@ def test_real_captures_agree_with_dpkt() -> None:
 def test_real_beacon_shows_its_server_name() -> None:
     frame = events(real("slips/test-cc/test-cc-capture-1.pcap"), "tls")
     assert (frame.height, set(frame["sni"]), frame["ja4"].n_unique()) == (299, {"testing.com"}, 1)
+
+
+VTEP = ("198.51.100.1", "198.51.100.2")
+
+
+def vxlan(frame: bytes) -> bytes:
+    return ip(*VTEP, 17, udp(50_000, 4_789, b"\x08\0\0\0\0\0\x2a\0" + frame))
+
+
+def gre(kind: int, body: bytes, flags: int = 0, extra: bytes = b"") -> bytes:
+    return ip(*VTEP, 47, struct.pack("!HH", flags, kind) + extra + body)
+
+
+WRAPS = {
+    "gre": lambda frame: gre(0x0800, frame[14:]),
+    "gre with key and sequence": lambda frame: gre(0x0800, frame[14:], 0x3000, bytes(8)),
+    "gre with checksum": lambda frame: gre(0x0800, frame[14:], 0x8000, bytes(4)),
+    "nvgre": lambda frame: gre(0x6558, frame, 0x2000, bytes(4)),
+    "erspan 1": lambda frame: gre(0x88BE, frame),
+    "erspan 2": lambda frame: gre(0x88BE, frame, 0x1000, bytes(4 + 8)),
+    "erspan 3": lambda frame: gre(0x22EB, frame, 0x1000, bytes(4 + 12)),
+    "erspan 3 with subheader": lambda frame: gre(0x22EB, frame, 0x1000, bytes(4) + bytes(11) + b"\1" + bytes(8)),
+    "vxlan": vxlan,
+    "geneve": lambda frame: ip(*VTEP, 17, udp(50_000, 6_081, b"\x02\0\x65\x58\0\0\x2a\0" + bytes(8) + frame)),
+    "ip in ip": lambda frame: ip(*VTEP, 4, frame[14:]),
+    "ip in ip6": lambda frame: ip("2001:db8::1", "2001:db8::2", 4, frame[14:]),
+    "vxlan in gre": lambda frame: gre(0x0800, vxlan(frame)),
+}
+
+
+@pytest.mark.parametrize("wrap", WRAPS.values(), ids=WRAPS)
+def test_what_a_tunnel_carries_reads_as_without_it(wrap: Callable[[bytes], bytes]) -> None:
+    plain = events(STORY)
+    found = events([(when, ether(wrap(frame))) for when, frame in STORY])
+    inner = found.filter(pl.col("src_ip").is_in([*VTEP, "2001:db8::1"]).not_())
+    order = ["time", "op", "session"]
+    assert inner.drop("record").sort(order).equals(plain.drop("record").sort(order))
+    outer = found.filter(pl.col("src_ip").is_in([*VTEP, "2001:db8::1"]))
+    assert outer["pkts_out"].sum() == len(STORY) * outer["proto"].n_unique()
+    assert set(outer["proto"]) <= {"gre", "udp", "4"}
+
+
+def test_a_tunnels_port_alone_makes_no_tunnel() -> None:
+    for body in (b"", b"\x08", b"hello world, this is no frame", b"\0" * 40, b"\x08" + b"\xff" * 60):
+        for port in (4_789, 8_472, 6_081):
+            assert events([(0.0, ether(ip(*VTEP, 17, udp(5, port, body))))]).height == 1
+    assert events([(0.0, ether(gre(0x880B, b"\x21" + bytes(40), 1)))]).height == 1, "PPTP is counted as it is"
+    assert reasons(pcap([(0.0, ether(gre(0x0800, b"\x45\0")))])) == []
+
+
+def test_tunnels_without_end_cost_a_few_looks() -> None:
+    frame = ether(ip(CLIENT, SERVER, 17, udp(1, 2, b"x")))
+    for _ in range(300):
+        frame = ether(gre(0x6558, frame))
+    assert events([(0.0, frame)])["proto"].to_list() == ["gre"], "the flow of the tunnel, and of those within it, which is the same"
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.sampled_from(sorted(WRAPS)), st.integers(0, 120), st.integers(0, 255), st.integers(20, 200))
+def test_damaged_tunnels_harm_nothing(name: str, at: int, value: int, snap: int) -> None:
+    frames = [(when, bytearray(ether(WRAPS[name](frame)))) for when, frame in STORY]
+    for _, frame in frames[::2]:
+        frame[min(at, len(frame) - 1)] = value
+    found = chunks(pcap([(when, bytes(frame)) for when, frame in frames], snap=snap))
+    assert sum(chunk.events.height + len(chunk.dead) for chunk in found) >= 1

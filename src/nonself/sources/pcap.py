@@ -1,7 +1,8 @@
 """Packet captures as events: flows, DNS, HTTP requests, TLS client hellos and SSH clients. Reads as a stream, in bounded memory.
 
 A flow's end is not in the packets, so it is told when it has been silent (`pcap_flow`), when there are too many, or when the capture
-ends: events come in the order their flows end. `raw` is the event itself as JSON, since packets have no text.
+ends: events come in the order their flows end. What tunnels carry (GRE, ERSPAN, VXLAN, Geneve, IP in IP) is read beside the tunnel, its
+networks taken for one. `raw` is the event itself as JSON, since packets have no text.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from nonself.core.schema import SCHEMA, TIME
 from nonself.sources.contract import Chunk, DeadLetter, Input, Limits
 from nonself.sources.flows_json import compact, named
 from nonself.sources.lines import BROKEN, SAMPLE, diagnose
-from nonself.sources.pcap_decode import LINKS, Decoder
+from nonself.sources.pcap_decode import LINKS, NESTED, TCP, Decoder, Found
 from nonself.sources.pcap_file import Batch, batches, is_capture
 from nonself.sources.pcap_flow import KINDS, Kind, Row
 from nonself.sources.pcap_table import SWEEP, Table
@@ -30,7 +31,7 @@ class Pcap:
 
     name = "pcap"
     title = "Packet captures"
-    formats = "pcap (both byte orders, micro- and nanoseconds), pcapng"
+    formats = "pcap (both byte orders, micro- and nanoseconds), pcapng; also within GRE, ERSPAN, VXLAN, Geneve, IP in IP"
     classes: tuple[int, ...] = (4001, 4002, 4003, 4007)
 
     def recognise(self, head: bytes, origin: str) -> bool:
@@ -69,6 +70,8 @@ class _Meter:
                 self._refuse(time, link, found, data[start:end])
             elif found is not None:
                 add(data, time, found)
+                if found[1] != TCP:
+                    self._tunnelled(data, time, found)
             self.packets += 1
             if not self.packets % SWEEP:
                 self.table.sweep(time)
@@ -76,6 +79,15 @@ class _Meter:
                 self.read = batch.base + end
                 yield from self.flush(last=False)
         self.read = batch.base + len(batch.data)
+
+    def _tunnelled(self, data: bytes, time: int, found: Found) -> None:
+        """Count the packets within a packet too: to flows of their own, beside the tunnel's."""
+        for _ in range(NESTED):
+            inner = self.decoder.inside(data, found)
+            if inner is None:
+                return
+            self.table.add(data, time, inner)
+            found = inner
 
     def _refuse(self, time: int, link: int, found: object, packet: bytes) -> None:
         if link not in LINKS:

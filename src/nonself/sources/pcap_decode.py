@@ -1,4 +1,4 @@
-"""From a frame to what its flow is counted by: link layers, IPv4 and IPv6 with fragments and extension headers, ports.
+"""From a frame to what its flow is counted by: link layers, IPv4 and IPv6 with fragments and extension headers, ports, tunnels.
 
 Written with struct on offsets into the file's buffer: one object per layer and packet would cost several times as much.
 """
@@ -8,6 +8,10 @@ from __future__ import annotations
 import struct
 
 ICMP, TCP, UDP, ICMP6, SCTP = 1, 6, 17, 58, 132
+TUNNELS = frozenset((4, 41, 47))
+"""IP protocols that carry packets: IPv4, IPv6, GRE."""
+NESTED = 4
+"""Tunnels within tunnels that are looked into."""
 _FRAGMENTS = 4_096  # fragmented packets remembered for their ports
 _WITH_PORTS = frozenset((TCP, UDP, SCTP))
 _BYTE = [bytes((value,)) for value in range(256)]
@@ -21,8 +25,11 @@ _FAMILIES = {2: _IPV4, 10: _IPV6, 24: _IPV6, 28: _IPV6, 30: _IPV6}
 _PPP = {0x0021: _IPV4, 0x0057: _IPV6}
 _EXTENSIONS = frozenset((0, 43, 60, 135))  # hop-by-hop, routing, destination options, mobility
 _FRAGMENT, _AUTH = 44, 51
+_VXLAN, _GENEVE = frozenset((b"\x12\xb5", b"\x21\x18")), b"\x17\xc1"
+"""UDP ports 4789 and (Linux before the standard) 8472, and 6081."""
+_BRIDGED, _ERSPAN, _ERSPAN3 = 0x6558, 0x88BE, 0x22EB
 _ECHO = {ICMP: (0, 8), ICMP6: (128, 129)}
-ETHERNET = 1
+ETHERNET, _RAW = 1, 101
 LINKS = frozenset((0, ETHERNET, 12, 14, 101, 108, 113, 228, 229, 276))
 """Link types that are read: BSD loopback, Ethernet, raw IP, OpenBSD loopback, Linux cooked v1, IPv4, IPv6, Linux cooked v2."""
 
@@ -32,7 +39,7 @@ Found = tuple[bytes, int, int, int, int]
 
 key    source and destination address, two ports, protocol; of the other direction: both pairs exchanged
 proto  IP protocol
-at     where the transport header begins in the buffer; -1 where there is none (a later fragment, or cut)
+at     where the transport header, or what a tunnel carries, begins in the buffer; -1 where there is none (a later fragment, or cut)
 stop   end of the captured IP payload
 size   bytes of IP payload on the wire
 """
@@ -54,6 +61,25 @@ class Decoder:
         if kind == _IPV6:
             return self._ip6(data, at, end) if end - at >= 40 else "an IPv6 header that is cut"
         return None
+
+    def inside(self, data: bytes, found: Found) -> Found | None:
+        """The packet that a packet carries: in GRE (and ERSPAN), VXLAN, Geneve, IPv4 or IPv6. None where it carries none that can be
+        read: a port alone makes no tunnel."""
+        key, proto, at, stop, _ = found
+        if at < 0 or (proto == UDP and stop - at < 16):
+            return None
+        if proto == UDP and key[-3:-1] in _VXLAN:
+            kind, at = (_BRIDGED if data[at + 8] & 8 else 0), at + 16
+        elif proto == UDP and key[-3:-1] == _GENEVE:
+            kind, at = _SHORT(data, at + 10)[0], at + 16 + (data[at + 8] & 63) * 4
+        elif proto == 47:
+            kind, at = _carried(data, at, stop)
+        else:
+            kind = {4: _IPV4, 41: _IPV6}.get(proto, 0)
+        if at >= stop or kind not in (_BRIDGED, _IPV4, _IPV6):
+            return None
+        packet = self.decode(data, at, stop, ETHERNET if kind == _BRIDGED else _RAW)
+        return None if isinstance(packet, str) else packet
 
     def _ip4(self, data: bytes, at: int, end: int) -> Found | str:
         first, total, ident, fragment, proto = _IP4(data, at)
@@ -112,7 +138,22 @@ def _found(data: bytes, pair: bytes, proto: int, body: int, stop: int, size: int
             return pair + data[body : body + 4] + _BYTE[proto], proto, body, stop, size
         if proto in _ECHO:
             return pair + _icmp(data, body, stop, proto) + _BYTE[proto], proto, body, stop, size
+        if proto in TUNNELS:
+            return pair + _NO_PORTS + _BYTE[proto], proto, body, stop, size
     return pair + _NO_PORTS + _BYTE[proto], proto, -1, stop, size
+
+
+def _carried(data: bytes, at: int, stop: int) -> tuple[int, int]:
+    """What a GRE packet carries, as EtherType, and where it begins; 0 for what isn't read (PPTP's version 1 among it)."""
+    flags, kind = _SHORT(data, at)[0], _SHORT(data, at + 2)[0]
+    at += 4 + sum(4 for bit in (0x8000, 0x2000, 0x1000) if flags & bit)  # checksum, key, sequence number
+    if flags & 7:
+        return 0, at
+    if kind == _ERSPAN:
+        return _BRIDGED, at + (8 if flags & 0x1000 else 0)  # its first type has neither sequence numbers nor a header
+    if kind == _ERSPAN3 and stop - at >= 12:
+        return _BRIDGED, at + (20 if data[at + 11] & 1 else 12)
+    return kind, at
 
 
 def _icmp(data: bytes, body: int, stop: int, proto: int) -> bytes:

@@ -6,7 +6,7 @@ import struct
 from collections import deque
 
 from nonself.sources.pcap_apps import HELD, Apps
-from nonself.sources.pcap_decode import TCP, UDP, Found
+from nonself.sources.pcap_decode import TCP, TUNNELS, UDP, Found
 from nonself.sources.pcap_flow import ACK, CLOSING, FIN, IDLE_CLOSED, OPENING, RST, SYN, Flow, Row, Side, turned
 
 OPEN = 65_536
@@ -40,7 +40,7 @@ class Table:
         if time > flow.last:
             flow.last = time
         side.packets += 1
-        length = size - 8 if at >= 0 else size
+        length = size if at < 0 or proto in TUNNELS else size - 8
         if length > 0:
             side.bytes += length
             if proto == UDP and at >= 0 and side.app is not None and stop - at > 8:
