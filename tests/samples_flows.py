@@ -141,6 +141,22 @@ def nfdump_v1(records: list[bytes], *, flags: int = 0, block_flags: int = 0, bod
     return head + struct.pack("<IIHH", len(records), len(body), 2, block_flags) + body
 
 
+def nfdump_15(records: list[bytes]) -> bytes:
+    """A file as nfdump 1.5 wrote it: the header of layout 1, blocks of type 1."""
+    data = bytearray(nfdump_v1(records))
+    data[140 + 136 + 8] = 1
+    return bytes(data)
+
+
+def record_15(src: str, dst: str, sport: int, dport: int, *, proto: int = 6, tcp_flags: int = 2, wide: bool = False) -> bytes:
+    """`wide`: counters of eight bytes."""
+    six = ":" in src
+    ends = b"".join(struct.pack("<QQ", *struct.unpack("!QQ", packed(a))) if six else packed(a)[::-1] for a in (src, dst))
+    body = struct.pack("<HHIIBBBBHHHHHH", 250, 1_750 % 1_000, T0, T0 + 1, 0, tcp_flags, proto, 0, 4, 5, sport, dport, 0, 0) + ends
+    body += struct.pack("<QQ" if wide else "<II", 3, 180)
+    return struct.pack("<IHH", (1 if six else 0) | (6 if wide else 0), len(body) + 8, 0) + body
+
+
 def record_v1(
     src: str, dst: str, sport: int, dport: int, *, proto: int = 6, tcp_flags: int = 2, back: bool = False, old: bool = False
 ) -> bytes:
@@ -230,6 +246,10 @@ SAMPLES: dict[str, list[tuple[str, bytes, int]]] = {
                 MAP_V1, record_v1(CLIENT, SERVER, 50001, 443, tcp_flags=0x1B, back=True),
                 record_v1("2001:db8::5", "2001:db8::53", 50002, 53, proto=17, old=True), record_v1(CLIENT, SERVER, 50003, 22),
             ]), 3,
+        ),
+        (
+            "nfcapd.15",
+            nfdump_15([record_15(CLIENT, SERVER, 50001, 443), record_15("2001:db8::5", "2001:db8::53", 1, 53, proto=17, wide=True)]), 2,
         ),
         ("nfcapd.v2", nfdump_v2(V2_RECORDS), 3),
         ("nfcapd.bz2", nfdump_v2(V2_RECORDS, compression=2, body=bz2.compress(b"".join(V2_RECORDS))), 3),

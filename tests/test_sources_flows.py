@@ -30,8 +30,10 @@ from samples_flows import (
     V2_RECORDS,
     VPC_CUSTOM,
     VPC_PLAIN,
+    nfdump_15,
     nfdump_v1,
     nfdump_v2,
+    record_15,
     record_v1,
     record_v2,
 )
@@ -167,6 +169,17 @@ OTHERS = (b"time,src,dst\n1,2,3\n", b"2 3 eni-1\n", b"version date\n", b"ts,te\n
 @pytest.mark.parametrize("data", OTHERS)
 def test_what_only_looks_like_flows_is_not_claimed(data: bytes) -> None:
     assert [source.name for source in SOURCES if source.name in SAMPLES and source.recognise(data, "x")] == []
+
+
+def test_records_of_nfdump_15_read_as_later_ones() -> None:
+    six = ("2001:db8::5", "2001:db8::53", 50002, 53)
+    oldest = events(nfdump_15([record_15(CLIENT, SERVER, 50001, 443, tcp_flags=0x1B), record_15(*six, wide=True)]))
+    later = events(nfdump_v1([MAP_V1, record_v1(CLIENT, SERVER, 50001, 443, tcp_flags=0x1B), record_v1(*six)]))
+    assert oldest.drop("record").equals(later.drop("record"))
+    cut = nfdump_15([record_15(CLIENT, SERVER, 1, 2), struct.pack("<IHH", 0, 40, 0) + bytes(32), struct.pack("<IHH", 0, 9, 0)])
+    chunks = list(Nfdump().read(lines.in_memory(cut), Limits()))
+    assert [letter.reason for chunk in chunks for letter in chunk.dead] == ["corrupt-record", "corrupt-record"]
+    assert sum(chunk.events.height for chunk in chunks) == 1
 
 
 def test_nfdump_fields_of_both_layouts() -> None:

@@ -1,4 +1,4 @@
-"""nfdump's binary files: layout 1 (nfdump 1.6) and layout 2 (1.7), block by block. `nfdump_records` reads what is in a block."""
+"""nfdump's binary files: layout 1 (nfdump 1.5 and 1.6) and layout 2 (1.7), block by block. `nfdump_records` reads what is in a block."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from nonself.sources.flows_csv_read import PROTOCOLS
 from nonself.sources.flows_json import compact, named
 from nonself.sources.lines import BROKEN, SAMPLE, diagnose
 from nonself.sources.nfdump_lz import lz4, lzo
-from nonself.sources.nfdump_records import COLUMNS, Row, reader
+from nonself.sources.nfdump_records import COLUMNS, Row, oldest, reader
 
 _MAGIC = 0xA50C
 _HEADERS = {1: 140 + 136, 2: 40}  # layout 1 has a statistics record behind its header
@@ -26,7 +26,8 @@ _BLOCK = struct.Struct("<IIHH")
 _LARGEST = 16 << 20  # bytes of a block; nfdump's own buffers hold 5 MB
 _OLD_COMPRESSION = {0x01: 1, 0x08: 2, 0x10: 3}  # flags of layout 1 as numbers of layout 2
 _NAMES = {1: "LZO", 2: "bzip2", 3: "LZ4", 4: "zstd"}
-_FLOWS = {1: 2, 2: 3}  # the type of the blocks that hold flow records
+_FLOWS = {1: (2, 1), 2: (3,)}  # the types of the blocks that hold flow records
+_OLDEST = 1  # that of nfdump 1.5
 
 
 class Nfdump:
@@ -34,7 +35,7 @@ class Nfdump:
 
     name = "nfdump"
     title = "nfdump flow files"
-    formats = "nfcapd and nfdump files of layout 1 (1.6) and 2 (1.7), plain or compressed by LZO, LZ4 or bzip2"
+    formats = "nfcapd and nfdump files of layout 1 (1.5, 1.6) and 2 (1.7), plain or compressed by LZO, LZ4 or bzip2"
     classes: tuple[int, ...] = (4001,)
 
     def recognise(self, head: bytes, origin: str) -> bool:
@@ -44,8 +45,8 @@ class Nfdump:
         reading = _Reading(source_input.origin, limits)
         try:
             with source_input.open() as stream:
-                for block in reading.blocks(stream):
-                    yield from reading.feed(block)
+                for kind, block in reading.blocks(stream):
+                    yield from reading.feed(kind, block)
         except BROKEN as error:
             reading.reject(diagnose(error), b"")
         if not reading.number:
@@ -62,8 +63,8 @@ class _Reading:
         self.dead: list[DeadLetter] = []
         self.number = self.read = 0
 
-    def blocks(self, stream: BinaryIO) -> Iterator[bytes]:
-        """The blocks of flow records, decompressed. One that can't be is a dead letter, and the next one is read."""
+    def blocks(self, stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
+        """The blocks of flow records, each with its type, decompressed. One that can't be is a dead letter, and the next one is read."""
         head = _exactly(stream, 12)
         layout = struct.unpack_from("<H", head, 2)[0] if len(head) == 12 else 0
         if layout not in _HEADERS:
@@ -85,8 +86,8 @@ class _Reading:
             body = _exactly(stream, size)
             self.read += len(block) + len(body)
             plain = bool(flags & 1) or not coding
-            if kind == _FLOWS[layout] and (plain or len(body) == size):
-                yield from [body] if plain else self._inflated(body, coding, count)
+            if kind in _FLOWS[layout] and (plain or len(body) == size):
+                yield from ((kind, whole) for whole in ([body] if plain else self._inflated(body, coding, count)))
             if len(body) < size:
                 raise RecordError("truncated", f"the file ends {len(body)} bytes into a block of {size}")
 
@@ -103,9 +104,9 @@ class _Reading:
         self.reject(RecordError("unsupported-compression", detail), body)
         return []
 
-    def feed(self, block: bytes) -> Iterator[Chunk]:
+    def feed(self, kind: int, block: bytes) -> Iterator[Chunk]:
         """The flow records of a block."""
-        for found in self.parse(block):
+        for found in oldest(block) if kind == _OLDEST else self.parse(block):
             if isinstance(found, RecordError):
                 self.reject(found, b"")
                 continue

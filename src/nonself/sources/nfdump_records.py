@@ -1,4 +1,5 @@
-"""Flow records within a block of an nfdump file: the fixed records of layout 1 with their maps of extensions, the elements of layout 2."""
+"""Flow records within a block of an nfdump file: the fixed records of nfdump 1.5, those of layout 1 with their maps of extensions, the
+elements of layout 2."""
 
 from __future__ import annotations
 
@@ -20,6 +21,8 @@ _END = 253_402_300_800_000  # ms, the year 10000
 _RECORD = struct.Struct("<HH").unpack_from
 _V0, _MAP, _COMMON, _V3 = 1, 2, 10, 11
 _FIXED = struct.Struct("<HHIIBBBxHH").unpack_from  # from byte 8: ms first, ms last, first, last, forwarding, flags, protocol, ports
+_OLD = struct.Struct("<HHIIxBBx4xHH4x").unpack_from  # of nfdump 1.5, from byte 8: as _FIXED, interfaces between, systems behind
+_OLD_HEAD = 36  # bytes before the addresses
 _GENERIC = struct.Struct("<QQ8xQQHHBB").unpack_from
 # Bytes of the extensions of layout 1 that may stand before the counters of the way back (14 to 17).
 _SIZES = {4: 4, 5: 8, 6: 4, 7: 8, 8: 4, 9: 4, 10: 16, 11: 4, 12: 16, 13: 4, 14: 4, 15: 8, 16: 4, 17: 8, 18: 4, 19: 8, 20: 16, 21: 16}
@@ -46,6 +49,27 @@ def reader(layout: int) -> Callable[[bytes], Iterator[Found]]:
     return lambda block: _walk(block, {_V0: common, _COMMON: common, _MAP: learn})
 
 
+def oldest(block: bytes) -> Iterator[Found]:
+    """The records of a block as nfdump 1.5 wrote it: flags before the size, no types, no extensions."""
+    at, size = 0, len(block)
+    while at + 6 <= size:
+        length = struct.unpack_from("<H", block, at + 4)[0]
+        if length < _OLD_HEAD or at + length > size:
+            yield RecordError("corrupt-record", f"a record of {length} bytes with {size - at} left in its block")
+            return
+        try:
+            yield _oldest(block[at : at + length])
+        except struct.error:
+            yield RecordError("corrupt-record", f"a record of nfdump 1.5 in {length} bytes")
+        at += length
+
+
+def _oldest(record: bytes) -> Found:
+    first_ms, last_ms, first, last, tcp, proto, source, target = _OLD(record, 8)
+    ends, counts = _ends_and_counts(record, _OLD_HEAD, record[0])[:2]
+    return _row((first * 1_000 + first_ms, last * 1_000 + last_ms), proto, tcp, ends, (source, target), counts, (0, 0))
+
+
 def _walk(block: bytes, readers: dict[int, Callable[[bytes, int, int], Found | None]]) -> Iterator[Found]:
     """The records of a block. Of types that tell of exporters and samplers nothing comes."""
     at, size = 0, len(block)
@@ -70,6 +94,14 @@ def _common(block: bytes, at: int, end: int, maps: dict[int, tuple[int, ...]]) -
     flags = block[4] if kind == _V0 else block[4] | block[5] << 8
     first_ms, last_ms, first, last, _, tcp, proto, source, target = _FIXED(block, 8)
     at = 28 if kind == _V0 else 32
+    ends, counts, at = _ends_and_counts(block, at, flags)
+    back = _counted_back(block, at, maps.get(struct.unpack_from("<H", block, 6)[0], ()))
+    times = (first * 1_000 + first_ms, last * 1_000 + last_ms)
+    return _row(times, proto, tcp, ends, (source, target), counts, back)
+
+
+def _ends_and_counts(block: bytes, at: int, flags: int) -> tuple[bytes, tuple[int, int], int]:
+    """Both addresses, packets and bytes, as wide as the flags say, and where they end."""
     width = 32 if flags & _IPV6 else 8
     ends = block[at : at + width]
     at += width
@@ -77,9 +109,7 @@ def _common(block: bytes, at: int, end: int, maps: dict[int, tuple[int, ...]]) -
     for wide in (flags & _WIDE_PACKETS, flags & _WIDE_BYTES):
         counts.append(struct.unpack_from("<Q" if wide else "<I", block, at)[0])
         at += 8 if wide else 4
-    back = _counted_back(block, at, maps.get(struct.unpack_from("<H", block, 6)[0], ()))
-    times = (first * 1_000 + first_ms, last * 1_000 + last_ms)
-    return _row(times, proto, tcp, ends, (source, target), (counts[0], counts[1]), back)
+    return ends, (counts[0], counts[1]), at
 
 
 def _counted_back(block: bytes, at: int, extensions: tuple[int, ...]) -> tuple[int, int]:
