@@ -37,6 +37,24 @@ NGINX = lines(
     access('"GET /4 HTTP/1.1" 200 1 "-" "x" 1234'),
 )
 
+APACHE_24 = lines(
+    "[Mon Mar 02 10:00:01.902022 2026] [core:info] [pid 708:tid 4328636416] [client 198.51.100.7:50123] AH00128: File does not exist: "
+    "/srv/www/x.php, referer: https://www.example.org/a",
+    "[Mon Mar 02 10:00:02.5 2026] [auth_basic:error] [pid 708] [client 2001:db8::7:50124] AH01618: user bob not found: /admin",
+    "[Mon Mar 02 10:00:03.000001 2026] [auth_basic:error] [pid 708:tid 1] [client 198.51.100.7:50125] AH01617: user ann: authentication "
+    'failure for "/admin": Password Mismatch',
+    "[Mon Mar 02 10:00:04.7 2026] [:error] [pid 9] [client 198.51.100.7:1] [client 198.51.100.7] ModSecurity: Access denied with code 403 "
+    '(phase 2). Pattern match [file "/etc/r.conf"] [id "942100"] [msg "SQL Injection Attack Detected via libinjection"] '
+    '[severity "CRITICAL"] [hostname "www.example.org"] [uri "/item.php"] [unique_id "Yx"]',
+    "[Mon Mar 02 10:00:05.7 2026] [mpm_event:notice] [pid 1:tid 2] AH00489: Apache/2.4.62 (Debian) configured -- resuming operations",
+    "[Mon Mar 02 10:00:06.7 2026] [autoindex:error] [pid 1:tid 2] (13)Permission denied: [client 198.51.100.7:2] AH01275: Can't open "
+    "directory for index: /srv/www/",
+)
+APACHE_22 = lines(
+    "[Wed Oct 11 14:32:52 2000] [error] [client 198.51.100.7] client denied by server configuration: /srv/www/test",
+    "[Wed Oct 11 14:32:53 2000] [notice] caught SIGTERM, shutting down",
+)
+
 IIS_HEAD = ("#Software: Microsoft Internet Information Services 10.0", "#Version: 1.0", "#Date: 2026-03-02 10:00:00")
 IIS_FIELDS = (
     "#Fields: date time s-ip cs-method cs-uri-stem cs-uri-query s-port cs-username c-ip cs(User-Agent) cs(Referer) sc-status sc-substatus "
@@ -136,6 +154,7 @@ QUEUE = lines(
 )
 
 SAMPLES: dict[str, list[tuple[str, bytes, int]]] = {
+    "apache-error": [("error.log", APACHE_24, 6), ("error_log", APACHE_22, 2)],
     "weblog": [
         ("access.log", COMBINED, 4), ("common.log", COMMON, 2), ("vhosts.log", VHOST, 2), ("chains.log", CHAINS, 4),
         ("nginx.log", NGINX, 4),

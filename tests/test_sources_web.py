@@ -11,6 +11,7 @@ import pytest
 import samples_web as web
 from nonself.sources import lines
 from nonself.sources.alb import LoadBalancer, S3Access
+from nonself.sources.apache_error import ApacheError
 from nonself.sources.contract import Limits, Source
 from nonself.sources.iis import CloudFront, W3c, WindowsFirewall
 from nonself.sources.weblog import WebLog
@@ -223,3 +224,49 @@ def test_s3() -> None:
     )  # fmt: skip
     holds(row(S3Access(), web.S3, 1), user=None, user_uid=None, status_id=2, status_code="AccessDenied", activity_id=4)
     holds(row(S3Access(), web.S3, 2), op="S3.EXPIRE.OBJECT", src_ip=None, http_method=None, status_id=None)
+
+
+def test_apache_errors_fill_their_columns() -> None:
+    holds(
+        row(ApacheError(), web.APACHE_24),
+        time=datetime(2026, 3, 2, 10, 0, 1, 902_022, tzinfo=UTC), class_uid=4002, activity_id=99, severity_id=1, channel="core",
+        src_ip="198.51.100.7", src_port=50123, pid=708, file_path="/srv/www/x.php", op="AH00128",
+    )  # fmt: skip
+    assert row(ApacheError(), web.APACHE_24)["ext"]["referrer"] == "https://www.example.org/a"  # type: ignore[index]
+    holds(
+        row(ApacheError(), web.APACHE_24, 1),
+        class_uid=3002,
+        activity_id=1,
+        status_id=2,
+        user="bob",
+        src_ip="2001:db8::7",
+        url_path="/admin",
+    )
+    holds(row(ApacheError(), web.APACHE_24, 2), class_uid=3002, status_id=2, user="ann", url_path="/admin")
+    holds(row(ApacheError(), web.APACHE_24, 4), class_uid=0, activity_id=0, op="AH00489", channel="mpm_event")
+    holds(row(ApacheError(), web.APACHE_24, 5), class_uid=4002, status_id=2, src_ip="198.51.100.7", op="AH01275")
+    holds(
+        row(ApacheError(), web.APACHE_22),
+        time=datetime(2000, 10, 11, 14, 32, 52, tzinfo=UTC), class_uid=4002, status_id=2, src_ip="198.51.100.7", file_path="/srv/www/test",
+    )  # fmt: skip
+
+
+def test_what_modsecurity_says_is_a_finding() -> None:
+    holds(
+        row(ApacheError(), web.APACHE_24, 3),
+        class_uid=2004, activity_id=1, severity_id=5, rule="SQL Injection Attack Detected via libinjection", op="942100",
+        url_host="www.example.org", url_path="/item.php", src_ip="198.51.100.7",
+    )  # fmt: skip
+
+
+def test_odd_apache_errors_are_dead_letters_or_plain() -> None:
+    head = "[Mon Mar 02 10:00:01.9 2026] [core:error] [pid 1] "
+    data = web.lines(
+        f"{head}[client evil name] x", f"{head}[client 999999:1] x", f"{head}", "[Mon Mar 32 10:00:01 2026] [error] x", "not a record",
+        f"{head}[client 10.0.0.1:99999] x", f'{head}[client 10.0.0.1:9] ModSecurity: [msg "\\\\"',
+    )  # fmt: skip
+    frame, dead = read(ApacheError(), data)
+    assert dead == [(3, "bad-time"), (4, "not-an-error-log")]
+    assert frame["record"].to_list() == [0, 1, 2, 5, 6]
+    assert frame["src_ip"].to_list() == [None, None, None, "10.0.0.1", "10.0.0.1"]
+    assert frame["src_port"].to_list() == [None, 1, None, None, 9]

@@ -11,6 +11,7 @@ from nonself.core import events
 from nonself.core.errors import RecordError
 from nonself.sources import json_kinds, own_maps
 from nonself.sources.alb import LoadBalancer, S3Access
+from nonself.sources.apache_error import ApacheError
 from nonself.sources.argus import Argus
 from nonself.sources.auditd import Auditd
 from nonself.sources.cef import Cef
@@ -57,6 +58,7 @@ _AFTER: tuple[Source, ...] = (
     Journald(),
     SysmonLinux(),
     WebLog(),
+    ApacheError(),
     W3c(),
     CloudFront(),
     WindowsFirewall(),
