@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +118,19 @@ def test_no_detector_reads_a_label(name: str, tmp_path: Path) -> None:
     found, events, _, _ = loaded(name, made(name, tmp_path))
     held = " ".join(str(value) for row in events.drop("origin").iter_rows() for value in row)
     assert not [label for label in (*found.labelled, "BENIGN", "Botnet", "attack_cat") if label in held]
+
+
+def test_times_as_the_first_correction_writes_them(tmp_path: Path) -> None:
+    folder = made("cic-ids2017", tmp_path)
+    path = next(folder.iterdir())
+    path.write_text(re.sub(r"2017-07-04 10:00:(\d\d)|2017-07-03 (\d\d:\d\d:\d\d)\.0{6}", _worded, path.read_text()))
+    _, events, _, dead = loaded("cic-ids2017", folder)
+    assert (events.height, dead) == (73, {})
+    assert str(events["time"].max()) == "2017-07-04 22:00:12+00:00"
+
+
+def _worded(found: re.Match[str]) -> str:
+    return f"04/07/2017 10:00:{found[1]} PM" if found[1] else f"03/07/2017 {found[2]} AM"
 
 
 def test_without_labels_nothing_is_judged(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -111,7 +111,7 @@ JSON = st.recursive(
     | st.integers()
     | st.floats(allow_nan=False, allow_infinity=False)
     | st.text(max_size=20)
-    | st.sampled_from([ACCOUNT, "\0", "x" * 9_000]),
+    | st.sampled_from([ACCOUNT, "9999-12-31T23:59:59Z", "Jan 01, 0001, 01:00:00 AM", "\0", "x" * 9_000]),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=8,
 )

@@ -14,7 +14,7 @@ import re
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ import orjson
 
 from nonself.core.errors import UsageError
 from nonself.lab.world import calendar
-from nonself.lab.world.clock import DAY, HOUR, MINUTE, SECOND, stream, when
+from nonself.lab.world.clock import DAY, HOUR, MINUTE, SECOND, stream
 from nonself.lab.world.company import Account, Company, aws_id, public_ip
 from nonself.lab.world.emit_cloud import REGION
 from nonself.lab.world.write import Journal, Label
@@ -31,7 +31,9 @@ GIVEAWAYS = r"(?i)stratus[-_ ]?red[-_ ]?team|malicious"
 """What names in recorded exercises say of themselves."""
 AGENT = "aws-sdk-go-v2/1.30.3 os/linux lang/go#1.22.5 md/GOOS#linux md/GOARCH#amd64"
 """The library behind such tools, by its own user agent."""
-MOST_BYTES, MOST_RECORDS, MOST_NAMES, DEEP = 64 << 20, 50_000, 5_000, 100
+MOST_BYTES, MOST_RECORDS, DEEP = 64 << 20, 50_000, 100
+MOST_NAMES = 500
+"""Names of a trace that are replaced, the first ones: each costs a look at every letter."""
 _ISO = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 _WORDED = "%b %d, %Y, %I:%M:%S %p", "%b %d, %Y %I:%M:%S %p"
 
@@ -159,10 +161,9 @@ class _Disguise:
             return ""
         for form in ("%Y-%m-%dT%H:%M:%SZ", *_WORDED):
             try:
-                at = datetime.strptime(text, form).replace(tzinfo=UTC)
-            except ValueError:
+                return (datetime.strptime(text, form).replace(tzinfo=UTC) + timedelta(seconds=self.shift)).strftime(form)
+            except (ValueError, OverflowError):  # no time of this form, or one beyond all calendars
                 continue
-            return when(int(at.timestamp() + self.shift) * SECOND).strftime(form)
         return ""
 
 

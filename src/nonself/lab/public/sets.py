@@ -111,7 +111,8 @@ SETS: dict[str, PublicSet] = {
     for one in (
         PublicSet(
             "cic-ids2017", "CIC-IDS2017 as corrected by Engelen, Rimmer, Joosen 2021 and Liu et al. 2022: five days of flows",
-            "https://intrusion-detection.distrinet-research.be/CNS2022", labels.cic, maps=("cic-ids2017",), inside=True,
+            "https://intrusion-detection.distrinet-research.be/CNS2022", labels.cic, inside=True,
+            maps=("cic-ids2017-first", "cic-ids2017"),
         ),
         PublicSet(
             "unsw-nb15", "UNSW-NB15 (Moustafa, Slay 2015): two days of flows, the four CSV files with addresses and times",
