@@ -10,7 +10,7 @@ from datetime import date, timedelta
 
 import polars as pl
 
-from nonself.calibrate import window
+from nonself.calibrate import drift, window
 from nonself.calibrate.findings import About, significant
 from nonself.calibrate.findings import findings as make_findings
 from nonself.core.config import Config
@@ -52,14 +52,18 @@ def concluded(ledger: Ledger, config: Config, stats: Stats) -> tuple[list[Findin
             # No score under the floor can become a finding (p is never below 2^-score), so only the others are kept.
             scored.setdefault(name, []).append(scores.filter(pl.col("score") >= config.calibrate.min_bits))
     made: list[Finding] = []
+    surprises: list[Delta] = []
     with stats.stage("score"):
         for detector in detectors():
             if detector.name in scored:
                 name = _CALIBRATION + detector.name
                 learnt[name] = window.merge(windows[detector.name])
                 calibration = window.merge([*ledger.deltas(name, since=since), learnt[name]])
-                made += _findings(detector, scored[detector.name], calibration, selves[detector.name], config)
-    return made, learnt
+                odd = pl.concat(scored[detector.name], how="vertical_relaxed")
+                made += _findings(detector, odd, calibration, selves[detector.name], config)
+                days = learnt[name]["day"].drop_nulls().unique()
+                surprises.append(drift.learn(detector.name, odd, calibration, days, min_bits=config.calibrate.min_bits))
+    return made, {**learnt, drift.NAME: drift.merge(surprises)}
 
 
 def _learnt(ledger: Ledger) -> Iterator[tuple[Detector, Delta, View]]:
@@ -96,12 +100,11 @@ def _recent(delta: Delta, since: date | None) -> list[Delta]:
     return [delta if since is None else delta.filter(pl.col("day") >= since)]
 
 
-def _findings(detector: Detector, scored: list[Scores], calibration: Delta, self_: Delta, config: Config) -> list[Finding]:
-    parts = [scores for scores in scored if scores.height]
-    if not parts:
+def _findings(detector: Detector, scored: Scores, calibration: Delta, self_: Delta, config: Config) -> list[Finding]:
+    if not scored.height:
         return []
     rows = significant(
-        pl.concat(parts, how="vertical_relaxed"),
+        scored,
         calibration,
         min_bits=config.calibrate.min_bits,
         per_day=config.calibrate.max_findings_per_detector_day,

@@ -6,17 +6,19 @@ The same is done when a scan is concluded, when a verdict is given and when a ch
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 
 import msgspec
 
-from nonself.calibrate import budget
+from nonself.calibrate import budget, drift
 from nonself.core.config import Config
 from nonself.core.finding import Finding
 from nonself.core.incident import Incident
+from nonself.core.scores import Delta
 from nonself.core.verdict import Verdict
 from nonself.correlate import incidents as correlate
+from nonself.ledger import Ledger
 from nonself.triage import exceptions, lifecycle, ranking, verdicts
 
 
@@ -44,6 +46,26 @@ def rejudged(found: Iterable[Incident], known: Mapping[str, Finding], standing: 
     else:
         listed = [msgspec.structs.replace(i, rank=None) for i in listed]
     return budget.apply(listed, config.budget.incidents_per_day)
+
+
+def guaranteed(ledger: Ledger, new: Delta | None = None) -> drift.Drift:
+    """What the budget's promise is worth, by all surprises of the ledger and those that are `new`."""
+    held = ledger.days()
+    since = max(held) - timedelta(days=2 * drift.HISTORY) if held and max(held) > date.min + timedelta(days=2 * drift.HISTORY) else None
+    return drift.judge(drift.merge([*ledger.deltas(drift.NAME, since=since), *([] if new is None else [new])]))
+
+
+def marked(found: Iterable[Incident], standing: drift.Drift) -> list[Incident]:
+    """Incidents that say of themselves where they fell into a time without guarantee."""
+    return [msgspec.structs.replace(incident, caveat=_caveat(incident, standing)) for incident in found]
+
+
+def _caveat(incident: Incident, standing: drift.Drift) -> str:
+    """The latest such time that it has a part in, in words."""
+    for first, last in reversed(standing.periods):
+        if incident.end.date() >= first and (last is None or incident.start.date() <= last):
+            return f"budget not guaranteed since {first}" + (f", until {last}" if last else "")
+    return ""
 
 
 def learn(found: Iterable[Incident], known: Mapping[str, Finding], standing: Mapping[str, Verdict]) -> ranking.Ranking | None:

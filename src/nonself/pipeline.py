@@ -16,6 +16,7 @@ import polars as pl
 
 from nonself import behaviour, sources
 from nonself.calibrate import alerts as alert_calibration
+from nonself.calibrate import drift
 from nonself.calibrate import rules as rule_calibration
 from nonself.core import events as frames
 from nonself.core import memory
@@ -28,7 +29,7 @@ from nonself.core.scores import Delta
 from nonself.core.stats import Stats
 from nonself.detect import alerts, intel
 from nonself.detect.sigma import Ruleset, hits
-from nonself.incidents import of_attacks, queue
+from nonself.incidents import guaranteed, marked, of_attacks, queue
 from nonself.ledger import CONCLUDE, DEAD, Batch, Conclusion, Ledger, Offset
 from nonself.sources.contract import Chunk, Input, Limits, Read
 from nonself.triage.verdicts import in_force
@@ -255,9 +256,10 @@ def _conclude(ledger: Ledger, ruleset: Ruleset, config: Config, stats: Stats) ->
         made += _rule_findings(ledger, ruleset, deltas[CORRELATED], config)
         made += _alert_findings(ledger, config)
         made += _intel_findings(ledger, config)
+        deltas[drift.NAME] = drift.merge([deltas[drift.NAME], drift.learn_rules(made, ledger.days(pending=True))])
     with stats.stage("correlate"):
         known = {finding.id: finding for finding in made} | {finding.id: finding for finding in ledger.findings()}
-        found = queue(known.values(), ledger.incidents(), ledger.verdicts(), config)
+        found = marked(queue(known.values(), ledger.incidents(), ledger.verdicts(), config), guaranteed(ledger, deltas[drift.NAME]))
     with stats.stage("commit"):
         ledger.conclude(Conclusion(made, deltas, found))
 

@@ -1,31 +1,70 @@
-"""The budget: at most N incidents a day are shown, the most significant ones. The rest is kept and stays queryable.
+"""The budget: at most N incidents a day are shown. The rest is kept and stays queryable.
 
 What is promised: a hard cap of N shown a day, and on average no more than N false ones a day while behaviour stays like the
 calibration period. No precision is promised.
+
+Days are those on which incidents began. Whoever looks every hour must not be shown N an hour, each displaced by the next. So once there
+is a past to go by,
+
+- an incident is shown only if it is over the bits that `SLACK` * N incidents a day of the week before were over: on a quiet morning
+  nobody is shown the best of nothing;
+- what was shown stays, and holds its place among its day's N;
+- only what came less often than `SELDOM` * N times a day in the week before takes a place from it.
+
+An incident's own significance is told the same way, by the incidents of the four weeks before:
+
+    rate = (1 + incidents at least as surprising) / days
+
+so many a day are to be expected, by chance and by all the findings, edges and stories that were looked at to find it: they were looked at
+then, too. While days are exchangeable, incidents with a rate of at most r come r times a day or less, on average (split conformal). Bits
+promise nothing of the sort: a sum of what several findings have left over has a longer tail than 2^-bits.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
-from datetime import date, datetime
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from itertools import groupby
 
 import msgspec
 
 from nonself.core.incident import Incident
 
+SLACK = 2.0
+"""More incidents pass the past's bits on a busy day than on a quiet one, and the cap cuts the busy ones: with 1 a fifth to two fifths of
+the budget stay unused, with 2 a tenth at most (two development companies, 5 a day)."""
+SELDOM = 0.1
+"""What displaces: the cap is passed at most that often, by those who look all day long."""
+WEEK, MONTH = 7, 28
+"""Days back that thresholds and rates look."""
+LEAST = 3
+"""Days before a threshold says anything; a rate waits for `WEEK`."""
+
 
 def apply(incidents: Sequence[Incident], per_day: int) -> list[Incident]:
-    """The same incidents, most significant first, `shown` set for the `per_day` first of each day (the day an incident began). What
-    verdicts have taught comes before bits: a stronger incident displaces a weaker one, whichever came first. One that is closed takes
-    nobody's place, and is not shown."""
-    used: Counter[date] = Counter()
-    out = []
-    for incident in sorted(incidents, key=order):
-        day = incident.start.date()
-        used[day] += incident.state == "open"
-        out.append(msgspec.structs.replace(incident, shown=incident.state == "open" and used[day] <= per_day))
-    return out
+    """The same incidents, first of the queue first, with `rate`, and `shown` set for at most `per_day` of each day. What verdicts have
+    taught comes before bits. `shown` of what comes in says what was shown before. An incident that is closed takes nobody's place, and is
+    not shown."""
+    past, listed = Past(incidents), sorted(incidents, key=lambda i: (i.start.date(), order(i)))
+    out: list[Incident] = []
+    for day, group in groupby(listed, key=lambda i: i.start.date()):
+        today = list(group)
+        kept = _shown(today, past.before(day, WEEK), per_day)
+        month = past.before(day, MONTH)
+        out += [msgspec.structs.replace(i, shown=i.id in kept, rate=month.rate(i.bits)) for i in today]
+    return sorted(out, key=order)
+
+
+def _shown(today: Iterable[Incident], past: Before, per_day: int) -> set[str]:
+    """Names of those of one day, given in order of the queue, that are shown."""
+    able = [i for i in today if i.state == "open"]
+    if past.days >= LEAST:
+        floor, displacing = past.threshold(SLACK * per_day), past.threshold(SELDOM * per_day)
+        able = [i for i in able if i.shown or i.bits > floor]
+        able.sort(key=lambda i: (i.bits <= displacing, i.bits <= displacing and not i.shown))
+    return {i.id for i in able[:per_day]}
 
 
 def order(incident: Incident) -> tuple[float, float, datetime, str]:
@@ -33,11 +72,41 @@ def order(incident: Incident) -> tuple[float, float, datetime, str]:
     return (-(incident.rank or 0.0), -incident.bits, incident.start, incident.id)
 
 
+class Past:
+    """The bits of all incidents, by the day they began."""
+
+    def __init__(self, incidents: Iterable[Incident]) -> None:
+        self._by_day: dict[date, list[float]] = {}
+        for incident in incidents:
+            self._by_day.setdefault(incident.start.date(), []).append(incident.bits)
+        self._first = min(self._by_day, default=date.max)
+
+    def before(self, day: date, most: int) -> Before:
+        """The `most` days before one; fewer where there are no more since the first incident."""
+        days = min(most, (day - self._first).days)
+        held = (self._by_day.get(day - timedelta(days=back), []) for back in range(1, days + 1))
+        return Before(sorted(bits for one in held for bits in one), max(0, days))
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """The bits of incidents of some days, lowest first. All of the past belong here, the true ones too: leaving them out would lower the
+    threshold after every find."""
+
+    bits: list[float]
+    days: int
+
+    def threshold(self, per_day: float) -> float:
+        """Bits that about `per_day` of these incidents a day were over; 0 where no more came than that."""
+        return threshold(self.bits, self.days, per_day)
+
+    def rate(self, bits: float) -> float | None:
+        """Incidents a day at least as surprising, the asking one among them; None before there is a week."""
+        return (1 + len(self.bits) - bisect_left(self.bits, bits)) / self.days if self.days >= WEEK else None
+
+
 def threshold(past: Sequence[float], days: float, per_day: float) -> float:
     """Bits above which incidents come about `per_day` times a day, by the past alone: as many of the `past` incidents of so many `days`
-    were over it as the rate allows (split conformal, so on average no more while days stay like those). 0 where nothing has passed yet.
-
-    All incidents of the past belong in `past`, the true ones too: leaving them out would lower the threshold after every find.
-    """
+    were over it as the rate allows (split conformal, so on average no more while days stay like those). 0 where nothing has passed yet."""
     allowed = int(days * per_day)
     return sorted(past, reverse=True)[allowed] if allowed < len(past) else 0.0

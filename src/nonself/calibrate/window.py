@@ -45,7 +45,31 @@ def rank(scores: Scores, window: Delta) -> pl.DataFrame:
     p = (1 + others at least as odd) / (1 + others) in the same stratum: the split-conformal p-value (Vovk, Gammerman & Shafer 2005,
     "Algorithmic Learning in a Random World", ch. 2), valid while scores are exchangeable. `n` is the number of others, so p >= 1/(n+1).
     """
-    tail = (
+    ranked = scores.select(_STRATUM, _LEVEL).join(_tail(window), on=["stratum", "level"], how="left", maintain_order="left")
+    return ranked.select((pl.col("at_least") / pl.col("total")).alias("p"), (pl.col("total") - 1).alias("n"))
+
+
+def rank_before(scores: Scores, window: Delta) -> pl.Series:
+    """p-values of `scores` held against the scores of earlier days alone, row for row: the larger of (1 + earlier ones at least as odd) /
+    (1 + earlier ones) and 2^-score, as for a finding; 1 where a stratum has no earlier day. One pass over the window per distinct day."""
+    rows = scores.select(pl.col("end").dt.date().alias("day"), _STRATUM, _LEVEL, "score").with_row_index("row")
+    parts = [_before(part, window.filter(pl.col("day") < day)) for (day,), part in rows.group_by("day") if day is not None]
+    own = pl.lit(2.0).pow(-pl.col("score").clip(lower_bound=0.0))
+    ranked = rows.join(pl.concat(parts), on="row", how="left", maintain_order="left") if parts else rows.with_columns(rank=pl.lit(1.0))
+    return ranked.select(pl.max_horizontal(pl.col("rank").fill_null(1.0), own).alias("p"))["p"]
+
+
+def _before(rows: pl.DataFrame, window: Delta) -> pl.DataFrame:
+    tail = _tail(window).sort("level")
+    sizes = tail.group_by("stratum").agg(pl.col("total").first())
+    ranked = rows.sort("level").join_asof(tail.drop("total"), on="level", by="stratum", strategy="forward", check_sortedness=False)
+    ranked = ranked.join(sizes, on="stratum", how="left").with_columns(pl.col("total", "at_least").fill_null(0))
+    return ranked.select("row", ((1 + pl.col("at_least")) / (1 + pl.col("total"))).alias("rank"))
+
+
+def _tail(window: Delta) -> pl.DataFrame:
+    """By stratum and level: at_least (scores on this level or above) and total (of the stratum)."""
+    return (
         window.group_by("stratum", "level")
         .agg(pl.col("n").sum())
         .sort("stratum", "level", descending=[False, True])
@@ -55,8 +79,6 @@ def rank(scores: Scores, window: Delta) -> pl.DataFrame:
         )
         .drop("n")
     )
-    ranked = scores.select(_STRATUM, _LEVEL).join(tail, on=["stratum", "level"], how="left", maintain_order="left")
-    return ranked.select((pl.col("at_least") / pl.col("total")).alias("p"), (pl.col("total") - 1).alias("n"))
 
 
 def _canonical(rows: pl.DataFrame) -> Delta:

@@ -52,6 +52,8 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
     merged    ids of earlier incidents that became part of it
     rank      its place by what verdicts have taught (higher is first); None before there are enough, when bits say it
     why       why it is in this state, where that needs words ("re-opened: 3 new findings since it was closed")
+    rate      incidents a day, at least as surprising, that the four weeks before give reason to expect; None in the first week
+    caveat    "budget not guaranteed since T" where it fell into a time when behaviour was unlike the calibration period, else ""
     """
 
     id: str
@@ -73,3 +75,5 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
     merged: tuple[str, ...] = ()
     rank: float | None = None
     why: str = ""
+    rate: float | None = None
+    caveat: str = ""

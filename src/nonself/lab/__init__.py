@@ -15,6 +15,7 @@ from pathlib import Path
 from nonself.core.errors import UsageError
 from nonself.lab import attacks
 from nonself.lab.attacks import splice as traces
+from nonself.lab.world import release as releases
 from nonself.lab.world import servers, staff, triggers
 from nonself.lab.world.clock import DAY
 from nonself.lab.world.company import Company, build
@@ -62,6 +63,7 @@ def make(
     activity: float = 1.0,
     truth: Path | None = None,
     splice: Sequence[Path] = (),
+    release: int | None = None,
     tick: Callable[[int, int], None] = lambda done, events: None,
 ) -> Truth:
     """Write the logs of a company of `people` over `days` days into the folder `out`, and the truth about them to the file `truth`.
@@ -70,7 +72,8 @@ def make(
     `zeek/*.log.gz` (conn, dhcp, dns, http, ssl, ssh), `linux/auth.log` and `linux/audit.log`, `cloudtrail/*.json.gz`, `okta.jsonl.gz`,
     `m365.jsonl.gz`, `eve.jsonl.gz`. `truth` is JSON lines, one `Mark` each, and must lie outside `out`. `attack` is as `attacks.parse`
     takes it; `splice` names recorded traces (see `attacks.splice`); `activity` scales how often ordinary things happen, never what happens.
-    `tick(days done, records so far)` is called after each day. Memory is bounded by the records of a day or two, however many days.
+    From day `release` (from 0) on, every machine does something new. `tick(days done, records so far)` is called after each day. Memory is
+    bounded by the records of a day or two, however many days.
 
     UsageError if `out` already holds something, `truth` lies inside it, or people, days or activity are out of bounds.
     """
@@ -89,6 +92,8 @@ def make(
             for person in today.people:
                 triggers.live(today, journal, person, day)
             triggers.happen(today, journal, day)
+            if release is not None and day >= release:
+                releases.live(today, journal, day, release)
             journal.close(company.first // DAY + day)
             tick(day + 1, sum(journal.counts.values()))
         journal.discard()

@@ -12,6 +12,7 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from nonself import __version__
+from nonself.calibrate.drift import Drift
 from nonself.core import attack, safe
 from nonself.core.entities import kind
 from nonself.core.incident import Incident
@@ -23,13 +24,19 @@ FINDINGS = 40
 """Rows shown per incident; the rest is counted and stays in the ledger."""
 
 
-def report(stories: Sequence[Story], *, kept: int) -> str:
-    """The whole report as text. `kept` is the number of weaker incidents below the budget."""
+def report(stories: Sequence[Story], *, kept: int, standing: Drift | None = None) -> str:
+    """The whole report as text. `kept` is the number of weaker incidents below the budget, `standing` what its promise is
+    worth, where that is to be told."""
     folder = files("nonself.serve") / "templates"
     style = (folder / "report.css").read_text(encoding="utf-8")
     template = environment().from_string((folder / "report.html.j2").read_text(encoding="utf-8"))
     return template.render(
-        stories=[_view(story) for story in stories], kept=kept, version=__version__, style=Markup(style), policy=policy(style)
+        stories=[_view(story) for story in stories],
+        kept=kept,
+        standing=standing,
+        version=__version__,
+        style=Markup(style),
+        policy=policy(style),
     )
 
 

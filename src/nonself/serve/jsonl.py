@@ -1,4 +1,4 @@
-"""JSON lines out: one object a line, `type` says which (`incident`, `finding`, `event`)."""
+"""JSON lines out: one object a line, `type` says which (`budget`, `incident`, `finding`, `event`)."""
 
 from __future__ import annotations
 
@@ -8,8 +8,15 @@ from typing import Any
 import msgspec
 import polars as pl
 
+from nonself.calibrate.drift import Drift
 from nonself.core import safe
 from nonself.serve.story import Story
+
+
+def budget(standing: Drift) -> str:
+    """What the budget's promise is worth: state, since when, the evidence (100 raises the alarm), which detectors speak for it."""
+    told = msgspec.to_builtins({"state": standing.state, "since": standing.since, "evidence": standing.evidence, "moved": standing.moved})
+    return safe.json({"type": "budget", **told, "statement": standing.statement})
 
 
 def lines(stories: Iterable[Story]) -> Iterator[str]:

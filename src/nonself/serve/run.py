@@ -18,6 +18,7 @@ from nonself.core.errors import UsageError
 from nonself.core.incident import Incident
 from nonself.core.stats import Stats
 from nonself.detect.sigma import Ruleset
+from nonself.incidents import guaranteed
 from nonself.ledger import Ledger
 from nonself.serve import jsonl, listing, terminal, timesketch
 from nonself.serve.progress import Progress
@@ -153,13 +154,16 @@ def _show(arguments: argparse.Namespace, ledger: Ledger, found: list[Incident], 
 
 
 def _print(arguments: argparse.Namespace, ledger: Ledger, chosen: list[Incident], *, listed: list[Incident]) -> None:
-    form = _form(arguments)
+    form, standing = _form(arguments), guaranteed(ledger)
     if form == "json":
+        if chosen or standing.statement:  # nothing found, nothing said
+            print(jsonl.budget(standing))
         for line in jsonl.lines(stories(ledger, chosen, activity=False)):
             print(line)
     elif form == "csv":
         timesketch.write(stories(ledger, chosen, activity=False), sys.stdout)
     elif listed:
+        terminal.budget(_console(), standing)
         terminal.queue(_console(), chosen, listed, limit=arguments.top)
     else:
         _console().print("No incidents.")
@@ -171,7 +175,9 @@ def _write_html(arguments: argparse.Namespace, ledger: Ledger, found: list[Incid
     from nonself.serve import html
 
     shown = [i for i in found if i.shown][:_REPORTED]
-    arguments.html.write_text(html.report(stories(ledger, shown), kept=len(found) - len(shown)), encoding="utf-8")
+    arguments.html.write_text(
+        html.report(stories(ledger, shown), kept=len(found) - len(shown), standing=guaranteed(ledger)), encoding="utf-8"
+    )
     print(f"report: {arguments.html}", file=sys.stderr)
 
 

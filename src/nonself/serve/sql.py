@@ -48,7 +48,8 @@ _INCIDENTS = {
     "id": pl.String(), "title": pl.String(), "bits": pl.Float64(), "start": TIME, "end": TIME, "entities": pl.List(pl.String()),
     "stages": pl.String(), "findings": pl.List(pl.String()), "edges": pl.String(), "n_events": pl.Int64(), "state": pl.String(),
     "shown": pl.Boolean(), "raised": TIME, "changed": TIME, "essence": pl.List(pl.String()), "roles": pl.String(),
-    "merged": pl.List(pl.String()), "rank": pl.Float64(), "why": pl.String(),
+    "merged": pl.List(pl.String()), "rank": pl.Float64(), "why": pl.String(), "rate": pl.Float64(),
+    "caveat": pl.String(),
 }  # fmt: skip
 _AT_ONCE = 1_024
 _WIDEST = 300

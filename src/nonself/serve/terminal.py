@@ -11,6 +11,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from nonself.calibrate.drift import Drift
 from nonself.core import attack, safe
 from nonself.core.entities import kind
 from nonself.core.finding import Finding
@@ -23,6 +24,13 @@ _NAMED = ("host", "user", "ip", "domain", "role", "resource")
 _EVIDENCE = 12
 _FINDINGS = 15
 _GUIDANCE = "[dim]  nonself explain ID[/] tells one incident; [dim]--html FILE[/] writes the report."
+
+
+def budget(console: Console, standing: Drift) -> None:
+    """A line that the budget's promise does not hold at present; nothing while it does."""
+    if standing.statement:
+        moved = f": more surprises than the days before gave reason to expect ({', '.join(standing.moved)})"
+        console.print(Text(safe.terminal(standing.statement + moved), style="bold yellow"))
 
 
 def queue(console: Console, shown: Sequence[Incident], incidents: Sequence[Incident], *, limit: int) -> None:
@@ -108,6 +116,10 @@ def _standing(console: Console, incident: Incident) -> None:
     """Whether it is shown, its state and why, who is who in it, and what it has taken in."""
     held = ", held back by the day's budget" if incident.state == "open" and not incident.shown else ""
     console.print(Text(safe.terminal(f"{incident.state}{held}" + (f": {incident.why}" if incident.why else ""))))
+    if incident.rate is not None:
+        console.print(Text(f"as surprising as this: {incident.rate:.2g} incidents a day in the weeks before", style="dim"))
+    if incident.caveat:
+        console.print(Text(safe.terminal(incident.caveat), style="yellow"))
     if len(incident.roles) > 1:
         console.print(
             Text(safe.terminal("; ".join(f"{role.name} {safe.shorten(role.entity, 60)}" for role in incident.roles)), style="dim")

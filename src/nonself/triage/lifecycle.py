@@ -17,7 +17,8 @@ def carried(old: Iterable[Incident], new: Iterable[Incident], standing: Mapping[
 
     An old incident is followed by each new one that holds a finding of it. One whose name is gone is recorded in `merged` of the one that
     has its earliest finding; where others have some of its findings too, they say that they were split off. An incident with a verdict
-    is closed, and open again, with the reason, once it holds findings that the verdict did not know.
+    is closed, and open again, with the reason, once it holds findings that the verdict did not know. What was shown, or took in what was,
+    says so.
     """
     before = {incident.id: incident for incident in old}
     holder = {finding: incident.id for incident in before.values() for finding in incident.findings}
@@ -34,7 +35,8 @@ def _carried(incident: Incident, before: Mapping[str, Incident], holder: Mapping
     split = [name for name in from_ if name != incident.id and name not in taken]
     own = before.get(incident.id)
     merged = {*(own.merged if own else ()), *taken, *(name for other in taken for name in before[other].merged)}
-    told = msgspec.structs.replace(incident, merged=tuple(sorted(merged)))
+    shown = any(before[name].shown for name in (incident.id, *taken) if name in before)
+    told = msgspec.structs.replace(incident, merged=tuple(sorted(merged)), shown=shown)
     verdict = of(told, standing)
     why = f"split off from {', '.join(sorted(split))}" if split else ""
     if verdict is None or verdict.judgement == "unsure":

@@ -138,6 +138,7 @@ PROGRAMS: dict[str, Program] = {
     ),
     "psexesvc": Program("C:\\Windows\\PSEXESVC.exe", "PsExec Service", "Sysinternals PsExec", "Sysinternals", "2.43"),
     "rollout": Program(_FILES + "Tessera DLP\\tesserad.exe", "Tessera Data Guard", "Tessera Data Guard", "Tessera Labs Ltd", "3.0.12.0"),
+    "release": Program(_FILES + "Pelagia\\pelagia.exe", "Pelagia Inventory", "Pelagia Inventory", "Pelagia GmbH", "1.0.0.0"),
 }  # fmt: skip
 
 SVCHOST_GROUPS = ("netsvcs -p -s Schedule", "netsvcs -p -s wuauserv", "LocalService -p -s W32Time", "NetworkService -p -s Dnscache",
