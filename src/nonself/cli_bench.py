@@ -25,7 +25,13 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     add("--events", action="append", type=Path, default=[], metavar="PATH", help="data to measure on, too")
     data = "tabular: .npz or .csv with labels; beacons: the data folder; ait: labelled alert files; feedback: what `demo` made"
     add("--data", nargs="+", action="extend", dest="events", type=Path, metavar="PATH", help=data)
-    add("--seeds", type=int, default=10, metavar="N", help="tabular, feedback, analyst: figures are means over so many seeds (default: 10)")
+    add(
+        "--seeds",
+        type=int,
+        default=10,
+        metavar="N",
+        help="tabular, feedback, analyst, budget: figures are means over so many seeds (default: 10)",
+    )
     add("--source", action="append", default=[], metavar="NAME", help="sources: this made-up log only, without PATH; repeatable")
     add("--rows", type=int, default=200_000, metavar="N", help="rows of each made-up log (default: 200000)")
     add("--positive", nargs="+", action="extend", default=[], type=Path, metavar="FILE", help="dga: names, a family a file")
@@ -33,7 +39,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     add("--rules", action="append", type=Path, metavar="DIR", help="Sigma rules")
     add("--repeat", type=int, default=3, metavar="N", help="runs, each in a fresh process; the first is cold (default: 3)")
     add("--full", action="store_true", help="sim: five seeds of two sizes, not three of one")
-    add("--development", action="store_true", help="sim: on the seeds that may be looked at and tuned on")
+    add("--development", action="store_true", help="sim, budget: on the seeds that may be looked at and tuned on")
     add("--payloads", type=Path, metavar="FILE", help="injection: payloads, one a line or JSON lines (default: our own)")
     add("--first-seed", type=int, default=201, metavar="N", help="analyst: first seed of the companies (default: 201)")
     add("--json", action="store_true", help="as JSON")
@@ -103,6 +109,12 @@ def _sim(arguments: argparse.Namespace, paths: Paths) -> int:
     return run.sim(arguments.rules or [], full=arguments.full, development=arguments.development, as_json=arguments.json)
 
 
+def _budget(arguments: argparse.Namespace, paths: Paths) -> int:
+    from nonself.lab import bench_budget
+
+    return bench_budget.run(arguments.seeds, arguments.rules or [], development=arguments.development, as_json=arguments.json)
+
+
 def _realism(arguments: argparse.Namespace, paths: Paths) -> int:
     from nonself.lab import realism
 
@@ -156,6 +168,7 @@ TRACKS: dict[str, Track] = {
     "dga": _dga,
     "poison": _poison,
     "sim": _sim,
+    "budget": _budget,
     "realism": _realism,
     "ait": _ait,
     "dataset": _dataset,
