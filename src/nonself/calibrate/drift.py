@@ -78,7 +78,7 @@ def merge(deltas: Sequence[Delta]) -> Delta:
     """All surprises, each once, of a detector and day the first `MANY` by name; `merge([])` is the identity."""
     rows = pl.concat([pl.DataFrame(schema=SURPRISES), *(delta.select(*SURPRISES) for delta in deltas)]).unique(_KEY)
     rows = rows.sort(_KEY, nulls_last=False)
-    return rows.filter(pl.int_range(pl.len()).over("day", "detector") <= MANY)
+    return rows.filter(pl.col("entity").is_not_null().cum_sum().over("day", "detector") <= MANY)
 
 
 def _marks(name: str, days: Sequence[date]) -> Delta:
@@ -127,7 +127,7 @@ def judge(surprises: Delta) -> Drift:
             start = day
         wealth = min(ALARM, max(wealth, 1.0) * sum(values.values()) / len(values))
         if wealth >= ALARM and not on:
-            on, moved = True, tuple(sorted(values, key=lambda name: (-values[name], name))[:3])
+            on, moved = True, tuple(sorted((n for n in values if values[n] > 1), key=lambda n: (-values[n], n))[:3])
             periods.append((start or day, None))
         elif on and wealth < ALARM / 10:
             on, moved, wealth = False, (), 1.0
