@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+import msgspec
+
 from nonself.calibrate import rules as calibration
 from nonself.core.config import Config
 from nonself.core.finding import Finding
@@ -49,7 +51,8 @@ def compare(ledger: Ledger, now: Config, changed: Config, since: datetime) -> li
     """Every incident that is shown, or closed, before or after the change, from findings that began at `since` or later; in the order of
     the queue after, those that vanished last."""
     before, after = _findings(ledger, now, changed, since)
-    given, old = ledger.verdicts(), ledger.incidents()
+    given = ledger.verdicts()
+    old = [msgspec.structs.replace(incident, shown=False) for incident in ledger.incidents()]  # neither queue has a place taken already
     queues = [
         [i for i in queue(found, old, given, config) if i.shown or i.state == "closed"]
         for found, config in ((before, now), (after, changed))

@@ -63,7 +63,7 @@ def marked(found: Iterable[Incident], standing: drift.Drift) -> list[Incident]:
 def _caveat(incident: Incident, standing: drift.Drift) -> str:
     """The latest such time that it has a part in, in words."""
     for first, last in reversed(standing.periods):
-        if incident.end.date() >= first and (last is None or incident.start.date() <= last):
+        if incident.end.date() >= first and (last is None or incident.start.date() < last):
             return f"budget not guaranteed since {first}" + (f", until {last}" if last else "")
     return ""
 

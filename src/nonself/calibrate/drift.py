@@ -93,7 +93,7 @@ class Drift:
     since     first day of the shift, where it is not guaranteed
     evidence  W of the last day
     moved     detectors whose surprises spoke for the shift most, strongest first
-    periods   every stretch (first day, last day or None) without guarantee in the days looked at
+    periods   every stretch (first day, day of its end or None) without guarantee in the days looked at
     """
 
     state: str
