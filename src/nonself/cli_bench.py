@@ -25,13 +25,8 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     add("--events", action="append", type=Path, default=[], metavar="PATH", help="data to measure on, too")
     data = "tabular: .npz or .csv with labels; beacons: the data folder; ait: labelled alert files; feedback: what `demo` made"
     add("--data", nargs="+", action="extend", dest="events", type=Path, metavar="PATH", help=data)
-    add(
-        "--seeds",
-        type=int,
-        default=10,
-        metavar="N",
-        help="tabular, feedback, analyst, budget: figures are means over so many seeds (default: 10)",
-    )
+    seeds = "tabular, feedback, analyst, budget: figures are over so many seeds (default: 10)"
+    add("--seeds", type=int, default=10, metavar="N", help=seeds)
     add("--source", action="append", default=[], metavar="NAME", help="sources: this made-up log only, without PATH; repeatable")
     add("--rows", type=int, default=200_000, metavar="N", help="rows of each made-up log (default: 200000)")
     add("--positive", nargs="+", action="extend", default=[], type=Path, metavar="FILE", help="dga: names, a family a file")

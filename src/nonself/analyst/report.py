@@ -41,7 +41,8 @@ def _head(told: Outline) -> Iterator[str]:
     case = told.case
     yield f"# {safe.markdown(safe.shorten(case.incident.title, 300))}"
     yield ""
-    yield f"Incident `{case.incident.id}`, {case.incident.bits:.1f} bits. All times are UTC."
+    caveat = f" {case.incident.caveat.capitalize()}." if case.incident.caveat else ""
+    yield f"Incident `{case.incident.id}`, {case.incident.bits:.1f} bits. All times are UTC.{caveat}"
     yield ""
     yield "## Summary"
     yield ""

@@ -4,7 +4,7 @@ A *surprise* is an entity that a detector gave p <= 2^-min_bits, ranked among th
 too, a shift that reaches every machine would hide itself. One entity counts once a day and detector, however often it is odd: scores of one
 machine on one day are anything but independent. What is tested is how many surprises a day brings.
 
-Days of one detector are taken as exchangeable geometric counts of unknown mean, the widest distribution of its mean on the whole numbers
+Days of one detector are taken as exchangeable geometric counts of unknown mean, the least that a mean alone says of a count
 (so days may be as bursty as that), with a Beta(1, 1/2) prior. m days with S surprises before make the next day's p-value
 
     p(k) = P(K >= k) = B(1 + m, 1/2 + S + k) / B(1 + m, 1/2 + S)
@@ -45,7 +45,7 @@ PAST = 28
 """Days back that the next one is compared with."""
 HISTORY = 60
 """Days that are looked at."""
-MANY = 1_000
+MANY = 200
 """Surprises kept of a detector and day; more are no more of a surprise."""
 
 SURPRISES: dict[str, pl.DataType] = {

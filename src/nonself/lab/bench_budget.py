@@ -50,7 +50,7 @@ KS_LEVEL = 0.01
 class Outcome:
     """What became of one company.
 
-    shown    budget -> by day of looking, names of incidents shown for the first time; "daily", "hourly" and "control" (hourly)
+    shown    "daily", "hourly" or "control" (hourly) -> budget -> day of looking -> incidents shown for the first time
     rates    by incident that began on a judged day, its rate at the end of that day
     banner   by day, the drift statement at its end
     windows  detector -> its calibration window
@@ -76,11 +76,11 @@ def run(seeds: int, rules: Sequence[Path], *, development: bool, as_json: bool) 
     return 0
 
 
-def read(seed: int, ruleset: Ruleset, *, days: int = DAYS, people: int = PEOPLE) -> Outcome:
+def read(seed: int, ruleset: Ruleset) -> Outcome:
     """Make a company's logs in a temporary folder and scan each day's with one ledger in memory."""
     outcome, config = Outcome(seed), Config()
     with tempfile.TemporaryDirectory() as folder, Ledger.open(":memory:") as ledger:
-        lab.make(Path(folder) / "logs", seed=seed, people=people, days=days, activity=ACTIVITY, attack="", release=RELEASE)
+        lab.make(Path(folder) / "logs", seed=seed, people=PEOPLE, days=DAYS, activity=ACTIVITY, attack="", release=RELEASE)
         for day, logs in enumerate(sorted((Path(folder) / "logs").iterdir())):
             found = pipeline.scan([logs], ledger, ruleset, config, Stats())
             outcome.banner.append(guaranteed(ledger).statement)

@@ -21,6 +21,9 @@ def _lines(one: Told) -> Iterator[str]:
     yield f"# {safe.markdown(safe.shorten(incident.title, 200))}"
     yield ""
     yield f"{incident.id}, {incident.bits:.1f} bits, {incident.start:%Y-%m-%d %H:%M} to {incident.end:%Y-%m-%d %H:%M} UTC, {incident.state}"
+    if incident.caveat:
+        yield ""
+        yield incident.caveat
     yield ""
     if one.verdict:
         yield f"Judged **{one.verdict.judgement}** by {safe.markdown(one.verdict.who)}: {safe.markdown(one.verdict.reason)}"
