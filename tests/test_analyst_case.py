@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import math
 import os
 import random
@@ -13,7 +14,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nonself.analyst import report
-from nonself.analyst.actions import approved
 from nonself.analyst.case import Case, investigate
 from nonself.analyst.facts import Facts, gather
 from nonself.analyst.hypotheses import HYPOTHESES, MALICIOUS, SIGNALS, weigh
@@ -144,10 +144,11 @@ def test_a_prompt_takes_no_text_of_a_log() -> None:
 def test_actions_are_bound_to_evidence_and_policy() -> None:
     _, case = judged(True)
     action = case.actions[0]
-    assert action.state == "proposed" and set(action.claims) <= {t.claim.id for t in case.story}
+    assert set(action.claims) <= {t.claim.id for t in case.story}
     for change in ({"entity": "host:dc01"}, {"verb": "block"}, {"claims": action.claims[1:]}, {"policy": "other"}, {"effect": ""}):
-        assert not approved(msgspec.structs.replace(action, **change), action.hash)
-    assert approved(msgspec.structs.replace(action, claims=action.claims[::-1]), action.hash)
+        assert msgspec.structs.replace(action, **change).hash != action.hash
+    assert msgspec.structs.replace(action, claims=action.claims[::-1]).bound == action.bound
+    assert hashlib.sha256(action.bound).hexdigest() == action.hash
     assert judged(False)[1].actions == ()
 
 

@@ -51,7 +51,9 @@ class Advice(msgspec.Struct, frozen=True, kw_only=True):
     order: tuple[str, ...] = ()
     summary: str = ""
     requests: tuple[str, ...] = ()
-    tokens: int = 0
+    tokens_in: int = 0
+    tokens_out: int = 0
+    usd: float = 0.0
     note: str = ""
 
 

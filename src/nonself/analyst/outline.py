@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from nonself.analyst.case import Case, Told
+from nonself.analyst.case import Advice, Case, Told
 from nonself.analyst.hypotheses import BY_NAME
 from nonself.core import attack
 from nonself.core.claim import Claim
@@ -151,3 +151,9 @@ def _count(n: int, one: str, many: str = "") -> str:
 def percent(p: float) -> str:
     """A probability for people. It rests on weights that are rough, so it is never told as certain."""
     return "under 1 %" if p < 0.01 else "over 99 %" if p > 0.99 else f"{p:.0%}".replace("%", " %")
+
+
+def cost(advice: Advice) -> str:
+    """What asking a model has cost, in words."""
+    told = f"{advice.tokens_in:,} tokens to it and {advice.tokens_out:,} from it"
+    return told + (f", {advice.usd:.4f} US dollars" if advice.usd else "")
