@@ -97,7 +97,7 @@ def gather(records: Records) -> Facts:
     few = [f for f in telling if records.spread[f.detector] <= _SOME]
     tactics = {tactic for f in few for tactic in f.tactics}
     regular = any("beacon" in f.detector for f in findings)
-    told = [_tells(f, records) for f in telling]
+    told = [tells(f, records) for f in telling]
     return Facts(
         bits=records.incident.bits,
         best=max(told, default=0.0),
@@ -115,7 +115,8 @@ def gather(records: Records) -> Facts:
     )
 
 
-def _tells(finding: Finding, records: Records) -> float:
+def tells(finding: Finding, records: Records) -> float:
+    """How much a finding tells, in bits."""
     seldom = max(0.0, 1.0 - log2(max(1, records.spread[finding.detector])) / 5) * min(1.0, log2(1 + records.subjects) / 5)
     return seldom * min(max(finding.bits, 0.0), MOST_BITS)
 
@@ -124,7 +125,7 @@ def _telling(findings: Sequence[Finding], records: Records) -> list[Finding]:
     """The findings that tell something of their own, most telling first."""
     chosen: list[Finding] = []
     held: dict[str, list[int]] = {}
-    for finding in sorted(findings, key=lambda f: (-_tells(f, records), -f.bits, f.start, f.id)):
+    for finding in sorted(findings, key=lambda f: (-tells(f, records), -f.bits, f.start, f.id)):
         shared = Counter(place for event in finding.events for place in held.get(event, ()))
         same = any(2 * n >= min(len(finding.events), len(chosen[place].events)) for place, n in shared.items())
         if same or any(finding.detector == one.detector for one in chosen):
@@ -132,7 +133,12 @@ def _telling(findings: Sequence[Finding], records: Records) -> list[Finding]:
         for event in finding.events:
             held.setdefault(event, []).append(len(chosen))
         chosen.append(finding)
-    return [f for f in chosen if f.detector.startswith(_REGULAR) or len(records.days[f.detector, f.entity]) < _LASTING_DAYS]
+    return [f for f in chosen if not lasting(f, records)]
+
+
+def lasting(finding: Finding, records: Records) -> bool:
+    """Whether the same was found of the same on so many days that it is no news; of what calls at regular times that is to be expected."""
+    return not finding.detector.startswith(_REGULAR) and len(records.days[finding.detector, finding.entity]) >= _LASTING_DAYS
 
 
 def _of_rules(findings: Sequence[Finding], records: Records) -> dict[str, Any]:

@@ -70,7 +70,8 @@ def _story(told: Outline) -> Iterator[str]:
     if not told.paragraphs:
         yield "No rule matched and nothing is very surprising; what was found follows."
     yield from _lines("Unusual here", told.unusual, told.hidden.get("unusual", 0))
-    yield from _lines("Further events of the evidence", told.events, told.hidden.get("events", 0))
+    yield from _lines("Further events of it", told.events, told.hidden.get("events", 0))
+    yield from _lines("Also seen on the same machines", told.also, told.hidden.get("also", 0))
     yield from _lines("Around it", told.around, told.hidden.get("around", 0))
     if told.texts:
         yield from ("", "## Text written for a reader", "", *(f"- {_cited(claim)}" for claim in told.texts))

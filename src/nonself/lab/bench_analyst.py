@@ -19,14 +19,21 @@ from typing import Any
 import numpy as np
 
 from nonself.analyst.case import Case, investigate
+from nonself.analyst.facts import gather
+from nonself.analyst.hypotheses import Proposal, weigh
 from nonself.analyst.outline import Outline, outline
 from nonself.analyst.predicates import PREDICATES, WRITTEN
 from nonself.analyst.records import Records
+from nonself.analyst.taint import NONE
 from nonself.analyst.verify import verify
 from nonself.core.finding import Finding
 from nonself.lab.analyst_cases import Example, attacks, company, kind
 
 _LEVELS = ("", "informational", "low", "medium", "high", "critical")
+
+
+SAMPLED = 20
+"""Of incidents without a campaign one in so many has its whole report made; of the others the verdict alone is worked out."""
 
 
 @dataclass(slots=True)
@@ -39,7 +46,7 @@ class Judged:
     unsure: bool
     level: int
     rules: int
-    seconds: float
+    seconds: float | None = None
     cited: int = 0
     cited_true: int = 0
     true: int = 0
@@ -65,48 +72,61 @@ def run(seeds: Sequence[int], *, as_json: bool) -> int:
     tally, campaigns = _Tally(), 0
     for number, seed in enumerate(seeds):
         campaigns += len(attacks(number).split(","))
-        tally.judged += [judged(example) for example in company(number, seed)]
+        tally.judged += [judged(example, place % SAMPLED == 0) for place, example in enumerate(company(number, seed))]
         print(f"company {number + 1} of {len(seeds)}", file=sys.stderr)
     document = {"track": "analyst", "companies": len(seeds), "campaigns": campaigns, **summary(tally.judged)}
-    print(json.dumps(document, indent=2) if as_json else "\n".join(f"{name:>40}  {value}" for name, value in document.items()))
+    print(json.dumps(document, indent=2) if as_json else "\n".join(f"{name:>55}  {value}" for name, value in document.items()))
     return 0
 
 
-def judged(example: Example) -> Judged:
-    """One incident read, judged by the floor, and compared with the truth."""
+def judged(example: Example, whole: bool) -> Judged:
+    """One incident read, judged by the floor, and compared with the truth. The whole case is made where a campaign is in it or `whole` is
+    set; of others only the verdict is."""
     started = time.process_time()
     records = example.records()
+    if not whole and not any(label[0] == "campaign" for label in example.labels.values()):
+        return _verdict(weigh(gather(records), NONE), records, example)
     case = investigate(records)
-    return _judged(case, records, example, time.process_time() - started)
+    seconds = time.process_time() - started
+    return _told(_verdict(case.proposal, records, example), case, records, example, seconds)
 
 
-def _judged(case: Case, records: Records, example: Example, seconds: float) -> Judged:
+def _verdict(proposal: Proposal, records: Records, example: Example) -> Judged:
     findings = list(records.findings.values())
     evidence = {uid for f in findings for uid in f.events}
-    campaign = {uid for uid, label in example.labels.items() if label[0] == "campaign"}
-    told = outline(case)
-    one = Judged(
-        company=example.number,
-        malicious=kind(example.labels, len(evidence)) == "campaign",
-        mixed=kind(example.labels, len(evidence)) == "mixed",
-        holds=any(2 * len(campaign & set(f.events)) >= len(f.events) > 0 for f in findings),
-        campaigns=frozenset(name for what, name in example.labels.values() if what == "campaign"),
-        p=case.proposal.p_malicious,
-        called=case.proposal.judgement == "malicious",
-        unsure=case.proposal.judgement == "unsure",
+    campaign = _campaign(example)
+    found = kind(example.labels, len(evidence))
+    return Judged(
+        malicious=found == "campaign",
+        p=proposal.p_malicious,
+        called=proposal.judgement == "malicious",
+        unsure=proposal.judgement == "unsure",
         level=max((_LEVELS.index(f.level) if f.level in _LEVELS else 0 for f in findings), default=0),
         rules=len({f.detector for f in findings if f.detector.startswith(("sigma:", "alert:", "intel:"))}),
-        seconds=seconds,
-        agrees=investigate(records).sha256 == case.sha256,
+        company=example.number,
+        mixed=found == "mixed",
+        holds=any(2 * len(campaign & set(f.events)) >= len(f.events) > 0 for f in findings),
+        campaigns=frozenset(name for what, name in example.labels.values() if what == "campaign"),
     )
+
+
+def _campaign(example: Example) -> set[str]:
+    return {uid for uid, label in example.labels.items() if label[0] == "campaign"}
+
+
+def _told(one: Judged, case: Case, records: Records, example: Example, seconds: float) -> Judged:
+    """What is counted of the report: citations in what happened (all that carries the incident) and in what was also seen."""
+    told, campaign = outline(case), _campaign(example)
+    one.seconds, one.agrees = seconds, investigate(records).sha256 == case.sha256
     if one.malicious:
-        cited = {uid for paragraph in told.paragraphs for claim in paragraph.claims for uid in claim.events}
-        whole = cited | {uid for t in (*told.unusual, *told.events) for uid in t.claim.events}
-        one.cited, one.cited_true, one.true = len(cited), len(cited & campaign), len(evidence & campaign)
+        story = (*(c for p in told.paragraphs for c in p.claims), *(t.claim for t in (*told.unusual, *told.events)))
+        cited = {uid for claim in story for uid in claim.events}
+        whole = cited | {uid for t in told.also for uid in t.claim.events}
+        one.cited, one.cited_true, one.true = len(cited), len(cited & campaign), len(campaign)
         one.whole, one.whole_true = len(whole), len(whole & campaign)
     one.sentences = len(told.told)
     one.grounded = sum(verify(claim, records).truth == "verified" for claim in told.told)
-    one.fabricated = fabricated(told, records, findings)
+    one.fabricated = fabricated(told, records, list(records.findings.values()))
     return one
 
 
@@ -145,13 +165,14 @@ def summary(judged: Sequence[Judged]) -> dict[str, Any]:
         "calibration error": calibration_error(p, truth),
         "citation precision, story": round(total["cited_true"] / max(1, total["cited"]), 3),
         "citation recall, story": round(total["cited_true"] / max(1, total["true"]), 3),
-        "citation precision, all of it": round(total["whole_true"] / max(1, total["whole"]), 3),
-        "citation recall, all of it": round(total["whole_true"] / max(1, total["true"]), 3),
+        "citation precision, with what was also seen": round(total["whole_true"] / max(1, total["whole"]), 3),
+        "citation recall, with what was also seen": round(total["whole_true"] / max(1, total["true"]), 3),
         "sentences": total["sentences"],
         "grounded": round(total["grounded"] / max(1, total["sentences"]), 4),
         "fabricated names": total["fabricated"],
         "second run the same": round(float(np.mean([j.agrees for j in judged])), 4),
-        "CPU-s an incident, p95": round(float(np.quantile([j.seconds for j in judged], 0.95)), 2),
+        "reports made": sum(j.seconds is not None for j in judged),
+        "CPU-s a report, p95": round(float(np.quantile([j.seconds for j in judged if j.seconds is not None], 0.95)), 2),
     }
 
 

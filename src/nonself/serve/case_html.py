@@ -74,6 +74,7 @@ def _parts(told: Outline, decided: Mapping[str, Decision]) -> dict[str, Any]:
         ],
         "unusual": _lines(told.unusual),
         "further": _lines(told.events),
+        "also": _lines(told.also),
         "around": _lines(told.around),
         "texts": [_claim(c) for c in told.texts],
         "absent": _absent(case),
