@@ -27,7 +27,7 @@ from nonself.core.claim import Claim
 from nonself.core.entities import kind
 from nonself.core.incident import Incident
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _FINDINGS = 40
 _TOLD_FIRST = 12
 _INSTRUCTION_BITS = 2.0

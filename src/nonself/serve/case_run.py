@@ -120,14 +120,14 @@ def _record(state: Path, asked: Asked) -> None:
         "price": asked.budget.price,
     }
     try:
-        append(state, "report", detail)
+        _append(state, "report", detail)
     except StateError:
         if case.advice.model:
             raise
         print("nonself: the state is in use or read-only, so this report left no row in the audit", file=sys.stderr)
 
 
-def append(state: Path, action: str, detail: dict[str, object], actor: str = "analyst") -> None:
+def _append(state: Path, action: str, detail: dict[str, object], actor: str = "analyst") -> None:
     with Ledger.open(state) as ledger:
         ledger.audit(actor, action, detail)
         checkpoint(state, ledger.audit_rows())
@@ -138,7 +138,7 @@ def analyst(arguments: argparse.Namespace, config: Config) -> int:
     state = Path(state_dir(config))
     if arguments.rotate_key:
         rotate_key(state / KEY)
-        append(state, "rotate pseudonym key", {})
+        _append(state, "rotate pseudonym key", {})
         return OK
     if not arguments.preview:
         raise UsageError(expected="approve, reject, send, --preview or --rotate-key", got="none of them", do="see `nonself analyst --help`")
