@@ -2,10 +2,9 @@
 written is read for them, but for rules' matches, which can only speak for malice.
 
 How much a finding tells is its bits, at most `MOST_BITS`, times how seldom its detector speaks here: 1 where it has found something about
-one entity alone, a fifth less with each doubling of the entities, 0 from 32 on; and less in a ledger whose findings are about fewer than 32
-entities, where all of them are silent. Of findings that rest on the same events one counts
-(half of the events of either shared), and so does one of each detector; those that were found of the same entity on three days or more
-tell nothing, but for regular calls.
+one entity alone, a fifth less with each doubling of the entities, 0 from 32 on; and less in a ledger whose findings are about fewer than
+32 entities, where all of them are silent. Of findings that rest on the same events (half of the events of either) one counts, and so does
+one of each detector; those that were found of the same entity on three days or more tell nothing, but for calls at regular times.
 """
 
 from __future__ import annotations
