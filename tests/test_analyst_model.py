@@ -15,13 +15,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nonself.analyst import compose
+from nonself.analyst import compose, report
 from nonself.analyst.advisor import advise
 from nonself.analyst.case import Case, investigate
 from nonself.analyst.cassettes import Cassettes
 from nonself.analyst.local import Local
-from nonself.analyst.model import LARGEST, Budget, Endpoint, Model, Request, Response
+from nonself.analyst.model import Budget, Endpoint, Model, Price, Request, Response
 from nonself.analyst.outline import outline
+from nonself.analyst.post import LARGEST
 from nonself.analyst.pseudonyms import Vault
 from nonself.analyst.records import Records, read
 from nonself.analyst.redact import LeakError
@@ -85,7 +86,7 @@ def test_a_good_model_adds(records: Records) -> None:
     by_id = {t.claim.id for t in case.story}
     assert case.advice.summary.startswith("First, {c-") and all(part.split("}")[0] in by_id for part in case.advice.summary.split("{")[1:])
     assert case.proposal == floor.proposal and case.actions == floor.actions
-    assert case.advice.tokens == 4 * 59
+    assert (case.advice.tokens_in, case.advice.tokens_out, case.advice.usd) == (4 * 50, 4 * 9, 0.0)
 
 
 def test_claims_of_a_model_are_verified_like_any_other(records: Records) -> None:
@@ -140,10 +141,20 @@ def test_no_json_no_harm(records: Records, answer: str) -> None:
 
 def test_a_spent_budget_is_told(records: Records) -> None:
     case = advised(records, Says(helpful), tokens=10)
-    assert "budget" in case.advice.note and case.advice.requests == () and case.advice.tokens == 0
+    assert "budget" in case.advice.note and case.advice.requests == () and case.advice.tokens_in == 0
     slow = Says(helpful)
     case = advised(records, slow, seconds=0.0)
     assert not slow.seen and "budget" in case.advice.note
+
+
+def test_what_it_cost_is_told_and_capped(records: Records) -> None:
+    price = Price(usd_in=1_000.0, usd_out=10_000.0)
+    case = advised(records, Says(helpful), price=price)
+    assert case.advice.usd == pytest.approx(4 * (50 * 1_000 + 9 * 10_000) / 1e6)
+    assert "0.5600 US dollars" in report.markdown(case)
+    case = advised(records, Says(helpful), price=price, usd=4.5)
+    assert len(case.advice.requests) == 1 and "budget" in case.advice.note and case.advice.usd <= 4.5
+    assert advised(records, Says(helpful), usd=1e-9).advice.note == "", "where no price is set nothing costs anything"
 
 
 def test_a_name_that_would_leave_stops_the_request(records: Records, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -308,5 +319,5 @@ def test_a_real_local_model_keeps_every_guarantee(records: Records) -> None:
     path = next(Path(package.origin).parent.glob("*.gguf"))
     floor, case = investigate(records), advised(records, Local(path), seconds=600.0)
     assert case.proposal == floor.proposal and case.actions == floor.actions
-    assert case.advice.tokens > 0 and case.advice.requests
+    assert case.advice.tokens_in > 0 and case.advice.requests
     assert all(verify(claim, records).truth == "verified" for claim in outline(case).told)

@@ -24,7 +24,7 @@ def test_figures_of_a_small_queue() -> None:
     assert (figures["incidents"], figures["malicious"], figures["unsure"]) == (4, 2, 1)
     assert figures["right where sure"] == pytest.approx(2 / 3, abs=1e-3)
     assert (figures["citation precision, story"], figures["citation recall, story"]) == (0.75, 0.5)
-    assert (figures["citation precision, all of it"], figures["citation recall, all of it"]) == (0.6, 1.0)
+    assert (figures["citation precision, with what was also seen"], figures["citation recall, with what was also seen"]) == (0.6, 1.0)
     assert (figures["grounded"], figures["fabricated names"]) == (1.0, 0)
 
 

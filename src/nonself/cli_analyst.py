@@ -16,9 +16,15 @@ Load = Callable[[argparse.Namespace], "Config"]
 
 def add(commands: _Commands[argparse.ArgumentParser], load: Load) -> None:
     """All commands of the analyst. `load` gives the configuration in force."""
-    report = _command(commands, "report", "judge one incident: verdict proposed, story, what was not found, each sentence with its events")
-    report.set_defaults(run=lambda arguments: _run("report", arguments, load))
-    report.add_argument("incident", metavar="ID", help="incident id, or the start of one")
+    report = _command(commands, "report", "judge one incident, or sum up a shift or a week; every sentence leads to its events")
+    report.set_defaults(run=lambda arguments: _run("summary" if arguments.handover or arguments.weekly else "report", arguments, load))
+    what = report.add_mutually_exclusive_group(required=True)
+    what.add_argument("incident", metavar="ID", nargs="?", help="incident id, or the start of one")
+    what.add_argument(
+        "--handover", action="store_true", help="for whoever takes over: what is open, was decided and waits, of the last 12 hours"
+    )
+    what.add_argument("--weekly", action="store_true", help="what came, went and stayed in the last 7 days, beside the 7 before")
+    report.add_argument("--since", metavar="TIME", help="--handover, --weekly: from this time on (ISO 8601, UTC)")
     report.add_argument("--format", choices=("md", "html", "json"), default="md", help="form of the report (default: md)")
     report.add_argument("--out", type=Path, metavar="FILE", help="where it goes (default: stdout)")
     report.add_argument("--no-model", action="store_true", help="ask no language model, even if one is configured")
@@ -28,14 +34,26 @@ def add(commands: _Commands[argparse.ArgumentParser], load: Load) -> None:
 
 
 def _analyst(commands: _Commands[argparse.ArgumentParser], load: Load) -> None:
-    analyst = _command(commands, "analyst", "look at what would leave for a model, approve a proposed action, rotate the pseudonyms' key")
+    analyst = _command(
+        commands, "analyst", "decide about proposed actions, look at what would leave for a model, rotate the pseudonyms' key"
+    )
     analyst.set_defaults(run=lambda arguments: _run("analyst", arguments, load))
-    what = analyst.add_mutually_exclusive_group(required=True)
+    what = analyst.add_mutually_exclusive_group()
     what.add_argument("--preview", metavar="ID", help="print the exact bytes that a report of this incident would send, and send nothing")
-    what.add_argument("--approve", nargs=2, metavar=("ID", "HASH"), help="approve the proposed action of that hash; the audit records who")
     what.add_argument("--rotate-key", action="store_true", help="make a new key: pseudonyms of before and after can't be linked")
-    analyst.add_argument("--by", metavar="NAME", help="who approves (default: the user's login name)")
     _state(analyst)
+    actions = analyst.add_subparsers(title="actions", metavar="ACTION", dest="decision")
+    approve = _command(actions, "approve", "approve a proposed action; nothing is sent by that")
+    reject = _command(actions, "reject", "reject a proposed action")
+    send = _command(actions, "send", "send an approved action to the webhook (analyst.webhook), exactly as it was approved")
+    for name, action in (("action_decide", approve), ("action_decide", reject), ("action_send", send)):
+        action.set_defaults(run=lambda arguments, name=name: _run(name, arguments, load))
+        action.add_argument("incident", metavar="ID", help="incident id, or the start of one")
+        action.add_argument("hash", metavar="HASH", help="the action's hash, 16 digits or more, as the report shows it")
+        action.add_argument("--by", metavar="NAME", help="who says so (default: the user's login name)")
+        if action is not send:
+            action.add_argument("--why", metavar="TEXT", help="the reason; a rejection needs one")
+        _state(action)
 
 
 def _audit(commands: _Commands[argparse.ArgumentParser], load: Load) -> None:
@@ -62,11 +80,14 @@ def _state(command: argparse.ArgumentParser) -> None:
 
 
 def _run(name: str, arguments: argparse.Namespace, load: Load) -> int:
-    from nonself.serve import audit_run, case_run
+    from nonself.serve import action_run, audit_run, case_run, summary_run
 
     runs: dict[str, Callable[[argparse.Namespace, Config], int]] = {
         "report": case_run.report,
+        "summary": summary_run.run,
         "analyst": case_run.analyst,
+        "action_decide": action_run.decide,
+        "action_send": action_run.send,
         "audit_verify": audit_run.verify,
         "audit_checkpoint": audit_run.checkpoint,
         "audit_replay": audit_run.replay,

@@ -36,7 +36,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     add("--full", action="store_true", help="sim: five seeds of two sizes, not three of one")
     add("--development", action="store_true", help="sim, budget: on the seeds that may be looked at and tuned on")
     add("--payloads", type=Path, metavar="FILE", help="injection: payloads, one a line or JSON lines (default: our own)")
-    add("--first-seed", type=int, default=201, metavar="N", help="analyst: first seed of the companies (default: 201)")
+    add("--first-seed", type=int, default=6_001, metavar="N", help="analyst: first seed of the companies (default: 6001)")
     add("--json", action="store_true", help="as JSON")
 
 

@@ -1,5 +1,6 @@
 """Containment as proposals. Nothing here acts: an action is words, bound by a hash to the claims it rests on and to the policy it was
-proposed under. A person approves it by that hash, and whoever carries it out must present the same. No probability approves anything."""
+proposed under. A person approves that hash (`approvals`), and the very bytes it is of are what is sent to be carried out. No probability
+approves anything."""
 
 from __future__ import annotations
 
@@ -32,20 +33,23 @@ _BY_KIND: dict[str, tuple[Verb, str]] = {
 
 
 class Action(msgspec.Struct, frozen=True, kw_only=True):
-    """`claims` are the verified claims it rests on. `state` is "proposed" until a person approves `hash`."""
+    """`claims` are the verified claims it rests on."""
 
     verb: Verb
     entity: str
     effect: str
     claims: tuple[str, ...]
     policy: str = POLICY
-    state: Literal["proposed", "approved", "rejected"] = "proposed"
+
+    @property
+    def bound(self) -> bytes:
+        """Action, evidence and policy as canonical JSON: what is approved, and all that whoever carries it out is told to do."""
+        return msgspec.json.encode({**msgspec.to_builtins(self), "claims": sorted(self.claims)}, order="sorted")
 
     @property
     def hash(self) -> str:
-        """What an approval names: any change of action, evidence or policy gives another."""
-        bound = msgspec.json.encode([self.verb, self.entity, self.effect, sorted(self.claims), self.policy])
-        return hashlib.sha256(bound).hexdigest()
+        """What an approval names, SHA-256 over `bound`: any change of action, evidence or policy gives another."""
+        return hashlib.sha256(self.bound).hexdigest()
 
 
 def propose(incident: Incident, established: Sequence[Claim], proposal: Proposal) -> tuple[Action, ...]:
@@ -83,8 +87,3 @@ def _ours(entity: str) -> bool:
 
 
 _SIXTEEN = tuple(str(n) for n in range(16, 32))
-
-
-def approved(action: Action, hash_: str) -> bool:
-    """Whether the hash a person approved is this action's."""
-    return action.hash == hash_

@@ -105,7 +105,7 @@ def advise(records: Records, floor: Case, model: Model, vault: Vault, budget: Bu
     case = investigate(records, more=answers, claimed=claimed, raised=raised) if added else floor
     advice = Advice(
         model=name, used=tuple(desk.used), refused=tuple(desk.refused), order=order, summary=summary, requests=tuple(desk.requests),
-        tokens=budget.spent, note="; ".join(dict.fromkeys(notes)),
+        tokens_in=budget.spent_in, tokens_out=budget.spent_out, usd=budget.spent_usd, note="; ".join(dict.fromkeys(notes)),
     )  # fmt: skip
     return msgspec.structs.replace(case, advice=advice, actions=floor.actions or case.actions)
 

@@ -16,6 +16,7 @@ import msgspec
 from nonself.analyst import claims as make
 from nonself.analyst import playbooks
 from nonself.analyst.actions import Action, propose
+from nonself.analyst.carrying import carrying
 from nonself.analyst.facts import gather
 from nonself.analyst.hypotheses import BY_NAME, Proposal, weigh
 from nonself.analyst.queries import Answer, ask
@@ -26,7 +27,7 @@ from nonself.core.claim import Claim
 from nonself.core.entities import kind
 from nonself.core.incident import Incident
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _FINDINGS = 40
 _TOLD_FIRST = 12
 _INSTRUCTION_BITS = 2.0
@@ -51,15 +52,17 @@ class Advice(msgspec.Struct, frozen=True, kw_only=True):
     order: tuple[str, ...] = ()
     summary: str = ""
     requests: tuple[str, ...] = ()
-    tokens: int = 0
+    tokens_in: int = 0
+    tokens_out: int = 0
+    usd: float = 0.0
     note: str = ""
 
 
 class Case(msgspec.Struct, frozen=True, kw_only=True):
     """One incident investigated.
 
-    story       verified claims by time: part "finding" (why it is an incident), "event" (what happened), "around" (what the queries
-                brought), "text" (instruction-like text)
+    story       verified claims by time: part "finding" (what carries the incident), "event" (what happened), "also" (what else was found on
+                the same machines, and its events), "around" (what the queries brought), "text" (instruction-like text)
     absent      verified claims that there is nothing
     unproven    claims that are refuted or can't be checked: never part of a sentence of the report
     answers     every query that was asked, with the hash of what came back
@@ -116,9 +119,14 @@ def investigate(records: Records, *, more: Sequence[Answer] = (), claimed: Seque
 def _claims(records: Records, answers: Sequence[Answer]) -> list[tuple[str, Claim]]:
     """Every claim to be checked, with the part of the story it would stand in."""
     findings = sorted(records.findings.values(), key=lambda f: (-f.bits, f.start, f.id))
-    evidence = records.cited(uid for f in findings for uid in f.events)
-    made = [("finding", make.of_finding(f, records)) for f in findings[:_FINDINGS]]
-    made += [("event", claim) for claim in (*make.of_events(evidence), *make.transfers(evidence))]
+    carry = carrying(records)
+    core = {uid for f in findings if f.id in carry for uid in f.events}
+    others = {uid for f in findings for uid in f.events} - core
+    told = [f for f in findings if f.id in carry][:_FINDINGS] + [f for f in findings if f.id not in carry][:_FINDINGS]
+    made = [("finding" if f.id in carry else "also", make.of_finding(f, records)) for f in told]
+    for part, events in (("event", records.cited(core)), ("also", records.cited(others))):
+        made += [(part, claim) for claim in (*make.of_events(events), *make.transfers(events))]
+    evidence = records.cited(core | others)
     made += [("around", claim) for answer in answers for claim in make.of_answer(answer, records)]
     for entity in [e for e in records.incident.entities if kind(e) in ("domain", "ip", "host", "user", "hash")][:_TOLD_FIRST]:
         made += [("around", claim) for claim in make.first_seen(entity, records)]

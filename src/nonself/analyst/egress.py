@@ -1,17 +1,27 @@
-"""Where requests to a model may go: nowhere, to this machine, or to endpoints on a list. Asked before every request, by the address the
-name resolves to, so that a name that points elsewhere today is refused today. Redirects are not followed by the client."""
+"""Where anything may be sent, a question to a model or an approved action: nowhere, to this machine, or to endpoints on a list. Asked
+before every request, by the address the name resolves to, so that a name that points elsewhere today is refused today. Redirects are not
+followed by the client."""
 
 from __future__ import annotations
 
 import ipaddress
 import socket
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import urlsplit
 
 from nonself.core.errors import ConfigError, ModelError
 
 Policy = Literal["none", "loopback", "allowlist"]
+
+
+@dataclass(frozen=True, slots=True)
+class Egress:
+    """A policy, and the endpoints that "allowlist" permits."""
+
+    policy: Policy = "none"
+    allowed: Sequence[str] = ()
 
 
 class EgressError(ModelError):
@@ -48,7 +58,7 @@ def parts(endpoint: str) -> tuple[str, str, int]:
     except ValueError:
         split, port = urlsplit(""), 0
     if split.scheme not in ("http", "https") or not split.hostname or split.username is not None:
-        raise ConfigError(expected="an endpoint such as http://127.0.0.1:8080/v1", got="something else", where="analyst.endpoint")
+        raise ConfigError(expected="a URL such as http://127.0.0.1:8080/v1", got="something else", where="analyst")
     return split.scheme, split.hostname.lower(), port
 
 

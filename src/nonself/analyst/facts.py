@@ -1,79 +1,177 @@
 """Facts: the few numbers a verdict rests on. Counted from the findings and from what sensors state; no text that an attacker may have
-written is read for them, but for rules' matches, which can only speak for malice."""
+written is read for them, but for rules' matches, which can only speak for malice.
+
+How much a finding tells is its bits, at most `MOST_BITS`, times how seldom its detector speaks here: 1 where it has found something about
+one entity alone, a fifth less with each doubling of the entities, 0 from 32 on; and less in a ledger whose findings are about fewer than
+32 entities, where all of them are silent. Of findings that rest on the same events (half of the events of either) one counts, and so does
+one of each detector; those that were found of the same entity on three days or more tell nothing, but for calls at regular times.
+"""
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
+from math import log2
+from typing import Any
 
 import polars as pl
 
 from nonself.analyst.queries import outside
 from nonself.analyst.records import Records
 from nonself.core.entities import kind
+from nonself.core.events import Events
 from nonself.core.finding import Finding
 
+MOST_BITS = 20.0
 _GRAVE = ("high", "critical")
+_RULES = ("sigma:", "alert:", "intel:")
 _REGULAR = ("beacon", "connections-of-pair", "long-connection")
+_LATE = frozenset(
+    ("collection", "exfiltration", "impact", "defense-evasion", "persistence", "privilege-escalation", "credential-access")
+)  # fmt: skip
+"""Tactics of an intruder who is in: those before and between them are everybody's, now and then."""
 _LASTING_DAYS = 3
-_MANY = 3
+_MANY, _SOME = 3, 8
+"""A detector that has found something about more entities is no longer rare here; about more than `_SOME`, it says nothing of tactics."""
+_CLOUD, _SOFTWARE = (3004, 6001, 6003, 6005), (1001, 1005, 1006, 1007, 1008, 1009, 201001, 201002, 201004)
+_FLOWS = (4001, 4002, 4005, 4006, 4007)
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """rules      different rules that matched, of any author; `grave` those of level high or critical
-    lone_rules    rules whose matches touch few entities here, or that are grave: what is everywhere is somebody's daily work, unless it is
-                  grave, for what destroys is everywhere too
-    tactics       different tactics of the matched rules
-    bits          the incident's significance
-    recurring     share of the findings (by bits) whose detector found the same about the same entity on three days or more
-    spread        share of the rules that are not grave and matched about more than three entities here
-    failed        share of the logons among the evidence that failed; 0 where there are none
-    chain         whether a process of the evidence both was started by another of it and used the network, or started several others
-    lone_outside  outside addresses or domains of the incident that only one machine ever met
-    regular       whether a beacon detector found a connection that calls at regular times
-    credentials   whether a rule of credential access matched
-    cloud_denied  calls refused to an identity of this incident
+    """bits        the incident's significance
+    best, told     what the most telling finding tells, and all together
+    rare           findings of detectors that have found something about three entities at most
+    late           late tactics among findings of detectors that speak of few
+    tactics        all tactics among them
+    lone_rules     rules whose matches touch few entities here, or that are grave: what is everywhere is somebody's daily work, unless it is
+                   grave, for what destroys is everywhere too
+    grave          rules of level high or critical that matched; `stages` the tactics of the rules that are not everywhere
+    rare_rule      bits of the most surprising match of a rule that is rare here
+    learnt         bits of the most surprising finding of a learnt detector
+    regular        whether calls at regular times were found; `alone`, whether besides one machine alone met an outside address or domain
+    refused        calls that the cloud refused
+    calls, names, flows   calls to the cloud, DNS questions, connections of the busiest pair, among the evidence
+    recurring      share of the findings (by bits) whose detector found the same about the same entity on three days or more
+    everywhere     share of the rules that are not grave and matched about more than three entities here
+    entities       entities of the incident
+    failures       events of the evidence that say of themselves that they failed
+    failed         share of the logons among the evidence that failed; 0 where there are none
+    software, network, cloud   shares of the evidence that are of programs and files, of the network, of cloud services
     """
 
-    rules: int
-    grave: int
-    lone_rules: int
-    tactics: int
     bits: float
-    recurring: float
-    spread: float
-    failed: float
-    chain: bool
-    lone_outside: int
+    best: float
+    told: float
+    rare: int
+    late: int
+    tactics: int
+    lone_rules: int
+    grave: int
+    stages: int
+    rare_rule: float
+    learnt: float
     regular: bool
-    credentials: bool
-    cloud_denied: int
+    alone: bool
+    refused: int
+    calls: int
+    names: int
+    flows: int
+    recurring: float
+    everywhere: float
+    entities: int
+    failures: int
+    failed: float
+    software: float
+    network: float
+    cloud: float
 
 
 def gather(records: Records) -> Facts:
     """The facts of an incident."""
     findings = list(records.findings.values())
-    rules = {f.detector: f for f in findings if f.detector.startswith(("sigma:", "alert:", "intel:"))}
-    spread = [name for name, f in rules.items() if records.spread[name] > _MANY and f.level not in _GRAVE]
     evidence = records.cited(uid for f in findings for uid in f.events)
+    telling = _telling(findings, records)
+    few = [f for f in telling if records.spread[f.detector] <= _SOME]
+    tactics = {tactic for f in few for tactic in f.tactics}
+    regular = any("beacon" in f.detector for f in findings)
+    told = [tells(f, records) for f in telling]
     return Facts(
-        rules=len(rules),
-        grave=sum(f.level in _GRAVE for f in rules.values()),
-        lone_rules=len(rules) - len(spread),
-        tactics=len({tactic for name, f in rules.items() if name not in spread for tactic in f.tactics}),
         bits=records.incident.bits,
+        best=max(told, default=0.0),
+        told=sum(told),
+        rare=sum(records.spread[f.detector] <= _MANY for f in telling),
+        late=len(tactics & _LATE),
+        tactics=len(tactics),
+        learnt=max((f.bits for f in findings if not f.detector.startswith(_RULES)), default=0.0),
+        regular=regular,
+        alone=regular and _lone_outside(records),
         recurring=_recurring(findings, records),
-        spread=len(spread) / len(rules) if rules else 0.0,
-        failed=_failed(evidence),
-        chain=_chain(evidence),
-        lone_outside=_lone_outside(records),
-        regular=any("beacon" in f.detector for f in findings),
-        credentials=any("credential-access" in f.tactics for f in rules.values()),
-        cloud_denied=evidence.filter((pl.col("class_uid") == 6003) & (pl.col("status_id") == 2)).height,
+        entities=len(records.incident.entities),
+        **_of_rules(findings, records),
+        **_of_evidence(evidence),
     )
 
 
-def _recurring(findings: list[Finding], records: Records) -> float:
+def tells(finding: Finding, records: Records) -> float:
+    """How much a finding tells, in bits."""
+    seldom = max(0.0, 1.0 - log2(max(1, records.spread[finding.detector])) / 5) * min(1.0, log2(1 + records.subjects) / 5)
+    return seldom * min(max(finding.bits, 0.0), MOST_BITS)
+
+
+def _telling(findings: Sequence[Finding], records: Records) -> list[Finding]:
+    """The findings that tell something of their own, most telling first."""
+    chosen: list[Finding] = []
+    held: dict[str, list[int]] = {}
+    for finding in sorted(findings, key=lambda f: (-tells(f, records), -f.bits, f.start, f.id)):
+        shared = Counter(place for event in finding.events for place in held.get(event, ()))
+        same = any(2 * n >= min(len(finding.events), len(chosen[place].events)) for place, n in shared.items())
+        if same or any(finding.detector == one.detector for one in chosen):
+            continue
+        for event in finding.events:
+            held.setdefault(event, []).append(len(chosen))
+        chosen.append(finding)
+    return [f for f in chosen if not lasting(f, records)]
+
+
+def lasting(finding: Finding, records: Records) -> bool:
+    """Whether the same was found of the same on so many days that it is no news; of what calls at regular times that is to be expected."""
+    return not finding.detector.startswith(_REGULAR) and len(records.days[finding.detector, finding.entity]) >= _LASTING_DAYS
+
+
+def _of_rules(findings: Sequence[Finding], records: Records) -> dict[str, Any]:
+    rules = {f.detector: f for f in findings if f.detector.startswith(_RULES)}
+    spread = [name for name, f in rules.items() if records.spread[name] > _MANY and f.level not in _GRAVE]
+    return {
+        "lone_rules": len(rules) - len(spread),
+        "grave": sum(f.level in _GRAVE for f in rules.values()),
+        "stages": len({tactic for name, f in rules.items() if name not in spread for tactic in f.tactics}),
+        "rare_rule": max((f.bits for f in findings if f.detector in rules and records.spread[f.detector] <= _MANY), default=0.0),
+        "everywhere": len(spread) / len(rules) if rules else 0.0,
+    }
+
+
+def _of_evidence(evidence: Events) -> dict[str, Any]:
+    classes = evidence["class_uid"].fill_null(0)
+    pairs = evidence.filter(classes.is_in(_FLOWS)).group_by("@src_ip", "@dst_ip").len()["len"]
+    logons = evidence.filter((classes == 3002) & (evidence["activity_id"] == 1).fill_null(False))
+    total = max(1, evidence.height)
+    cloud = int(classes.is_in(_CLOUD).sum())
+    return {
+        "refused": evidence.filter((classes == 6003) & (evidence["status_id"] == 2).fill_null(False)).height,
+        "calls": cloud,
+        "names": int((classes == 4003).sum()),
+        "flows": int(pairs.max() or 0),  # type: ignore[arg-type]
+        "failures": int((evidence["status_id"] == 2).sum()),
+        "failed": logons.filter(pl.col("status_id") == 2).height / logons.height if logons.height else 0.0,
+        "software": int(classes.is_in(_SOFTWARE).sum()) / total,
+        "network": int(classes.is_between(4001, 4014).sum()) / total,
+        "cloud": cloud / total,
+    }
+
+
+def _recurring(findings: Sequence[Finding], records: Records) -> float:
     """What calls at regular times is found every day, whoever it is, so findings of that count neither way."""
     counted = [f for f in findings if not f.detector.startswith(_REGULAR)]
     total = sum(f.bits for f in counted)
@@ -81,28 +179,14 @@ def _recurring(findings: list[Finding], records: Records) -> float:
     return lasting / total if total else 0.0
 
 
-def _failed(evidence: pl.DataFrame) -> float:
-    logons = evidence.filter((pl.col("class_uid") == 3002) & (pl.col("activity_id") == 1))
-    return logons.filter(pl.col("status_id") == 2).height / logons.height if logons.height else 0.0
-
-
-def _chain(evidence: pl.DataFrame) -> bool:
-    """A started process that went on: it is the parent of another process of the evidence, or had a connection."""
-    started = set(evidence.filter((pl.col("class_uid") == 1007) & (pl.col("activity_id") == 1))["@process"].drop_nulls())
-    parents = set(evidence.filter(pl.col("class_uid") == 1007)["@parent"].drop_nulls())
-    networked = set(evidence.filter(pl.col("class_uid").is_in([4001, 4003]))["@process"].drop_nulls())
-    return bool(started & (parents | networked))
-
-
-def _lone_outside(records: Records) -> int:
-    """Outside addresses and domains of the incident that one machine alone ever met. Machines are counted by address where a sensor of the
-    network saw them, else by name."""
-    names = [e for e in records.incident.entities[:40] if kind(e) in ("ip", "domain")]
-    lone = 0
-    for name in names:
+def _lone_outside(records: Records) -> bool:
+    """Whether there is an outside address or domain of the incident that one machine alone ever met. Machines are counted by address where
+    a sensor of the network saw them, else by name."""
+    for name in [e for e in records.incident.entities[:40] if kind(e) in ("ip", "domain")]:
         met = records.touching(name)
         if kind(name) == "ip" and not met.filter((pl.col("@dst_ip") == name) & outside("@dst_ip")).height:
             continue
         sources = met["@src_ip"].drop_nulls().unique()
-        lone += (len(sources) or met["@host"].drop_nulls().n_unique()) == 1
-    return lone
+        if (len(sources) or met["@host"].drop_nulls().n_unique()) == 1:
+            return True
+    return False

@@ -13,7 +13,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from nonself.analyst.model import LARGEST, Request, Response
+from nonself.analyst.model import Request, Response
+from nonself.analyst.post import LARGEST
 from nonself.core.errors import ModelError
 
 _CONTEXT = 8_192

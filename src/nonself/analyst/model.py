@@ -7,23 +7,17 @@ and nothing more: who reads it decides what of it is taken.
 from __future__ import annotations
 
 import hashlib
-import http.client
 import json
-import socket
-import ssl
 import time
 from dataclasses import dataclass
 from typing import Any, Protocol
-from urllib.parse import urlsplit
 
 import msgspec
 
 from nonself.analyst import egress
+from nonself.analyst.post import post
 from nonself.analyst.taint import Prompt
 from nonself.core.errors import ModelError
-
-LARGEST = 1 << 20
-"""Bytes of an answer that are read; a longer one is a failure."""
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,24 +80,52 @@ class Model(Protocol):
         ...
 
 
+class Price(msgspec.Struct, frozen=True):
+    """What a million tokens cost in US dollars, to the model and from it; 0 where it is one's own machine."""
+
+    usd_in: float = 0.0
+    usd_out: float = 0.0
+
+    def usd(self, tokens_in: int, tokens_out: int) -> float:
+        """What so many tokens cost."""
+        return (tokens_in * self.usd_in + tokens_out * self.usd_out) / 1e6
+
+
+FREE = Price()
+
+
 @dataclass(slots=True)
 class Budget:
-    """What one incident may cost. Tokens are counted as the endpoint counts them, or as a quarter of the characters where it does not."""
+    """What one incident may cost, and has cost. Tokens are counted as the endpoint counts them, or as a quarter of the characters where it
+    does not. `usd` 0 is no limit on the cost."""
 
     tokens: int = 8_000
     seconds: float = 60.0
-    spent: int = 0
+    usd: float = 0.0
+    price: Price = FREE
+    spent_in: int = 0
+    spent_out: int = 0
     used_seconds: float = 0.0
+
+    @property
+    def spent_usd(self) -> float:
+        """What was spent so far."""
+        return self.price.usd(self.spent_in, self.spent_out)
 
     def take(self, request: Request) -> None:
         """ModelError where the request would pass the budget."""
-        if self.spent + len(request.bytes) // 4 + request.tokens > self.tokens or self.used_seconds >= self.seconds:
+        tokens_in = len(request.bytes) // 4
+        tokens = self.spent_in + self.spent_out + tokens_in + request.tokens
+        usd = self.spent_usd + self.price.usd(tokens_in, request.tokens)
+        if tokens > self.tokens or self.used_seconds >= self.seconds or (self.usd and usd > self.usd):
             raise ModelError("the budget of this incident is spent")
 
     def pay(self, request: Request, response: Response) -> None:
         """Count what an answer has cost."""
+        told = response.tokens_in + response.tokens_out > 0
         self.used_seconds += response.seconds
-        self.spent += (response.tokens_in + response.tokens_out) or (len(request.bytes) + len(response.text)) // 4
+        self.spent_in += response.tokens_in if told else len(request.bytes) // 4
+        self.spent_out += response.tokens_out if told else len(response.text) // 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,12 +141,11 @@ class Endpoint:
     def ask(self, request: Request, seconds: float) -> Response:
         """One POST, no redirect followed, no proxy used; the policy is asked before each."""
         started = time.monotonic()
+        headers = {"Authorization": f"Bearer {self.key}"} if self.key else {}
+        allowed = egress.Egress(self.policy, self.allowed)
+        body = post(self.url.rstrip("/") + "/chat/completions", request.bytes, headers, allowed, seconds)
         try:
-            address = egress.allow(self.url, self.policy, self.allowed)
-            body = self._post(address, request.bytes, seconds)
             answer = msgspec.json.decode(body, type=_Completion)
-        except (OSError, http.client.HTTPException, ssl.SSLError) as error:
-            raise ModelError("the endpoint can't be reached", got=type(error).__name__) from error
         except (msgspec.MsgspecError, ValueError, RecursionError) as error:
             raise ModelError("the endpoint's answer is not a completion") from error
         text = answer.choices[0].message.content if answer.choices else None
@@ -132,22 +153,6 @@ class Endpoint:
             raise ModelError("the endpoint answered without a text")
         spent = time.monotonic() - started
         return Response(text=text, tokens_in=answer.usage.prompt_tokens, tokens_out=answer.usage.completion_tokens, seconds=spent)
-
-    def _post(self, address: str, body: bytes, seconds: float) -> bytes:
-        scheme, host, port = egress.parts(self.url)
-        connection = _connection(scheme, host, address, port, seconds)
-        deadline = time.monotonic() + seconds
-        headers = {"Content-Type": "application/json", "Host": host if port in (80, 443) else f"{host}:{port}"}
-        if self.key:
-            headers["Authorization"] = f"Bearer {self.key}"
-        try:
-            connection.request("POST", urlsplit(self.url).path.rstrip("/") + "/chat/completions", body, headers)
-            response = connection.getresponse()
-            if response.status != 200:
-                raise ModelError("the endpoint refused", got=f"HTTP {response.status}")
-            return _read(response, deadline)
-        finally:
-            connection.close()
 
 
 class _Message(msgspec.Struct):
@@ -166,28 +171,3 @@ class _Usage(msgspec.Struct):
 class _Completion(msgspec.Struct):
     choices: list[_Choice]
     usage: _Usage = msgspec.field(default_factory=_Usage)
-
-
-def _connection(scheme: str, host: str, address: str, port: int, seconds: float) -> http.client.HTTPConnection:
-    """A connection to the address that the policy allowed, whatever the name resolves to by now; TLS is checked against the name."""
-    if scheme == "http":
-        return http.client.HTTPConnection(address, port, timeout=seconds)
-    connection = http.client.HTTPSConnection(host, port, timeout=seconds, context=ssl.create_default_context())
-    connection._create_connection = lambda _, *rest, **more: _socket((address, port), *rest, **more)  # type: ignore[attr-defined]
-    return connection
-
-
-def _socket(where: tuple[str, int], *rest: Any, **more: Any) -> Any:
-    return socket.create_connection(where, *rest, **more)
-
-
-def _read(response: http.client.HTTPResponse, deadline: float) -> bytes:
-    """The body, within the deadline and `LARGEST` bytes."""
-    parts: list[bytes] = []
-    size = 0
-    while part := response.read1(65_536):
-        parts.append(part)
-        size += len(part)
-        if size > LARGEST or time.monotonic() > deadline:
-            raise ModelError("the answer is too long or too slow")
-    return b"".join(parts)

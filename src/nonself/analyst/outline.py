@@ -1,6 +1,7 @@
 """The outline of a report: which verified claims stand where, the same for every format.
 
-What happened is told by the rules that matched and the most surprising of the rest, in order of time, each with what its events say. A
+What happened is told by the findings that carry the incident (`carrying`): the rules that matched and the most surprising of the rest, in
+order of time, each with what its events say; then the others, and further events. What else was found on the same machines stands apart. A
 claim that is not verified has no place here but the list of what is not established.
 """
 
@@ -9,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from nonself.analyst.case import Case, Told
+from nonself.analyst.case import Advice, Case, Told
 from nonself.analyst.hypotheses import BY_NAME
 from nonself.core import attack
 from nonself.core.claim import Claim
@@ -50,6 +51,7 @@ class Outline:
     paragraphs: tuple[Paragraph, ...]
     unusual: tuple[Told, ...]
     events: tuple[Told, ...]
+    also: tuple[Told, ...]
     around: tuple[Told, ...]
     texts: tuple[Claim, ...]
     stages: tuple[Stage, ...]
@@ -59,7 +61,7 @@ class Outline:
     def told(self) -> tuple[Claim, ...]:
         """Every claim a sentence of the report rests on."""
         parts = [claim for paragraph in self.paragraphs for claim in paragraph.claims]
-        parts += [told.claim for told in (*self.unusual, *self.events, *self.around)]
+        parts += [told.claim for told in (*self.unusual, *self.events, *self.also, *self.around)]
         return tuple({c.id: c for c in (*parts, *self.texts, *self.case.absent)}.values())
 
 
@@ -68,8 +70,8 @@ def outline(case: Case) -> Outline:
     paragraphs = _paragraphs(case)
     said = {claim.id for paragraph in paragraphs for claim in paragraph.claims}
     parts = {
-        name: [t for t in case.story if t.part == part and t.claim.id not in said and t.claim.predicate != "MatchedRule"]
-        for name, part in (("unusual", "finding"), ("events", "event"), ("around", "around"))
+        name: [t for t in case.story if t.part == part and t.claim.id not in said]
+        for name, part in (("unusual", "finding"), ("events", "event"), ("also", "also"), ("around", "around"))
     }
     return Outline(
         case=case,
@@ -78,6 +80,7 @@ def outline(case: Case) -> Outline:
         paragraphs=paragraphs[:MOST_LINES],
         unusual=tuple(parts["unusual"][:MOST_LINES]),
         events=tuple(parts["events"][:MOST_LINES]),
+        also=tuple(parts["also"][:MOST_LINES]),
         around=tuple(parts["around"][:MOST_LINES]),
         texts=tuple(t.claim for t in case.story if t.part == "text"),
         stages=tuple(
@@ -151,3 +154,9 @@ def _count(n: int, one: str, many: str = "") -> str:
 def percent(p: float) -> str:
     """A probability for people. It rests on weights that are rough, so it is never told as certain."""
     return "under 1 %" if p < 0.01 else "over 99 %" if p > 0.99 else f"{p:.0%}".replace("%", " %")
+
+
+def cost(advice: Advice) -> str:
+    """What asking a model has cost, in words."""
+    told = f"{advice.tokens_in:,} tokens to it and {advice.tokens_out:,} from it"
+    return told + (f", {advice.usd:.4f} US dollars" if advice.usd else "")

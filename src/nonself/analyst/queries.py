@@ -7,6 +7,7 @@ answer is named by its content, so that a report says exactly what was asked and
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -32,6 +33,11 @@ def _class(*uids: int) -> pl.Expr:
 def outside(column: str) -> pl.Expr:
     """Whether an `ip:` column names an address that is not private."""
     return ~pl.col(column).str.strip_prefix("ip:").str.contains(_PRIVATE)
+
+
+def is_outside(address: str) -> bool:
+    """The same of one address."""
+    return re.match(_PRIVATE, address) is None
 
 
 @dataclass(frozen=True, slots=True)

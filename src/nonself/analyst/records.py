@@ -43,8 +43,8 @@ class Records:
     """`events`: columns of the schema (all but ext and raw and a few), then one `@role` column for each entity role, sorted by time.
 
     `findings` by id. `days` holds, for each detector and entity of them, the days on which all findings of the ledger are of that detector
-    and entity; `spread`, for each detector, how many entities it has found something about. `span` is the time the ledger covers, in
-    whole days: what "never before" can mean."""
+    and entity; `spread`, for each detector, how many entities it has found something about; `subjects` how many any finding is about.
+    `span` is the time the ledger covers, in whole days: what "never before" can mean."""
 
     incident: Incident
     findings: dict[str, Finding]
@@ -52,6 +52,7 @@ class Records:
     span: tuple[datetime, datetime] | None
     days: dict[tuple[str, str], frozenset[date]]
     spread: dict[str, int]
+    subjects: int = 0
     complete: bool = True
     places: dict[str, int] = field(default_factory=dict)
 
@@ -78,6 +79,7 @@ class Reader:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
         self._told = ledger.findings()
+        self._subjects = len({finding.entity for finding in self._told})
         self._small = sum(ledger.event_counts().values()) <= MOST
         self._all: Events | None = None
 
@@ -90,7 +92,7 @@ class Reader:
         events = events.unique("uid", keep="first", maintain_order=True)
         places = {uid: place for place, uid in enumerate(events["uid"].to_list())}
         days, spread = _days(findings, self._told), _spread(findings, self._told)
-        return Records(incident, findings, events, _span(self._ledger), days, spread, complete, places)
+        return Records(incident, findings, events, _span(self._ledger), days, spread, self._subjects, complete, places)
 
     def _near(self, names: set[str], evidence: set[str]) -> tuple[Events, bool]:
         """Events that touch one of `names` or are evidence, and whether that is all of them."""

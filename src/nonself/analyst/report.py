@@ -2,29 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import msgspec
 
+from nonself.analyst.approvals import NOTHING, PROPOSED, Decision, standing
 from nonself.analyst.case import Case, Told
 from nonself.analyst.hypotheses import BY_NAME
-from nonself.analyst.outline import Outline, outline, percent
+from nonself.analyst.outline import Outline, cost, outline, percent
 from nonself.analyst.prose import joined, sentence
 from nonself.analyst.queries import TOOLS
 from nonself.core import safe
 from nonself.core.claim import Claim
 from nonself.core.entities import kind
 
+Decided = Mapping[str, Decision]
+"""What was decided about actions, by hash. It stands beside a case and is no part of it, so the same report comes out after an approval."""
 
-def markdown(case: Case) -> str:
+
+def markdown(case: Case, decided: Decided = NOTHING) -> str:
     """The report as Markdown. Every sentence about events ends with its claim's id; the list of claims names the events of each."""
     told = outline(case)
-    return "\n".join([*_head(told), *_story(told), *_verdict(told), *_tail(told)]) + "\n"
+    return "\n".join([*_head(told), *_story(told), *_verdict(told), *_actions(told, decided), *_tail(told)]) + "\n"
 
 
-def as_json(case: Case) -> dict[str, Any]:
-    """The report as plain data: the case, its hash, and each claim's sentence."""
+def as_json(case: Case, decided: Decided = NOTHING) -> dict[str, Any]:
+    """The report as plain data: the case, its hash, each claim's sentence, each action with what was decided about it."""
     told = outline(case)
     return {
         "type": "report",
@@ -32,7 +36,10 @@ def as_json(case: Case) -> dict[str, Any]:
         "headline": told.headline,
         "summary": list(told.summary),
         "sentences": [{"claim": c.id, "text": sentence(c, safe.terminal), "events": list(c.events)} for c in told.told],
-        "actions": [{"hash": a.hash, **msgspec.to_builtins(a)} for a in case.actions],
+        "actions": [
+            {"hash": a.hash, **msgspec.to_builtins(a), "state": one.state, "who": one.who, "why": one.why}
+            for a, one in ((a, decided.get(a.hash, PROPOSED)) for a in case.actions)
+        ],
         "case": msgspec.to_builtins(case),
     }
 
@@ -51,7 +58,7 @@ def _head(told: Outline) -> Iterator[str]:
         pieces = joined(case.advice.summary, {t.claim.id: t.claim for t in case.story}, safe.markdown)
         yield "\n" + "".join(f"{text} `{claim.id}`" if claim else text for text, claim in pieces)
     if case.advice.model or case.advice.note:
-        yield f"\nLanguage model: {safe.markdown(case.advice.model or 'none')}. {case.advice.note}"
+        yield f"\nLanguage model: {safe.markdown(case.advice.model or 'none')}, {cost(case.advice)}. {case.advice.note}"
 
 
 def _story(told: Outline) -> Iterator[str]:
@@ -64,7 +71,8 @@ def _story(told: Outline) -> Iterator[str]:
     if not told.paragraphs:
         yield "No rule matched and nothing is very surprising; what was found follows."
     yield from _lines("Unusual here", told.unusual, told.hidden.get("unusual", 0))
-    yield from _lines("Further events of the evidence", told.events, told.hidden.get("events", 0))
+    yield from _lines("Further events of it", told.events, told.hidden.get("events", 0))
+    yield from _lines("Also seen on the same machines", told.also, told.hidden.get("also", 0))
     yield from _lines("Around it", told.around, told.hidden.get("around", 0))
     if told.texts:
         yield from ("", "## Text written for a reader", "", *(f"- {_cited(claim)}" for claim in told.texts))
@@ -106,11 +114,15 @@ def _verdict(told: Outline) -> Iterator[str]:
         yield f"\nThe model would order them: {', '.join(told.case.advice.order)}."
     if told.case.questions:
         yield from ("", "## Next questions", "", *(f"- {question}" for question in told.case.questions))
+
+
+def _actions(told: Outline, decided: Decided) -> Iterator[str]:
     yield from ("", "## Proposed actions", "")
     for action in told.case.actions:
         rests = " ".join(f"`{c}`" for c in action.claims[:5])
         entity = safe.markdown(safe.shorten(action.entity.partition(":")[2], 120))
-        yield f"- {action.verb} {kind(action.entity)} **{entity}**: {action.effect}. State: {action.state}; rests on {rests};"
+        state = safe.markdown(standing(decided.get(action.hash, PROPOSED)))
+        yield f"- {action.verb} {kind(action.entity)} **{entity}**: {action.effect}. State: {state}; rests on {rests};"
         yield f"  hash `{action.hash[:16]}`"
     if not told.case.actions:
         yield "None."

@@ -24,6 +24,7 @@ from nonself.core.safe import shorten
 
 Count = Annotated[int, Meta(ge=1, le=2**63 - 1)]
 Share = Annotated[float, Meta(ge=0.0, le=1.0)]
+Dollars = Annotated[float, Meta(ge=0.0, le=1e9)]
 Text = Annotated[str, Meta(min_length=1)]
 
 PREFIX = "NONSELF_"
@@ -122,7 +123,7 @@ class Budget(msgspec.Struct, frozen=True):
 
 
 class Analyst(msgspec.Struct, frozen=True):
-    """Whether a language model is asked, which, and what it may cost."""
+    """Whether a language model is asked, which, what it may cost; and where approved actions are sent."""
 
     egress: Literal["none", "loopback", "allowlist"] = "none"
     endpoint: str = ""
@@ -133,7 +134,12 @@ class Analyst(msgspec.Struct, frozen=True):
     threads: Annotated[int, Meta(ge=1, le=1_024)] = 1
     tokens: Count = 8_000
     seconds: Annotated[float, Meta(ge=0.0, le=86_400.0)] = 60.0
+    usd: Dollars = 0.0
+    usd_per_million_in: Dollars = 0.0
+    usd_per_million_out: Dollars = 0.0
     quarantine: bool = False
+    webhook: str = ""
+    webhook_key_file: str = ""
 
 
 class Output(msgspec.Struct, frozen=True):

@@ -80,6 +80,11 @@ def verify(rows: pl.DataFrame, lines: bytes, public: bytes) -> tuple[int, str]:
     return held, ""
 
 
+def last(lines: bytes) -> int:
+    """The last row that checkpoints cover, which `verify` has found to hold; 0 for none."""
+    return msgspec.json.decode(lines.splitlines()[-1], type=Checkpoint).seq if lines else 0
+
+
 def read(state: Path, names: Sequence[str] = (LINES, PUBLIC)) -> list[bytes]:
     """Files of the state by name; an absent one is empty."""
     try:

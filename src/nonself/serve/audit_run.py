@@ -11,7 +11,7 @@ import msgspec
 from nonself.analyst.advisor import advise
 from nonself.analyst.case import Case, investigate
 from nonself.analyst.cassettes import Cassettes
-from nonself.analyst.model import Budget
+from nonself.analyst.model import Budget, Price
 from nonself.analyst.pseudonyms import Vault, load_key
 from nonself.analyst.records import read
 from nonself.core.config import Config
@@ -34,6 +34,8 @@ class _Row(msgspec.Struct):
     quarantine: bool
     most_tokens: int
     most_seconds: float
+    most_usd: float = 0.0
+    price: Price = Price()
 
 
 def verify(arguments: argparse.Namespace, config: Config) -> int:
@@ -86,7 +88,9 @@ def replay(arguments: argparse.Namespace, config: Config) -> int:
         case: Case = investigate(records)
         if row.model:
             vault, tapes = Vault(load_key(state / KEY)), Cassettes(state / CASSETTES, None, row.model)
-            case = advise(records, case, tapes, vault, Budget(row.most_tokens, row.most_seconds), quarantine=row.quarantine)
+            case = advise(
+                records, case, tapes, vault, Budget(row.most_tokens, row.most_seconds, row.most_usd, row.price), quarantine=row.quarantine
+            )
     if case.sha256 == row.report:
         print(f"report {row.report[:16]} comes out the same; {len(row.requests)} recorded answers")
         return OK

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -12,9 +12,10 @@ from jinja2 import Template
 from markupsafe import Markup
 
 from nonself import __version__
+from nonself.analyst.approvals import NOTHING, PROPOSED, Decision, standing
 from nonself.analyst.case import Case, Told
 from nonself.analyst.hypotheses import BY_NAME, SAYS
-from nonself.analyst.outline import Outline, outline, percent
+from nonself.analyst.outline import Outline, cost, outline, percent
 from nonself.analyst.prose import joined, sentence, shown
 from nonself.analyst.queries import TOOLS
 from nonself.core import safe
@@ -28,8 +29,9 @@ _RESTS = 3
 _TONES = {"malicious": "malicious", "unsure": "unsure", "attempt": "attempt"}
 
 
-def report(case: Case, cited: Events, story: Story | None = None) -> str:
-    """The page. `cited` are the events that claims rest on; `story` adds the figure of findings over time."""
+def report(case: Case, cited: Events, story: Story | None = None, decided: Mapping[str, Decision] = NOTHING) -> str:
+    """The page. `cited` are the events that claims rest on; `story` adds the figure of findings over time, `decided`
+    what was decided about actions."""
     template, style = _page()
     told = outline(case)
     claims = [_claim(c) for c in told.told]
@@ -50,7 +52,8 @@ def report(case: Case, cited: Events, story: Story | None = None) -> str:
         style=Markup(style),
         version=__version__,
         sha256=case.sha256,
-        **_parts(told),
+        cost=cost(case.advice),
+        **_parts(told, decided),
     )
 
 
@@ -62,7 +65,7 @@ def _page() -> tuple[Template, str]:
     return html.environment().from_string((folder / "case.html.j2").read_text(encoding="utf-8")), style
 
 
-def _parts(told: Outline) -> dict[str, Any]:
+def _parts(told: Outline, decided: Mapping[str, Decision]) -> dict[str, Any]:
     case = told.case
     return {
         "stages": told.stages,
@@ -71,14 +74,15 @@ def _parts(told: Outline) -> dict[str, Any]:
         ],
         "unusual": _lines(told.unusual),
         "further": _lines(told.events),
+        "also": _lines(told.also),
         "around": _lines(told.around),
         "texts": [_claim(c) for c in told.texts],
         "absent": _absent(case),
         "hidden": told.hidden,
         "actions": [
             {
-                "verb": a.verb, "entity": a.entity, "effect": a.effect, "state": a.state, "hash": a.hash, "claims": a.claims[:_RESTS],
-                "more": max(0, len(a.claims) - _RESTS),
+                "verb": a.verb, "entity": a.entity, "effect": a.effect, "hash": a.hash, "claims": a.claims[:_RESTS],
+                "more": max(0, len(a.claims) - _RESTS), "state": standing(decided.get(a.hash, PROPOSED)),
             }
             for a in case.actions
         ],

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import getpass
 import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
-
 from nonself.analyst import report as reports
-from nonself.analyst.actions import Action
 from nonself.analyst.advisor import advise
+from nonself.analyst.approvals import decisions
 from nonself.analyst.case import Case, investigate
 from nonself.analyst.cassettes import Cassettes
 from nonself.analyst.local import Local
-from nonself.analyst.model import Budget, Endpoint, Model, Request, Response
+from nonself.analyst.model import Budget, Endpoint, Model, Price, Request, Response
 from nonself.analyst.pseudonyms import Vault, load_key, rotate_key
 from nonself.analyst.records import Records, read
 from nonself.core import safe
@@ -63,11 +60,17 @@ def ask(ledger: Ledger, incident: Incident, asked_of: Model | None, config: Conf
     records = read(ledger, incident)
     case = investigate(records)
     quarantine = config.analyst.quarantine and bool(config.analyst.gguf or config.analyst.egress == "loopback")
-    budget = Budget(config.analyst.tokens, config.analyst.seconds)
+    budget = allowance(config)
     if asked_of is not None:
         vault = Vault(load_key(state / KEY))
         case = advise(records, case, Cassettes(state / CASSETTES, asked_of), vault, budget, quarantine=quarantine)
     return Asked(case, records, quarantine and asked_of is not None, budget)
+
+
+def allowance(config: Config) -> Budget:
+    """What one incident may cost."""
+    chosen = config.analyst
+    return Budget(chosen.tokens, chosen.seconds, chosen.usd, Price(chosen.usd_per_million_in, chosen.usd_per_million_out))
 
 
 def model(config: Config) -> Model | None:
@@ -85,15 +88,16 @@ def model(config: Config) -> Model | None:
 
 
 def _text(ledger: Ledger, asked: Asked, form: str) -> str:
+    decided = decisions(ledger.audit_rows())
     if form == "json":
-        return safe.json(reports.as_json(asked.case)) + "\n"
+        return safe.json(reports.as_json(asked.case, decided)) + "\n"
     if form == "md":
-        return reports.markdown(asked.case)
+        return reports.markdown(asked.case, decided)
     from nonself.serve import case_html
     from nonself.serve.story import stories
 
     story = stories(ledger, [asked.case.incident], activity=False)[0]
-    return case_html.report(asked.case, asked.records.events, story)
+    return case_html.report(asked.case, asked.records.events, story, decided)
 
 
 def _record(state: Path, asked: Asked) -> None:
@@ -106,10 +110,14 @@ def _record(state: Path, asked: Asked) -> None:
         "answers": [a.sha256 for a in case.answers],
         "model": case.advice.model,
         "requests": list(case.advice.requests),
-        "tokens": case.advice.tokens,
+        "tokens_in": case.advice.tokens_in,
+        "tokens_out": case.advice.tokens_out,
+        "usd": case.advice.usd,
         "quarantine": asked.quarantine,
         "most_tokens": asked.budget.tokens,
         "most_seconds": asked.budget.seconds,
+        "most_usd": asked.budget.usd,
+        "price": asked.budget.price,
     }
     try:
         _append(state, "report", detail)
@@ -126,35 +134,15 @@ def _append(state: Path, action: str, detail: dict[str, object], actor: str = "a
 
 
 def analyst(arguments: argparse.Namespace, config: Config) -> int:
-    """`nonself analyst`: preview, approve, or rotate the key."""
+    """`nonself analyst --preview` and `--rotate-key`."""
     state = Path(state_dir(config))
     if arguments.rotate_key:
         rotate_key(state / KEY)
         _append(state, "rotate pseudonym key", {})
         return OK
-    if arguments.approve:
-        name, wanted = arguments.approve
-        return _approve(name, wanted, arguments.by or getpass.getuser(), state)
+    if not arguments.preview:
+        raise UsageError(expected="approve, reject, send, --preview or --rotate-key", got="none of them", do="see `nonself analyst --help`")
     return _preview(arguments.preview, config, state)
-
-
-def _approve(name: str, wanted: str, who: str, state: Path) -> int:
-    with Ledger.open(state, read_only=True) as ledger:
-        case = investigate(read(ledger, ledger.incident(name)))
-    found = [action for action in case.actions if len(wanted) >= 16 and action.hash.startswith(wanted)]
-    if len(found) != 1:
-        raise UsageError(
-            expected="the hash (16 digits or more) of an action proposed for this incident as it is now",
-            got=safe.shorten(wanted, 70), do="make the report again: evidence that has changed changes the hash",
-        )  # fmt: skip
-    _append(state, "approve", {"incident": case.incident.id, "hash": found[0].hash, "action": _plain(found[0])}, who)
-    said = f"approved by {safe.terminal(who)}: {found[0].verb} {safe.terminal(found[0].entity)} ({found[0].hash[:16]})"
-    print(f"{said}; nothing was carried out")
-    return OK
-
-
-def _plain(action: Action) -> dict[str, object]:
-    return dict(msgspec.to_builtins(action))
 
 
 class _Preview:
@@ -181,7 +169,7 @@ def _preview(name: str, config: Config, state: Path) -> int:
     with Ledger.open(state, read_only=True) as ledger:
         records = read(ledger, ledger.incident(name))
         quarantine = config.analyst.quarantine and bool(config.analyst.gguf or config.analyst.egress == "loopback")
-        advise(records, investigate(records), preview, vault, Budget(config.analyst.tokens, config.analyst.seconds), quarantine=quarantine)
+        advise(records, investigate(records), preview, vault, allowance(config), quarantine=quarantine)
     where = config.analyst.gguf or (f"{config.analyst.endpoint} ({config.analyst.egress})" if chosen else "nowhere: no model is configured")
     print(f"{len(preview.kept)} requests would go to {safe.terminal(where)}:", file=sys.stderr)
     for request in preview.kept:
