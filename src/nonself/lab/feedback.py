@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from nonself.core.finding import Finding
@@ -13,8 +13,6 @@ from nonself.triage import ranking
 Known = tuple[Incident, Sequence[Finding], bool]
 """An incident, its findings, and whether it is an attack."""
 REVIEWS, WRONG, RECALL = 50, 0.17, 0.95
-_EVERY = 5
-"""Verdicts between two fittings, as in a morning's work."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,33 +31,41 @@ def review(incidents: Sequence[Known], seed: int, *, reviews: int = REVIEWS, wro
     of the incidents and figures taken on the other half."""
     draw = random.Random(seed)
     plain = sorted(incidents, key=lambda known: (-known[0].bits, known[0].id))
-    judged: list[Known] = []
-    waiting = list(plain)
-    learnt = ranking.fit([])
-    while waiting and len(judged) < reviews:
-        if len(judged) >= ranking.LEAST and len(judged) % _EVERY == 0:
-            learnt = ranking.fit(judged)
-            waiting.sort(key=lambda known: -learnt.rank(known[0], known[1]).score)
-        incident, findings, attack = waiting.pop(0)
-        judged.append((incident, findings, attack != (draw.random() < wrong)))
-    truth = {known[0].id: known[2] for known in incidents}
-    half = list(incidents)
+    rows = [ranking.features(incident, findings) for incident, findings, _ in plain]
+    truth = [attack for *_, attack in plain]
+    seen = _reviewed(rows, truth, reviews, lambda attack: attack != (draw.random() < wrong))
+    half = list(range(len(rows)))
     draw.shuffle(half)
-    taught, rest = half[: len(half) // 2][:reviews], half[len(half) // 2 :]
-    other = ranking.fit([(i, f, attack != (draw.random() < wrong)) for i, f, attack in taught])
+    taught, rest = half[: len(half) // 2][:reviews], sorted(half[len(half) // 2 :])
+    other = ranking.fit([(rows[n], float(truth[n] != (draw.random() < wrong))) for n in taught])
+    scores, _ = other.moments(rows)
     return Outcome(
-        found=sum(truth[incident.id] for incident, _, _ in judged),
-        found_without=sum(attack for _, _, attack in plain[:reviews]),
-        false_by_bits=_false_above(sorted(rest, key=lambda known: -known[0].bits)),
-        false_by_rank=_false_above(sorted(rest, key=lambda known: -other.rank(known[0], known[1]).score)),
+        found=sum(truth[n] for n in seen),
+        found_without=sum(truth[:reviews]),
+        false_by_bits=_false_above([truth[n] for n in rest]),
+        false_by_rank=_false_above([truth[n] for n in sorted(rest, key=lambda n: -scores[n])]),
     )
 
 
-def _false_above(ranked: Sequence[Known]) -> int:
-    """False incidents before `RECALL` of the attacks are found."""
-    wanted = RECALL * sum(attack for _, _, attack in ranked)
+def _reviewed(rows: Sequence[ranking.Features], truth: Sequence[bool], reviews: int, told: Callable[[bool], bool]) -> list[int]:
+    """Who was reviewed, by number: the first of the queue that waits, which is sorted anew after every verdict as `told`."""
+    seen: list[int] = []
+    judged: list[tuple[ranking.Features, float]] = []
+    waiting = list(range(len(rows)))
+    while waiting and len(seen) < reviews:
+        if len(judged) >= ranking.LEAST:
+            places = ranking.fit(judged).places(rows)
+            waiting.sort(key=lambda n: -places[n])
+        seen.append(waiting.pop(0))
+        judged.append((rows[seen[-1]], float(told(truth[seen[-1]]))))
+    return seen
+
+
+def _false_above(ranked: Sequence[bool]) -> int:
+    """False incidents before `RECALL` of the attacks are found, of incidents that are attacks or not in this order."""
+    wanted = RECALL * sum(ranked)
     found = false = 0
-    for _, _, attack in ranked:
+    for attack in ranked:
         if found >= wanted:
             break
         found, false = found + attack, false + (not attack)
