@@ -5,7 +5,7 @@
 Fifty verdicts cannot weigh a hundred detectors, so what is learnt of one is shared with its like: an incident's surprise is divided among
 its detectors, their sorts (rules, alerts, learnt ones), the ATT&CK tactics and the techniques they stand for, and each has a weight.
 Features are the square roots of these shares, so every group of features has the same prior variance (`VARIANCE`) in every incident, and
-two incidents are alike by their Bhattacharyya coefficients. Besides, verdicts teach how much bits are worth here, and how often anything is.
+two incidents are alike by their Bhattacharyya coefficients. Besides, verdicts teach what bits are worth here, and how often anything is so.
 
 The weights have a normal prior around nothing, so without verdicts incidents rank by their bits. They are the maximum a posteriori under
 verdicts that are wrong at a rate of `NOISE` (for a true one (1 - NOISE) p + NOISE (1 - p); Bootkrajang & Kaban 2012): a verdict that
