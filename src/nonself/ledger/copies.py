@@ -29,7 +29,7 @@ def learnt(lake: Lake, chosen: Selection, columns: Sequence[str]) -> pl.DataFram
     """The chosen concluded events, sorted as the lake sorts them, without copies of each other."""
     events = lake.read(replace(chosen, concluded=True), list(dict.fromkeys([*columns, *_NAMED])))
     if events["uid"].n_unique() < events.height:
-        events = events.filter(_fresh(events.select(_NAMED), events.select(_NAMED).clear()))
+        events = events.filter(_fresh(events, events.clear()))
     return events.select(columns)
 
 
