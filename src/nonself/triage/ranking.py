@@ -42,6 +42,8 @@ LEAST = 5
 MOST_FEATURES = 512
 """Features with weights of their own, the most frequent among the judged first."""
 _STEPS, _CLOSE = 50, 1e-6
+_BLOCK = 4_096
+"""Incidents ranked at a time: a row of all features is 4 KB."""
 Floats = npt.NDArray[np.float64]
 Features = Mapping[str, float]
 
@@ -83,6 +85,10 @@ class Ranking:
 
     def moments(self, rows: Sequence[Features]) -> tuple[Floats, Floats]:
         """z of each, and its posterior variance."""
+        parts = [self._moments(rows[first : first + _BLOCK]) for first in range(0, len(rows), _BLOCK)] or [self._moments(())]
+        return np.concatenate([scores for scores, _ in parts]), np.concatenate([variances for _, variances in parts])
+
+    def _moments(self, rows: Sequence[Features]) -> tuple[Floats, Floats]:
         x, known = self._rows(rows), {*self.names}
         unseen = np.array([math.fsum(value**2 for name, value in row.items() if name not in known) for row in rows])
         return np.array([_base(row) for row in rows]) + x @ self.weights, np.einsum("ij,ij->i", x @ self.covariance, x) + unseen
