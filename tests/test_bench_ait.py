@@ -103,6 +103,19 @@ def test_the_measures_count_as_they_say() -> None:
     assert out["f1"] == pytest.approx(2 / 3)
 
 
+def test_exfiltration_is_a_track_of_its_own() -> None:
+    leak = {("dns", "h", START + timedelta(hours=hour)): Truth({}, True) for hour in (1, 50, 75)}
+    step = {("r", "g", START + timedelta(hours=50)): Truth({1: frozenset({"a"})}, False)}
+    incidents = [found([("dns", "h", 1)], 8.0), found([("y", "g", 2)], 7.0), found([("x", "h", 49), ("dns", "h", 50)], 3.0, 6.0)]
+    incidents.append(found([("r", "g", 50)], 9.0))
+    out = ait_score.measures(incidents, leak | step, START, START + timedelta(hours=95))
+    assert (out["exfiltration_cells"], out["exfiltration_cells_after"], out["exfiltration_place"]) == (3, 2, 2)
+    assert out["exfiltration_found"] is False and out["coverage"] == 1.0
+    assert out["false_a_day"] == 0, "what leaves by DNS is neither a step of the chain nor a false incident"
+    none = ait_score.measures(incidents, step, START, START + timedelta(hours=95))
+    assert none["exfiltration_cells"] is none["exfiltration_found"] is none["exfiltration_place"] is None
+
+
 def test_a_folder_without_labels_is_told(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="event_label"):
         bench_ait.ait([tmp_path], as_json=True)

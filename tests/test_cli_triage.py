@@ -167,3 +167,23 @@ def test_other_rules_are_matched_anew(tmp_path: Path, capsys: pytest.CaptureFixt
 
 def test_coverage_is_a_navigator_layer(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["export", "coverage", "--format", "stix"]) == 2
+
+
+def test_a_rank_is_explained_once_verdicts_teach(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    odd = [f"{START + timedelta(hours=h)},Suricata: oddity {h},10.0.1.{h},host{h},high" for h in range(12, 60, 6)]
+    (tmp_path / "alerts.csv").write_text("\n".join(rows(*odd)) + "\n")
+    state = tmp_path / "s"
+    assert main(["scan", str(tmp_path / "alerts.csv"), "--state", str(state), "--no-builtin-rules", "--quiet", "--json"]) == 0
+    first, *others = listed(capsys, state, "--all")
+    assert not [one for one in lines(capsys, "explain", first["id"], "--state", str(state), "--json") if one["type"] == "rank"]
+    for other in others[:6]:
+        assert main(["verdict", other["id"], "false", "--why", "a test", "--state", str(state)]) == 0
+    told = lines(capsys, "explain", first["id"], "--state", str(state), "--json")
+    (rank,) = [one for one in told if one["type"] == "rank"]
+    assert rank["verdicts"] == 6 and 0 < rank["probability"] < 1 and rank["place"] > rank["score"]
+    assert sum(part["logits"] for part in rank["because"]) == pytest.approx(rank["score"], abs=0.05)
+    (incident,) = [i for i in listed(capsys, state, "--all") if i["id"] == first["id"]]
+    assert incident["rank"] == pytest.approx(rank["place"])
+    capsys.readouterr()
+    assert main(["explain", first["id"], "--state", str(state), "--table"]) == 0
+    assert "an attack by 6 verdicts" in " ".join(capsys.readouterr().out.split())

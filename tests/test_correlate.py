@@ -193,6 +193,8 @@ def test_roles_are_told() -> None:
     ]  # fmt: skip
     (incident,) = correlated(found)
     assert [(r.name, r.entity) for r in incident.roles] == [("patient zero", "host:ws1"), ("pivot", "user:ann"), ("target", "host:dc1")]
+    (incident,) = correlated([*found, finding("d", 11, ("host:ws9", "user:ann"), surprise=9)])
+    assert incident.roles[-1].entity == "host:dc1", "what hardly counts is no target, though it comes last"
 
 
 def test_a_hub_of_many_edges_is_cheap() -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import random
 import tomllib
+from collections import defaultdict
 from datetime import UTC, date, datetime, timedelta
 
+import msgspec
 import polars as pl
 import pytest
 import yaml
@@ -72,50 +74,92 @@ def test_merges_and_splits_are_recorded() -> None:
     assert (first.merged, first.why, second.why) == (("h",), "", "split off from j")
 
 
-@given(st.lists(st.tuples(st.sampled_from(["a", "b", "c"]), st.booleans(), st.floats(0, 80)), max_size=25))
+def row(*detectors: str, bits: float = 30.0, **more: object) -> ranking.Features:
+    found = [msgspec.structs.replace(finding(f"f-{name}", detector=name), **more) for name in detectors]
+    return ranking.features(incident("x", "f", bits=bits), found)
+
+
+@given(st.lists(st.tuples(st.sampled_from(["a", "b", "c"]), st.sampled_from([0.0, 0.5, 1.0]), st.floats(0, 80)), max_size=25))
 @settings(max_examples=30)
-def test_a_rank_is_the_sum_of_what_it_says(rows: list[tuple[str, bool, float]]) -> None:
-    judged = [(incident(f"i{n}", "f", bits=bits), [finding("f", detector=name)], attack) for n, (name, attack, bits) in enumerate(rows)]
-    learnt = ranking.fit(judged)
-    rank = learnt.rank(incident("x", "f"), [finding("f", detector="a", bits=3), finding("g", detector="new", bits=9)])
-    assert 0 < rank.probability < 1
+def test_a_rank_is_the_sum_of_what_it_says(rows: list[tuple[str, float, float]]) -> None:
+    learnt = ranking.fit([(row(name, bits=bits), worth) for name, worth, bits in rows])
+    asked = ranking.features(incident("x", "f"), [finding("f", detector="a", bits=3), finding("g", detector="new", bits=9)])
+    rank = learnt.rank(asked)
+    assert 0 < rank.probability < 1 and rank.place >= rank.score
     assert sum(part for _, part in rank.because) == pytest.approx(rank.score, abs=0.05)
+    assert learnt.places([asked])[0] == pytest.approx(rank.place)
 
 
 def test_without_verdicts_bits_rank_and_nothing_is_sure_of_the_middle() -> None:
     nothing = ranking.fit([])
-    scores = [nothing.rank(incident("x", "f", bits=bits), [finding("f")]).score for bits in (0, 5, 30, 200)]
-    assert scores == sorted(scores)
-    assert not nothing.rank(incident("x", "f", bits=30), [finding("f")]).sure
+    places = [nothing.rank(row("d", bits=bits)).place for bits in (0, 5, 30, 200)]
+    assert places == sorted(places) and nothing.rank(row("d", bits=30)).probability < nothing.rank(row("d", bits=200)).probability
+    assert not nothing.rank(row("d", bits=30)).sure
+
+
+@given(
+    st.lists(
+        st.builds(
+            lambda detector, bits, attack, tactics: msgspec.structs.replace(
+                finding("f", detector=detector, bits=bits), attack=tuple(attack), tactics=tuple(tactics)
+            ),
+            st.sampled_from(["a", "sigma:b", "alert:c", ""]), st.floats(0, 1e300),
+            st.lists(st.sampled_from(["T1", "T2", "T3"]), max_size=3, unique=True), st.lists(st.sampled_from(["x", "y"]), unique=True),
+        ),
+        max_size=6,
+    )
+)  # fmt: skip
+@settings(max_examples=40)
+def test_every_group_of_features_has_the_same_variance(found: list[Finding]) -> None:
+    features = ranking.features(incident("x", "f"), found)
+    groups: dict[str, float] = defaultdict(float)
+    for name, value in features.items():
+        groups[name.partition(" ")[0]] += value**2
+    del groups["bits"]
+    assert all(total == pytest.approx(ranking.VARIANCE) for total in groups.values())
+    assert len(groups) == (5 if any(f.bits > 0 for f in found) else 1)
 
 
 def test_no_single_verdict_silences_a_class_but_many_push_it_down() -> None:
-    def told(n: int) -> float:
-        judged = [(incident(f"i{k}", "f"), [finding("f", detector="noisy")], False) for k in range(n)]
-        learnt = ranking.fit(judged)
-        return learnt.rank(incident("x", "f"), [finding("f", detector="noisy")]).score
+    def place(n: int) -> float:
+        return ranking.fit([(row("noisy"), 0.0)] * n).rank(row("noisy")).place
 
-    assert told(0) - told(1) < 1.0
-    assert told(0) - told(20) > 1.0
+    assert place(0) - place(1) < 1.0
+    assert place(0) - place(20) > 1.0
 
 
 def test_a_wrong_verdict_among_many_is_taken_for_a_slip() -> None:
-    judged = [(incident(f"i{k}", "f"), [finding("f", detector="bad")], True) for k in range(12)]
-    slip = (incident("slip", "f"), [finding("f", detector="bad")], False)
-    sure = ranking.fit(judged).rank(incident("x", "f"), [finding("f", detector="bad")])
-    doubted = ranking.fit([*judged, slip]).rank(incident("x", "f"), [finding("f", detector="bad")])
-    assert sure.score - doubted.score < 0.7 and doubted.probability > 0.5
+    judged = [(row("bad"), 1.0)] * 12
+    sure, doubted = (ranking.fit(told).rank(row("bad")) for told in (judged, [*judged, (row("bad"), 0.0)]))
+    assert sure.score - doubted.score < 1.0 and doubted.probability > 0.8
+
+
+def test_what_is_learnt_of_one_detector_is_shared_with_its_like() -> None:
+    learnt = ranking.fit([(row("sigma:a", attack=("T1110",), tactics=("credential-access",)), 1.0), (row("b"), 0.0)] * 6)
+    like, other, unlike = row("sigma:new", attack=("T1110",)), row("sigma:new"), row("new")
+    scores, variances = learnt.moments([like, other, unlike])
+    assert scores[0] > scores[1] > scores[2]
+    assert variances[0] < variances[1], "what is like something judged is better known"
+
+
+def test_of_two_that_look_alike_the_less_known_is_looked_at_first() -> None:
+    learnt = ranking.fit([(row("a"), float(n % 2)) for n in range(20)])
+    known, new = learnt.rank(row("a")), learnt.rank(row("other:new", attack=("T9",), tactics=("z",)))
+    assert abs(known.score - new.score) < 0.2 and new.place > known.place
+
+
+def test_an_attempt_is_half_an_attack() -> None:
+    judged = [(row("m"), verdicts.WORTH["malicious"]), (row("a"), verdicts.WORTH["attempt"]), (row("f"), verdicts.WORTH["false alarm"])]
+    learnt = ranking.fit(judged * 8)
+    assert learnt.rank(row("m")).place > learnt.rank(row("a")).place > learnt.rank(row("f")).place
+    assert "unsure" not in verdicts.WORTH
 
 
 def test_learning_orders_better_than_bits_where_one_detector_is_noise() -> None:
     draw = random.Random(3)
     made = [(draw.choice(["noise", "good"]), draw.uniform(20, 60)) for _ in range(80)]
-    judged = [
-        (incident(f"i{n}", "f", bits=bits), [finding("f", detector=name)], (name == "good") != (draw.random() < 0.17))
-        for n, (name, bits) in enumerate(made[:50])
-    ]
-    learnt = ranking.fit(judged)
-    rest = sorted(made[50:], key=lambda row: -learnt.rank(incident("x", "f", bits=row[1]), [finding("f", detector=row[0])]).score)
+    learnt = ranking.fit([(row(name, bits=bits), float((name == "good") != (draw.random() < 0.17))) for name, bits in made[:50]])
+    rest = sorted(made[50:], key=lambda told: -learnt.rank(row(told[0], bits=told[1])).score)
     good = sum(name == "good" for name, _ in rest)
     assert sum(name == "good" for name, _ in rest[:good]) > 0.85 * good
 

@@ -1,8 +1,8 @@
 """A change on paper: what the queue of the last weeks would have been with other rules, thresholds, exceptions or budget.
 
-Nothing is written. Where the change touches rules, both sets are matched against the events of the lake anew, so that both queues are
-counted over the same time; else the findings in the state are taken as they are. A detector's threshold can only be raised: what was under
-the floor then was never kept.
+Nothing is written. Findings in the state are taken as they are where the change leaves alone what made them. Where it touches rules, or
+lowers a floor under which nothing was kept, both queues are counted over the same time anew: rules are matched against the events of the
+lake, and behaviour is scored day by day as if each day had been scanned in its evening, so that nothing rests on days to come.
 """
 
 from __future__ import annotations
@@ -13,18 +13,26 @@ from datetime import datetime
 from pathlib import Path
 
 import msgspec
+import polars as pl
 
+from nonself.behaviour import CALIBRATION, concluded
+from nonself.calibrate import alerts as alert_calibration
 from nonself.calibrate import rules as calibration
 from nonself.core.config import Config
 from nonself.core.finding import Finding
 from nonself.core.incident import Incident
+from nonself.core.scores import Delta
+from nonself.core.stats import Stats
 from nonself.core.verdict import Verdict
-from nonself.detect.sigma import Ruleset
+from nonself.detect import alerts, detectors
+from nonself.detect.sigma import Ruleset, hits
 from nonself.incidents import queue
 from nonself.ledger import Ledger
+from nonself.replay import Evening
 from nonself.triage import verdicts
 
-RULE = "sigma:"
+RULE, ALERT, BEHAVIOUR = "sigma:", "alert:", ""
+"""What findings' detectors are named by: those of learnt behaviour have no colon."""
 _AT_ONCE = 200_000
 """Events matched in one pass, in whole days."""
 
@@ -62,10 +70,29 @@ def compare(ledger: Ledger, now: Config, changed: Config, since: datetime) -> li
 
 def _findings(ledger: Ledger, now: Config, changed: Config, since: datetime) -> tuple[list[Finding], list[Finding]]:
     kept = [finding for finding in ledger.findings() if finding.start >= since]
-    if now.rules == changed.rules:
-        return _over(kept, now), _over(kept, changed)
-    others = [finding for finding in kept if not finding.detector.startswith(RULE)]
-    return tuple(_over(others + _matched(ledger, config, since), config) for config in (now, changed))  # type: ignore[return-value]
+    before, after = list(kept), list(kept)
+    lower = changed.calibrate.rule_min_bits < now.calibrate.rule_min_bits
+    for kind, anew, again in (
+        (RULE, now.rules != changed.rules or lower, _matched),
+        (ALERT, lower, _alerts),
+        (BEHAVIOUR, _other_behaviour(now, changed), _behaviour),
+    ):
+        if anew:
+            before, after = (
+                [f for f in found if _kind(f) != kind] + again(ledger, config, since) for found, config in ((before, now), (after, changed))
+            )
+    return _over(before, now), _over(after, changed)
+
+
+def _kind(finding: Finding) -> str:
+    name, colon, _ = finding.detector.partition(":")
+    return name + colon if colon else BEHAVIOUR
+
+
+def _other_behaviour(now: Config, changed: Config) -> bool:
+    """Whether findings of behaviour have to be made anew. A floor that rises only takes away."""
+    a, b = now.calibrate, changed.calibrate
+    return now.self != changed.self or b.min_bits < a.min_bits or a.max_findings_per_detector_day != b.max_findings_per_detector_day
 
 
 def _over(findings: Iterable[Finding], config: Config) -> list[Finding]:
@@ -90,6 +117,26 @@ def _matched(ledger: Ledger, config: Config, since: datetime) -> list[Finding]:
     hits = ruleset.merge([*parts, ruleset.correlate(joined)])
     by_id = {rule.id: rule for rule in ruleset.rules}
     return calibration.findings(hits, hits, by_id, count, min_bits=config.calibrate.rule_min_bits)
+
+
+def _alerts(ledger: Ledger, config: Config, since: datetime) -> list[Finding]:
+    """Findings of other tools' alerts since then."""
+    known = hits.merge(ledger.deltas("alerts"))
+    new, count = known.filter(pl.col("start") >= since), sum(ledger.event_counts().values())
+    return alert_calibration.findings(new, known, alerts.rules(known), count, min_bits=config.calibrate.rule_min_bits)
+
+
+def _behaviour(ledger: Ledger, config: Config, since: datetime) -> list[Finding]:
+    """What learners would have said of each day since then on its evening."""
+    days = [day for day in ledger.days() if day >= since.date()]
+    made: dict[str, list[Delta]] = {f"{CALIBRATION}{detector.name}": [] for detector in detectors()}
+    found: list[Finding] = []
+    for today in days:
+        told, learnt = concluded(Evening(ledger, days[0], today, made), config, Stats())
+        found += told
+        for name in made.keys() & learnt.keys():
+            made[name].append(learnt[name])
+    return [finding for finding in found if finding.start >= since]
 
 
 def _changes(before: Sequence[Incident], after: Sequence[Incident], standing: Mapping[str, Verdict]) -> list[Change]:

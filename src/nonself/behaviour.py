@@ -5,8 +5,9 @@ Done when a scan is concluded and when history is learnt. Nothing is written her
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, timedelta
+from typing import Protocol
 
 import polars as pl
 
@@ -21,16 +22,25 @@ from nonself.core.stats import Stats
 from nonself.detect import basis, detectors, views
 from nonself.detect.contract import Detector
 from nonself.detect.view import View
-from nonself.ledger import Ledger
 
 SCORED_AT_ONCE = 200_000
 """Events scored in one pass, in whole days: few passes cost less CPU, small ones less memory (a hot event is about 300 bytes)."""
 MERGED_AT_ONCE = 8
 """Deltas of one detector that wait to be merged."""
-_CALIBRATION = "calibration:"
+CALIBRATION = "calibration:"
+"""Before a detector's name: what its calibration window is kept as."""
 
 
-def concluded(ledger: Ledger, config: Config, stats: Stats) -> tuple[list[Finding], dict[str, Delta]]:
+class Known(Protocol):
+    """What is asked of a ledger; its methods say what they give."""
+
+    def days(self) -> list[date]: ...
+    def spans(self, most: int, *, pending: bool) -> list[tuple[date, date]]: ...
+    def news(self, day: date, last: date, *, classes: Iterable[int], columns: Sequence[str]) -> Events: ...
+    def deltas(self, name: str, *, since: date | None) -> list[Delta]: ...
+
+
+def concluded(ledger: Known, config: Config, stats: Stats) -> tuple[list[Finding], dict[str, Delta]]:
     """Findings of every learner over the pending events; and what was learnt of them, the calibration windows among it."""
     since = _since(ledger, config.self.days)
     learnt: dict[str, Delta] = {}
@@ -56,7 +66,7 @@ def concluded(ledger: Ledger, config: Config, stats: Stats) -> tuple[list[Findin
     with stats.stage("score"):
         for detector in detectors():
             if detector.name in scored:
-                name = _CALIBRATION + detector.name
+                name = CALIBRATION + detector.name
                 learnt[name] = window.merge(windows[detector.name])
                 calibration = window.merge([*ledger.deltas(name, since=since), learnt[name]])
                 odd = pl.concat(scored[detector.name], how="vertical_relaxed")
@@ -66,7 +76,7 @@ def concluded(ledger: Ledger, config: Config, stats: Stats) -> tuple[list[Findin
     return made, {**learnt, drift.NAME: drift.merge(surprises)}
 
 
-def _learnt(ledger: Ledger) -> Iterator[tuple[Detector, Delta, View]]:
+def _learnt(ledger: Known) -> Iterator[tuple[Detector, Delta, View]]:
     """Each detector, all it learns of the pending events, and a view of some of these, until all have been given.
 
     As many days are read at a time as `SCORED_AT_ONCE` allows. Where that is all of them, a view is learnt from and given at once, and
@@ -88,7 +98,7 @@ def _learnt(ledger: Ledger) -> Iterator[tuple[Detector, Delta, View]]:
         yield from ((detector, learnt[detector.name], view) for detector, view in _views(ledger, *span))
 
 
-def _views(ledger: Ledger, first: date, last: date) -> Iterator[tuple[Detector, View]]:
+def _views(ledger: Known, first: date, last: date) -> Iterator[tuple[Detector, View]]:
     def read(classes: tuple[int, ...], columns: list[str]) -> Events:
         return ledger.news(first, last, classes=classes, columns=columns)
 
@@ -113,7 +123,7 @@ def _findings(detector: Detector, scored: Scores, calibration: Delta, self_: Del
     return make_findings(about, rows, detector.explain)
 
 
-def _since(ledger: Ledger, days: int) -> date | None:
+def _since(ledger: Known, days: int) -> date | None:
     """First day of the self: `days` back from the newest day that holds events."""
     held = ledger.days()
     return max(held) - timedelta(days=days - 1) if held and max(held) > date.min + timedelta(days=days) else None

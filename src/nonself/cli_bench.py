@@ -23,7 +23,9 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     add("track", choices=tuple(TRACKS), help="what to measure")
     add("paths", nargs="*", type=Path, metavar="PATH", help="data to measure on; dataset: the set's name before it")
     add("--events", action="append", type=Path, default=[], metavar="PATH", help="data to measure on, too")
-    data = "tabular: .npz or .csv with labels; beacons: the data folder; ait: labelled alert files; feedback: what `demo` made"
+    data = (
+        "tabular: .npz or .csv with labels; beacons: the data folder; ait: labelled alerts; feedback: what `demo` made (default: made here)"
+    )
     add("--data", nargs="+", action="extend", dest="events", type=Path, metavar="PATH", help=data)
     seeds = "tabular, feedback, analyst, budget: figures are over so many seeds (default: 10)"
     add("--seeds", type=int, default=10, metavar="N", help=seeds)
@@ -172,5 +174,5 @@ TRACKS: dict[str, Track] = {
     "analyst": _analyst,
     "injection": _injection,
 }
-NEEDING = ("scan", "rules", "tabular", "ait", "dataset", "feedback")
+NEEDING = ("scan", "rules", "tabular", "ait", "dataset")
 """Tracks that measure nothing without data."""

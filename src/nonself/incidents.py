@@ -42,7 +42,8 @@ def rejudged(found: Iterable[Incident], known: Mapping[str, Finding], standing: 
     listed = list(found)
     learnt = learn(listed, known, standing)
     if learnt is not None:
-        listed = [msgspec.structs.replace(i, rank=learnt.rank(i, members(i, known)).score) for i in listed]
+        places = learnt.places([ranking.features(i, members(i, known)) for i in listed])
+        listed = [msgspec.structs.replace(i, rank=float(place)) for i, place in zip(listed, places, strict=True)]
     else:
         listed = [msgspec.structs.replace(i, rank=None) for i in listed]
     return budget.apply(listed, config.budget.incidents_per_day)
@@ -72,9 +73,9 @@ def learn(found: Iterable[Incident], known: Mapping[str, Finding], standing: Map
     """The ranking that the verdicts on these incidents teach; None where there are too few."""
     judged = [(incident, verdicts.of(incident, standing)) for incident in found]
     telling = [
-        (incident, members(incident, known), verdict.judgement in verdicts.TRUE)
+        (ranking.features(incident, members(incident, known)), verdicts.WORTH[verdict.judgement])
         for incident, verdict in judged
-        if verdict is not None and verdict.judgement != "unsure"
+        if verdict is not None and verdict.judgement in verdicts.WORTH
     ]
     return ranking.fit(telling) if len(telling) >= ranking.LEAST else None
 

@@ -54,6 +54,7 @@ def _incident(findings: list[Finding], edges: list[Edge], gains: Gains) -> Incid
     strongest = sorted(findings, key=lambda f: (-f.bits, f.start, f.id))
     entities = _entities(findings)
     end = max(f.end for f in findings)
+    telling = essence(findings, gains)
     return Incident(
         id=incident_id(findings[0]),
         title=_title(independent(findings, {f.id: f.bits for f in findings}), entities),
@@ -67,8 +68,8 @@ def _incident(findings: list[Finding], edges: list[Edge], gains: Gains) -> Incid
         n_events=_distinct_events(findings),
         raised=findings[0].end,
         changed=end,
-        essence=essence(findings, gains),
-        roles=_roles(findings, edges),
+        essence=telling,
+        roles=_roles(findings, edges, telling),
     )
 
 
@@ -111,19 +112,20 @@ def _stages(findings: Sequence[Finding]) -> tuple[Stage, ...]:
     return tuple(sorted(stages, key=lambda s: (s.start, order.get(s.tactic, len(order)))))
 
 
-def _roles(findings: Sequence[Finding], edges: Sequence[Edge]) -> tuple[Role, ...]:
-    """Patient zero: whom the earliest finding is about. Target: whom the last new subject is. Pivot: what joins findings about different
-    subjects most often, and is neither. An incident about one subject has no target and no pivot."""
-    about = {f.id: f.entity for f in findings}
-    subjects = list(dict.fromkeys(f.entity for f in findings))
-    roles = [Role(name="patient zero", entity=subjects[0])]
+def _roles(findings: Sequence[Finding], edges: Sequence[Edge], telling: Sequence[str]) -> tuple[Role, ...]:
+    """Patient zero: whom the earliest finding is about. Target: the last new subject of what carries the incident (whose first event is
+    `telling`), since what comes last is often harmless. Pivot: what joins findings about different subjects most often, and is neither.
+    An incident about one subject has no target and no pivot."""
+    about, carrying = {f.id: f.entity for f in findings}, {*telling}
+    first, *others = dict.fromkeys([findings[0].entity, *(f.entity for f in findings if carrying.intersection(f.events[:1]))])
+    roles = [Role(name="patient zero", entity=first)]
     crossed = Counter(edge.entity for edge in edges if about.get(edge.a) != about.get(edge.b))
-    ends = {subjects[0], subjects[-1]}
+    ends = {first, *others[-1:]}
     pivots = sorted((entity for entity in crossed if entity not in ends), key=lambda name: (-crossed[name], name))
     if pivots:
         roles.append(Role(name="pivot", entity=pivots[0]))
-    if len(subjects) > 1:
-        roles.append(Role(name="target", entity=subjects[-1]))
+    if others:
+        roles.append(Role(name="target", entity=others[-1]))
     return tuple(roles)
 
 

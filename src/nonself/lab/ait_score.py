@@ -25,12 +25,14 @@ def measures(found: Sequence[Found], truth: Truths, begin: datetime, end: dateti
     steps = {c: frozenset(s for cell, t in truth.items() if cell[2] >= after for s in t.steps.get(c, ())) for c in campaigns}
     top: dict[int, list[Found]] = {1: [], 3: [], 5: []}
     shown: dict[int, tuple[Found, datetime]] = {}
+    places: list[int] = []
     for day in days:
         today = sorted(
             (i for i in found if any(day <= time < day + _DAY for time in i.times)), key=lambda i: (-i.bits(day + _DAY), i.times)
         )
         for k, chosen in top.items():
             chosen += today[:k]
+        places += [place for place, incident in enumerate(today, 1) if _exfiltrates(incident, truth, day)]
         limit = threshold([i.bits(day) for i in found if i.times[0] < day], (day - begin) / _DAY, NOMINAL)
         for incident in today:
             if incident.bits(day + _DAY) > limit:
@@ -38,14 +40,14 @@ def measures(found: Sequence[Found], truth: Truths, begin: datetime, end: dateti
     out: dict[str, Any] = {f"top{k}": _coverage(chosen, truth, steps) for k, chosen in top.items()}
     first = min((when for incident, when in shown.values() if _attack_cells(incident, truth)), default=None)
     told = [incident for incident, _ in shown.values()]
-    return {**out, **_shown(told, truth, steps, len(days)), "hours_to_first_true": _hours(first, truth, after)}
+    out |= _shown(told, truth, steps, len(days)) | _exfiltration(told, truth, after, places)
+    return {**out, "hours_to_first_true": _hours(first, truth, after)}
 
 
 def _shown(shown: Sequence[Found], truth: Truths, steps: Mapping[int, frozenset[str]], days: int) -> dict[str, Any]:
     hit = [i for i in shown if _attack_cells(i, truth)]
     true = [i for i in hit if len(_attack_cells(i, truth)) >= TRUE_SHARE * len(i.cells)]
-    exfiltrating = [i for i in shown if any(cell in truth and truth[cell].exfiltration for cell in i.cells)]
-    false = [i for i in shown if i not in hit and i not in exfiltrating]
+    false = [i for i in shown if i not in hit and not _exfiltrates(i, truth)]
     cells = sum(len(i.cells) for i in true)
     return {
         "coverage": _coverage(shown, truth, steps),
@@ -56,8 +58,24 @@ def _shown(shown: Sequence[Found], truth: Truths, steps: Mapping[int, frozenset[
         "contamination": (cells - sum(len(_attack_cells(i, truth)) for i in true)) / cells if cells else None,
         "contamination_with_mixed": _contamination(hit, truth),
         "f1": sum(_f1(shown, truth, campaign, wanted) for campaign, wanted in steps.items()) / len(steps),
-        "exfiltration_found": bool(exfiltrating) if any(t.exfiltration for t in truth.values()) else None,
     }
+
+
+def _exfiltration(shown: Sequence[Found], truth: Truths, after: datetime, places: Sequence[int]) -> dict[str, Any]:
+    """The track of data leaving by DNS: cells of it, in all and after the warm-up; the best place, among the incidents of a day, of one
+    with such a cell on that day; whether one was over the threshold. All null where there is no such data."""
+    hours = [cell[2] for cell, t in truth.items() if t.exfiltration]
+    return {
+        "exfiltration_cells": len(hours) or None,
+        "exfiltration_cells_after": sum(hour >= after for hour in hours) if hours else None,
+        "exfiltration_place": min(places, default=None),
+        "exfiltration_found": any(_exfiltrates(i, truth, after) for i in shown) if hours else None,
+    }
+
+
+def _exfiltrates(incident: Found, truth: Truths, since: datetime | None = None) -> bool:
+    """Whether an incident has a cell of it, from some time on."""
+    return any(cell in truth and truth[cell].exfiltration and (since is None or cell[2] >= since) for cell in incident.cells)
 
 
 def _contamination(hit: Sequence[Found], truth: Truths) -> float | None:

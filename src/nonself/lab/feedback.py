@@ -3,63 +3,78 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from nonself.core.finding import Finding
 from nonself.core.incident import Incident
 from nonself.triage import ranking
 
-Known = tuple[Incident, Sequence[Finding], bool]
-"""An incident, its findings, and whether it is an attack."""
+Known = tuple[Incident, Sequence[Finding], float]
+"""An incident, its findings, and what it is worth (`triage.verdicts.WORTH`): 1 a malicious one, 1/2 an attempt, 0 what is false."""
 REVIEWS, WRONG, RECALL = 50, 0.17, 0.95
-_EVERY = 5
-"""Verdicts between two fittings, as in a morning's work."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """True finds among the `REVIEWS` first, with and without learning; and how many false incidents stand above the one that completes
-    `RECALL` of all attacks, ranked by bits and by what the reviews of a plain order have taught."""
+    """True finds (attempts among them) among the `REVIEWS` first, with and without learning, and of them the malicious ones; and how many
+    false incidents stand above the one that completes `RECALL` of all that are true, ranked by bits and by what verdicts have taught."""
 
     found: int
     found_without: int
+    malicious: int
+    malicious_without: int
     false_by_bits: int
     false_by_rank: int
 
 
 def review(incidents: Sequence[Known], seed: int, *, reviews: int = REVIEWS, wrong: float = WRONG) -> Outcome:
-    """One reviewer's 50 verdicts. The last two figures are of incidents that the reviewer did not see: verdicts are given on a random half
-    of the incidents and figures taken on the other half."""
+    """One reviewer's 50 verdicts: a wrong one takes a true incident for false, a false one for malicious. The last two figures are of
+    incidents that the reviewer did not see: verdicts are given on a random half of the incidents and figures taken on the other half."""
     draw = random.Random(seed)
     plain = sorted(incidents, key=lambda known: (-known[0].bits, known[0].id))
-    judged: list[Known] = []
-    waiting = list(plain)
-    learnt = ranking.fit([])
-    while waiting and len(judged) < reviews:
-        if len(judged) >= ranking.LEAST and len(judged) % _EVERY == 0:
-            learnt = ranking.fit(judged)
-            waiting.sort(key=lambda known: -learnt.rank(known[0], known[1]).score)
-        incident, findings, attack = waiting.pop(0)
-        judged.append((incident, findings, attack != (draw.random() < wrong)))
-    truth = {known[0].id: known[2] for known in incidents}
-    half = list(incidents)
+    rows = [ranking.features(incident, findings) for incident, findings, _ in plain]
+    truth = [worth for *_, worth in plain]
+
+    def told(worth: float) -> float:
+        return float(not worth) if draw.random() < wrong else worth
+
+    seen = _reviewed(rows, truth, reviews, told)
+    half = list(range(len(rows)))
     draw.shuffle(half)
-    taught, rest = half[: len(half) // 2][:reviews], half[len(half) // 2 :]
-    other = ranking.fit([(i, f, attack != (draw.random() < wrong)) for i, f, attack in taught])
+    taught, rest = half[: len(half) // 2][:reviews], sorted(half[len(half) // 2 :])
+    scores, _ = ranking.fit([(rows[n], told(truth[n])) for n in taught]).moments(rows)
     return Outcome(
-        found=sum(truth[incident.id] for incident, _, _ in judged),
-        found_without=sum(attack for _, _, attack in plain[:reviews]),
-        false_by_bits=_false_above(sorted(rest, key=lambda known: -known[0].bits)),
-        false_by_rank=_false_above(sorted(rest, key=lambda known: -other.rank(known[0], known[1]).score)),
+        found=sum(truth[n] > 0 for n in seen),
+        found_without=sum(worth > 0 for worth in truth[:reviews]),
+        malicious=sum(truth[n] == 1 for n in seen),
+        malicious_without=sum(worth == 1 for worth in truth[:reviews]),
+        false_by_bits=_false_above([truth[n] > 0 for n in rest]),
+        false_by_rank=_false_above([truth[n] > 0 for n in sorted(rest, key=lambda n: -scores[n])]),
     )
 
 
-def _false_above(ranked: Sequence[Known]) -> int:
-    """False incidents before `RECALL` of the attacks are found."""
-    wanted = RECALL * sum(attack for _, _, attack in ranked)
+def _reviewed(
+    rows: Sequence[ranking.Features], truth: Sequence[float], reviews: int, told: Callable[[float], float]
+) -> list[int]:  # fmt: skip
+    """Who was reviewed, by number: the first of the queue, which is sorted anew after every verdict (what it is `told` to be)."""
+    seen: list[int] = []
+    judged: list[tuple[ranking.Features, float]] = []
+    waiting = list(range(len(rows)))
+    while waiting and len(seen) < reviews:
+        if len(judged) >= ranking.LEAST:
+            places = ranking.fit(judged).places(rows)
+            waiting.sort(key=lambda n: -places[n])
+        seen.append(waiting.pop(0))
+        judged.append((rows[seen[-1]], told(truth[seen[-1]])))
+    return seen
+
+
+def _false_above(ranked: Sequence[bool]) -> int:
+    """False incidents before `RECALL` of the true ones are found, of incidents that are true or not in this order."""
+    wanted = RECALL * sum(ranked)
     found = false = 0
-    for _, _, attack in ranked:
+    for attack in ranked:
         if found >= wanted:
             break
         found, false = found + attack, false + (not attack)

@@ -25,6 +25,14 @@ def news(lake: Lake, chosen: Selection, columns: Sequence[str]) -> pl.DataFrame:
     return events.select(columns)
 
 
+def learnt(lake: Lake, chosen: Selection, columns: Sequence[str]) -> pl.DataFrame:
+    """The chosen concluded events, sorted as the lake sorts them, without copies of each other."""
+    events = lake.read(replace(chosen, concluded=True), list(dict.fromkeys([*columns, *_NAMED])))
+    if events["uid"].n_unique() < events.height:
+        events = events.filter(_fresh(events, events.clear()))
+    return events.select(columns)
+
+
 def _fresh(names: pl.DataFrame, known: pl.DataFrame) -> pl.Series:
     """Which events, of the `names` given, are neither copies of earlier ones nor of `known`."""
     number = pl.int_range(pl.len()).over(*_NAMED).alias("_number")

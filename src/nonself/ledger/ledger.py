@@ -155,6 +155,10 @@ class Ledger:
         """The pending events of some days and OCSF classes, sorted by (time, uid), each once however many inputs hold its record."""
         return copies.news(self._lake, Selection(day, last, classes=frozenset(classes)), columns)
 
+    def learnt(self, day: date, last: date, *, classes: Iterable[int], columns: Sequence[str]) -> pl.DataFrame:
+        """The concluded events of some days and OCSF classes, as `news` gives those that are pending."""
+        return copies.learnt(self._lake, Selection(day, last, classes=frozenset(classes)), columns)
+
     def event_files(self) -> list[Path]:
         """The Parquet files of all events, in the order of their batches, for an engine that reads Parquet itself: unchecked, the
         columns that are null throughout left out, and listed as often as they count. Empty for a state in memory."""

@@ -20,7 +20,7 @@ from nonself.core.stats import Stats
 from nonself.detect.sigma import Ruleset
 from nonself.incidents import guaranteed
 from nonself.ledger import Ledger
-from nonself.serve import jsonl, listing, terminal, timesketch
+from nonself.serve import jsonl, listing, ranked, terminal, timesketch
 from nonself.serve.progress import Progress
 from nonself.serve.story import stories
 from nonself.sources.walk import STDIN
@@ -101,14 +101,17 @@ def explain(arguments: argparse.Namespace, config: Config) -> int:
     """`nonself explain ID`: one incident, told."""
     with Ledger.open(state_dir(config), read_only=True) as ledger:
         story = stories(ledger, [ledger.incident(arguments.incident)], activity=False)[0]
+        rank = ranked.ranked(ledger, story.incident)
     form = _form(arguments)
     if form == "json":
         for line in jsonl.lines([story]):
             print(line)
+        if rank:
+            print(ranked.row(*rank, story.incident))
     elif form == "csv":
         timesketch.write([story], sys.stdout)
     else:
-        terminal.explain(_console(), story)
+        terminal.explain(_console(), story, ranked.told(*rank) if rank else "")
     return OK
 
 

@@ -87,8 +87,8 @@ def _span(start: datetime, end: datetime) -> str:
     return f"{first}\nto {end:%H:%M}" if start.date() == end.date() else f"{first}\nto {end:%Y-%m-%d %H:%M}"
 
 
-def explain(console: Console, story: Story) -> None:
-    """One incident: why, in what order, resting on what."""
+def explain(console: Console, story: Story, rank: str = "") -> None:
+    """One incident: why, in what order, resting on what; `rank` is why it stands where it does."""
     incident = story.incident
     console.print(Text(safe.terminal(incident.title), style="bold"))
     console.print(
@@ -97,6 +97,8 @@ def explain(console: Console, story: Story) -> None:
     )
     console.print(Text(_involved(incident), style="cyan"))
     _standing(console, incident)
+    if rank:
+        console.print(Text(rank))
     if incident.stages:
         console.print("\n[bold]Stages[/]")
         for stage in incident.stages:
