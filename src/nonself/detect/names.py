@@ -145,7 +145,7 @@ TAGGED = ("logon_source", "logon_target")
 """Names that give entities, or other words in their place."""
 _SYSTEM = r"^(system|local service|network service|anonymous logon)(@|$)|^(dwm|umfd)-"
 
-_AUTOMATIC = r"\$$|[.@](amazonaws\.com|gserviceaccount\.com)$|\.iam\.gserviceaccount\.com$"
+_AUTOMATIC = r"\$$|[.@](amazonaws|gserviceaccount)\.com$"
 """Users that are machines, or the services of a cloud."""
 
 
@@ -160,9 +160,14 @@ def _account() -> pl.Expr:
     return pl.when((value != "") & ~value.str.contains(_SYSTEM)).then(value)
 
 
+def _identity() -> pl.Expr:
+    """The user, or its uid where it has no name."""
+    return pl.coalesce(entity("user"), pl.concat_str([pl.lit("user:"), _text("user_uid")]))
+
+
 def _person() -> pl.Expr:
-    """The user, but for machine accounts and the services of clouds: who works by the clock has no hours."""
-    return pl.when(~entity("user").str.contains(_AUTOMATIC)).then(entity("user"))
+    """An identity that is no machine account and no service of a cloud: who works by the clock has no hours."""
+    return pl.when(~_identity().str.contains(_AUTOMATIC)).then(_identity())
 
 
 def _logon_target() -> pl.Expr:
@@ -219,7 +224,7 @@ _DEEDS: dict[str, pl.Expr] = {
 
 
 DERIVED: dict[str, pl.Expr] = {
-    "identity": pl.coalesce(entity("user"), pl.concat_str([pl.lit("user:"), _text("user_uid")])),
+    "identity": _identity(),
     "image_name": _base("image"),
     "target_name": _base("tgt_image"),
     "image_shape": _path("image"),
