@@ -232,6 +232,7 @@ def test_an_act_counts_once_however_many_sensors_saw_it() -> None:
     again = finding("later", 30, ("host:ws1", "ip:198.51.100.4"))
     other = finding("other", 0.2, ("host:ws1", "ip:198.51.100.9"))
     whole = finding("day", 0, ("ip:10.0.0.7", "ip:198.51.100.4"), end=T0 + timedelta(hours=9))
-    for more in (again, other, whole):
+    rule = finding("rule", 0.2, ("host:ws1", "ip:198.51.100.4"), detector="sigma:r")
+    for more in (again, other, whole, rule):
         told_ = independent([asked, seen, went, more], gains([asked, seen, went, more]))
-        assert {f.id for f in told_} == {"address", more.id}, "another time, another thing, or no single act"
+        assert {f.id for f in told_} == {"address", more.id}, "another time, another thing, no single act, or a rule"

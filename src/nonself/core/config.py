@@ -106,7 +106,7 @@ class Calibrate(msgspec.Struct, frozen=True):
 class Correlate(msgspec.Struct, frozen=True):
     """Which findings join into one incident."""
 
-    linger_hours: Annotated[float, Meta(gt=0.0, le=8_760.0)] = 36.0
+    linger_hours: Annotated[float, Meta(gt=0.0, le=8_760.0)] = 24.0
 
 
 class Triage(msgspec.Struct, frozen=True):

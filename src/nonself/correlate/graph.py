@@ -51,7 +51,7 @@ class Graph:
     All that is kept of entities and findings is in flat arrays: about 40 bytes an entity, 90 a finding.
     """
 
-    def __init__(self, linger: float = 36.0) -> None:
+    def __init__(self, linger: float = 24.0) -> None:
         self.linger = linger
         self.stories = Stories()
         self._watched = PRIOR_HOURS

@@ -25,7 +25,7 @@ def independent(findings: Sequence[Finding], gains: Gains) -> list[Finding]:
     """The findings that speak for themselves, most left first: one per detector, each resting on evidence of its own.
 
     Five rules that match one event are one observation, and so are a machine that sends much and its one transfer that was most of it: two
-    findings rest on the same evidence where they share half of the events of either. Nor is an act more than one observation, however many
+    findings rest on the same evidence where they share half of the events of either. Nor is an act more than one surprise, however many
     sensors see it: see `acts`. A detector that fires a hundred times is one, too.
     """
     chosen: list[Finding] = []
@@ -45,16 +45,17 @@ def independent(findings: Sequence[Finding], gains: Gains) -> list[Finding]:
 
 
 def acts(findings: Sequence[Finding]) -> dict[str, int]:
-    """Finding id -> number of its act. Findings of less than `ACT` are of one act where they touch one thing (a far end, a process, a file:
-    what is neither the machine nor the user) within `ACT`, by steps: the question for a name nobody asked for before, the TLS name, the
-    address and the program that went there are one visit to a new place."""
+    """Finding id -> number of its act. Findings of learnt detectors, shorter than `ACT`, are of one act where they touch one thing (a far end,
+    a process, a file: what is neither the machine nor the user) within `ACT`, by steps: the question for a name nobody asked for before,
+    the TLS name, the address and the program that went there are one visit to a new place. Each hit of a rule or alert is an act of its own:
+    what a rule knows somebody wrote down for a reason of its own."""
     number: dict[str, int] = {}
     root: list[int] = []
     last: dict[str, tuple[int, Finding]] = {}
     for place, finding in enumerate(sorted(findings, key=lambda f: (f.start, f.end, f.id))):
         number[finding.id] = place
         root.append(place)
-        if finding.end - finding.start >= ACT:
+        if ":" in finding.detector or finding.end - finding.start >= ACT:
             continue
         for thing in _things(finding):
             before = last.get(thing)
