@@ -45,10 +45,10 @@ def independent(findings: Sequence[Finding], gains: Gains) -> list[Finding]:
 
 
 def acts(findings: Sequence[Finding]) -> dict[str, int]:
-    """Finding id -> number of its act. Findings of learnt detectors, shorter than `ACT`, are of one act where they touch one thing (a far end,
-    a process, a file: what is neither the machine nor the user) within `ACT`, by steps: the question for a name nobody asked for before,
-    the TLS name, the address and the program that went there are one visit to a new place. Each hit of a rule or alert is an act of its own:
-    what a rule knows somebody wrote down for a reason of its own."""
+    """Finding id -> number of its act. Findings of learnt detectors, shorter than `ACT`, are of one act where they touch one thing (a far
+    end, a process, a file: what is neither the machine nor the user) within `ACT`, by steps: the question for a name nobody asked for
+    before, the TLS name, the address and the program that went there are one visit to a new place. Each hit of a rule or alert is an act
+    of its own: what a rule knows somebody wrote down for a reason of its own."""
     number: dict[str, int] = {}
     root: list[int] = []
     last: dict[str, tuple[int, Finding]] = {}
