@@ -92,10 +92,24 @@ def test_findings_carry_reasons_that_add_up() -> None:
     kept = significant(rows, window.learn(rows), min_bits=7, per_day=100)
     parts = (Reason(feature="a", seen="x", normal="y", bits=30.0), Reason(feature="b", seen="x", normal="y", bits=-5.0))
     (finding,) = findings(About("d", "Odd", ("T1059.001",)), kept, lambda s: [parts] * s.height)
-    assert finding.bits == pytest.approx(-math.log2(finding.p))
-    assert finding.bits == pytest.approx(math.log2(5001), abs=1e-6)
+    assert -math.log2(finding.p) == pytest.approx(math.log2(5001), abs=1e-6), "p stays what the rank says"
+    assert finding.bits == pytest.approx(math.log2(5001) + math.log2(1 + 25 - 7))
     assert math.fsum(r.bits for r in finding.reasons) == pytest.approx(finding.bits)
     assert finding.tactics == ("execution",)
+
+
+def test_a_score_far_beyond_all_others_says_more_than_the_first_of_many() -> None:
+    def bits(high: list[float], min_bits: float = 7) -> float:
+        rows = scores([0.5] * 999 + high)
+        return float(significant(rows, window.learn(rows), min_bits=min_bits, per_day=100)["bits"].max() or 0)
+
+    first = math.log2(1000)
+    assert bits([9.5]) == pytest.approx(9.5), "never more than the detector itself says"
+    assert bits([60.0]) == pytest.approx(first + math.log2(54), abs=0.01)
+    assert bits([60.0, 50.0]) == pytest.approx(math.log2(1001) + math.log2(11), abs=0.01), "only what lies beyond the next one"
+    assert bits([60.0, 60.0]) == pytest.approx(math.log2(1001 / 2), abs=0.01), "two alike are each other's normal"
+    rows = scores([0.5] * 50 + [60.0])
+    assert not significant(rows, window.learn(rows), min_bits=7, per_day=9).height, "what is no finding by its rank is none by this"
 
 
 def test_reasons_that_add_up_to_nothing_still_add_up() -> None:

@@ -224,3 +224,17 @@ def test_story_is_told_in_order() -> None:
     assert incident.entities[0] == "host:ws1"
     assert incident.title == "Finding late and 1 more on host ws1, user corp\\ann"
     assert incident.n_events == 2
+
+
+def test_an_act_counts_once_however_many_sensors_saw_it() -> None:
+    asked = finding("name", 0, ("host:ws1", "domain:new.example"))
+    seen = finding("tls", 0.1, ("ip:10.0.0.7", "domain:new.example", "ip:198.51.100.4"))
+    went = finding("address", 0.2, ("host:ws1", "ip:198.51.100.4", "process:p"), surprise=14)
+    assert independent([asked, seen, went], gains([asked, seen, went])) == [went], "one visit to a new place, by steps"
+    again = finding("later", 30, ("host:ws1", "ip:198.51.100.4"))
+    other = finding("other", 0.2, ("host:ws1", "ip:198.51.100.9"))
+    whole = finding("day", 0, ("ip:10.0.0.7", "ip:198.51.100.4"), end=T0 + timedelta(hours=9))
+    rule = finding("rule", 0.2, ("host:ws1", "ip:198.51.100.4"), detector="sigma:r")
+    for more in (again, other, whole, rule):
+        told_ = independent([asked, seen, went, more], gains([asked, seen, went, more]))
+        assert {f.id for f in told_} == {"address", more.id}, "another time, another thing, no single act, or a rule"

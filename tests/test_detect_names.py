@@ -93,6 +93,19 @@ def test_a_machine_is_the_host_where_the_record_names_one():
     assert made("machine", src_ip="10.0.0.1") == "ip:10.0.0.1" and made("machine", user="ann") is None
 
 
+def test_a_person_is_no_machine_account_and_no_service_of_a_cloud():
+    users = ["ann", "ws5$", "lambda.amazonaws.com", "job@shop.iam.gserviceaccount.com", "ann@site.org", None]
+    frame = conform(pl.DataFrame({"user": users, "user_uid": [None, None, None, None, None, "AIDA1"]}))
+    assert frame.select(names.expression("person")).to_series().to_list() == [
+        "user:ann",
+        None,
+        None,
+        None,
+        "user:ann@site.org",
+        "user:aida1",
+    ]
+
+
 def test_ports_handed_out_to_clients_are_one():
     assert made("port", dst_port=50_000, proto="tcp") == "tcp/high" and made("port", dst_port=443, proto="tcp") == "tcp/443"
     assert made("port", proto="tcp") is None

@@ -10,7 +10,7 @@ from typing import Any
 
 import polars as pl
 
-from nonself.calibrate import window
+from nonself.calibrate import excess, window
 from nonself.core import attack
 from nonself.core.finding import Finding, Reason
 from nonself.core.scores import SCORES, Delta, Scores
@@ -27,16 +27,20 @@ class About:
 
 
 def significant(scores: Scores, calibration: Delta, *, min_bits: float, per_day: int) -> Scores:
-    """The rows worth a finding, with columns p, n and bits added; the `per_day` oddest of each day at most.
+    """The rows worth a finding, with columns p, n, bits, highest and beyond added; the `per_day` oddest of each day at most.
 
     p is the larger of the rank p-value and 2^-score: detectors score in bits under their own model, and being the oddest of many
-    ordinary things is no surprise. Both must agree before anything is claimed.
+    ordinary things is no surprise. Both must agree before anything is claimed. To -log2(p) comes what a score has `beyond` all others here
+    (`calibrate.excess`), never more than the detector's own model says.
     """
     if not scores.height:
-        return scores.with_columns(pl.lit(None, pl.Float64).alias(name) for name in ("p", "n", "bits"))
+        return scores.with_columns(pl.lit(None, pl.Float64).alias(name) for name in ("p", "n", "bits", "highest", "beyond"))
     own = pl.lit(2.0).pow(-pl.col("score").clip(lower_bound=0.0))
     rows = pl.concat([scores, window.rank(scores, calibration)], how="horizontal").with_columns(pl.max_horizontal("p", own).alias("p"))
     rows = rows.with_columns((-pl.col("p").log(2)).alias("bits")).filter(pl.col("bits") >= min_bits)
+    rows = pl.concat([rows, excess.beyond(rows, calibration, least=min_bits)], how="horizontal")
+    rows = rows.with_columns(pl.min_horizontal("beyond", (pl.col("score") - pl.col("bits")).clip(lower_bound=0.0)).alias("beyond"))
+    rows = rows.with_columns(pl.col("bits") + pl.col("beyond"))
     return (
         rows.sort(["bits", "score", "entity", "start"], descending=[True, True, False, False])
         .filter(pl.int_range(pl.len()).over(pl.col("end").dt.date()) < per_day)
@@ -49,7 +53,7 @@ def findings(about: About, rows: Scores, explain: Callable[[Scores], list[tuple[
         return []
     reasons = explain(rows)
     phrases = rows["_what"].to_list() if "_what" in rows.columns else [""] * rows.height
-    columns = rows.select(*SCORES, "p", "n", "bits").iter_rows(named=True)
+    columns = rows.select(*SCORES, "p", "n", "bits", "highest", "beyond").iter_rows(named=True)
     return [_finding(about, row, parts, phrase) for row, parts, phrase in zip(columns, reasons, phrases, strict=True)]
 
 
@@ -67,13 +71,20 @@ def _finding(about: About, row: dict[str, Any], parts: tuple[Reason, ...], phras
         p=row["p"],
         n=row["n"],
         bits=row["bits"],
-        reasons=(*scaled(parts, row["bits"]), *_basis(about)),
+        reasons=(*scaled(parts, row["bits"] - row["beyond"]), *_beyond(row), *_basis(about)),
         events=tuple(row["events"]),
         n_events=row["n_events"],
         attack=about.attack,
         tactics=tactics(about.attack),
         reference=f"docs/detectors.md#{about.name}",
     )
+
+
+def _beyond(row: dict[str, Any]) -> tuple[Reason, ...]:
+    if row["beyond"] <= 0.0:
+        return ()
+    seen, normal = f"a score of {row['score']:.1f} bits", f"no other of this kind here had more than {row['highest']:.1f}"
+    return (Reason(feature="beyond all others", seen=seen, normal=normal, bits=row["beyond"]),)
 
 
 def _basis(about: About) -> tuple[Reason, ...]:

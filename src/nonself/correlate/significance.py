@@ -5,12 +5,18 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 
+from nonself.core.entities import kind
 from nonself.core.finding import Finding
 
 Gains = Mapping[str, float]
 """Finding id -> bits left when it had paid for its place in the story."""
 
+ACT = timedelta(minutes=1)
+"""Records of one act lie closer together than this."""
+THINGS = frozenset(("ip", "domain", "process", "file", "hash", "resource"))
+"""Entities that an act is done with or to, rather than by."""
 ESSENCE = 0.9
 """Share of an incident's bits that its essence carries."""
 
@@ -19,21 +25,55 @@ def independent(findings: Sequence[Finding], gains: Gains) -> list[Finding]:
     """The findings that speak for themselves, most left first: one per detector, each resting on evidence of its own.
 
     Five rules that match one event are one observation, and so are a machine that sends much and its one transfer that was most of it: two
-    findings rest on the same evidence where they share half of the events of either. A detector that fires a hundred times is one, too.
+    findings rest on the same evidence where they share half of the events of either. Nor is an act more than one surprise, however many
+    sensors see it: see `acts`. A detector that fires a hundred times is one, too.
     """
     chosen: list[Finding] = []
     held: dict[str, list[int]] = {}
-    detectors: set[str] = set()
+    told: set[str | int] = set()
+    act = acts(findings)
     for finding in sorted(findings, key=lambda f: (-gains[f.id], -f.bits, f.start, f.id)):
         shared = Counter(place for event in finding.events for place in held.get(event, ()))
         same = any(2 * n >= min(len(finding.events), len(chosen[place].events)) for place, n in shared.items())
-        if same or finding.detector in detectors:
+        if same or not told.isdisjoint((finding.detector, act[finding.id])):
             continue
         for event in finding.events:
             held.setdefault(event, []).append(len(chosen))
-        detectors.add(finding.detector)
+        told |= {finding.detector, act[finding.id]}
         chosen.append(finding)
     return chosen
+
+
+def acts(findings: Sequence[Finding]) -> dict[str, int]:
+    """Finding id -> number of its act. Findings of learnt detectors, shorter than `ACT`, are of one act where they touch one thing (a far
+    end, a process, a file: what is neither the machine nor the user) within `ACT`, by steps: the question for a name nobody asked for
+    before, the TLS name, the address and the program that went there are one visit to a new place. Each hit of a rule or alert is an act
+    of its own: what a rule knows somebody wrote down for a reason of its own."""
+    number: dict[str, int] = {}
+    root: list[int] = []
+    last: dict[str, tuple[int, Finding]] = {}
+    for place, finding in enumerate(sorted(findings, key=lambda f: (f.start, f.end, f.id))):
+        number[finding.id] = place
+        root.append(place)
+        if ":" in finding.detector or finding.end - finding.start >= ACT:
+            continue
+        for thing in _things(finding):
+            before = last.get(thing)
+            if before is not None and finding.start - before[1].end < ACT:
+                root[_root(root, place)] = _root(root, before[0])
+            last[thing] = place, finding
+    return {name: _root(root, place) for name, place in number.items()}
+
+
+def _things(finding: Finding) -> list[str]:
+    return [name for name in finding.entities if name != finding.entity and kind(name) in THINGS]
+
+
+def _root(root: list[int], place: int) -> int:
+    while root[place] != place:
+        root[place] = root[root[place]]
+        place = root[place]
+    return place
 
 
 def weights(findings: Sequence[Finding], gains: Gains) -> list[tuple[Finding, float]]:

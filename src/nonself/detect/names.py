@@ -145,6 +145,9 @@ TAGGED = ("logon_source", "logon_target")
 """Names that give entities, or other words in their place."""
 _SYSTEM = r"^(system|local service|network service|anonymous logon)(@|$)|^(dwm|umfd)-"
 
+_AUTOMATIC = r"\$$|[.@](amazonaws|gserviceaccount)\.com$"
+"""Users that are machines, or the services of a cloud."""
+
 
 def _account() -> pl.Expr:
     """The account that logs on, without its domain, which logs write in several ways; local accounts keep their machine. Of an explicit
@@ -155,6 +158,16 @@ def _account() -> pl.Expr:
     bare = pl.when(name.str.contains("@", literal=True)).then(name.str.split("@").list.first())
     value = pl.coalesce(bare, whole.str.replace(r"^user:(?:[^\\]*\\)?", ""))
     return pl.when((value != "") & ~value.str.contains(_SYSTEM)).then(value)
+
+
+def _identity() -> pl.Expr:
+    """The user, or its uid where it has no name."""
+    return pl.coalesce(entity("user"), pl.concat_str([pl.lit("user:"), _text("user_uid")]))
+
+
+def _person() -> pl.Expr:
+    """An identity that is no machine account and no service of a cloud: who works by the clock has no hours."""
+    return pl.when(~_identity().str.contains(_AUTOMATIC)).then(_identity())
 
 
 def _logon_target() -> pl.Expr:
@@ -211,7 +224,7 @@ _DEEDS: dict[str, pl.Expr] = {
 
 
 DERIVED: dict[str, pl.Expr] = {
-    "identity": pl.coalesce(entity("user"), pl.concat_str([pl.lit("user:"), _text("user_uid")])),
+    "identity": _identity(),
     "image_name": _base("image"),
     "target_name": _base("tgt_image"),
     "image_shape": _path("image"),
@@ -236,6 +249,7 @@ DERIVED: dict[str, pl.Expr] = {
     "outcome": _outcome(),
     "place": _place(),
     "account": _account(),
+    "person": _person(),
     "logon_source": _logon_source(),
     "logon_target": _logon_target(),
     "extension": _fold(_base("file_path").str.extract(r"(\.[^.\s]{1,12})$").fill_null("(no extension)")),
@@ -248,7 +262,7 @@ _EITHER: dict[str, tuple[str, str]] = {
     "origin_of_logon": ("src_ip", "src_host"),
 }
 """Names that are one entity role, or another where that is null."""
-_ENTITIES = {*_EITHER, "identity"}
+_ENTITIES = {*_EITHER, "identity", "person"}
 
 
 def known() -> set[str]:

@@ -155,7 +155,7 @@ def scores(
     asked = np.flatnonzero(made["score"].to_numpy() >= floor)
     if asked.size:
         some = groups.only(made[GROUP].to_numpy()[asked])
-        lists_ = {"entities": _touched(chosen, spec, some), "events": _evidence(chosen.view.frame["uid"], chosen, some)}
+        lists_ = {"entities": _touched(chosen, spec, some), "events": _evidence(chosen, spec, some)}
     else:
         lists_ = dict.fromkeys(("entities", "events"), _NOTHING.clear())
     if asked.size < made.height:
@@ -217,11 +217,23 @@ def lists(values: pl.Series, owner: Ints) -> pl.Series:
     return table.group_by("owner", maintain_order=True).agg("v")["v"]
 
 
-def _evidence(uid: pl.Series, rows: Chosen, groups: Groups) -> pl.Series:
-    """The first `EVIDENCE` events of each group."""
+def _evidence(rows: Chosen, spec: Spec, groups: Groups) -> pl.Series:
+    """At most `EVIDENCE` events of each group, in order of time: its first; the largest, for half of the places, where an amount is asked
+    for; then those of the smallest uid. A uid is a hash, so these are a sample, and two detectors that look at the same events take the
+    same ones (Cohen & Kaplan 2007, "Summarizing data using bottom-k sketches")."""
+    frame, at = rows.view.frame, rows.at[groups.order]
     owner = np.repeat(np.arange(groups.starts.size), groups.sizes)
-    kept = np.arange(owner.size) - groups.starts[owner] < EVIDENCE
-    return lists(uid[rows.at[groups.order[kept]]], owner[kept])
+    if (groups.sizes > EVIDENCE).any():
+        told = pl.DataFrame({"owner": owner, "uid": frame["uid"][at], "first": np.arange(owner.size) == groups.starts[owner]})
+        later = ~pl.col("first")
+        if spec.number:
+            told = told.with_columns(frame[spec.value][at].alias("amount"))
+            large = pl.col("amount").rank("ordinal", descending=True).over("owner") < EVIDENCE // 2
+            later &= ~large.fill_null(False)
+        order = told.select(pl.struct(later.alias("later"), "uid").rank("ordinal").over("owner")).to_series()
+        kept = order.to_numpy() <= EVIDENCE
+        owner, at = owner[kept], at[kept]
+    return lists(frame["uid"][at], owner)
 
 
 def _touched(rows: Chosen, spec: Spec, groups: Groups) -> pl.Series:
