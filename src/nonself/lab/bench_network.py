@@ -1,7 +1,8 @@
 """The network benchmark: Zeek connections through reading, learning and scoring by every detector that looks at any, and what it remembers.
 
-In a process of its own: reading keeps the columns that detectors look at, then each detector learns all events and scores them, as a scan
-does when it concludes. State is what a detector learnt, in bytes, per entity (y) that was active.
+In a process of its own: reading keeps the columns that detectors look at, then each detector learns all events, merges what it learnt and
+scores them, as a scan does when it concludes: evidence and sentences are made of what may become a finding. State is what a detector
+learnt, per entity (y) that was active: in memory, over all days; and as the ledger stores it, compressed, per day on which it was.
 """
 
 from __future__ import annotations
@@ -20,10 +21,12 @@ from typing import Any
 import polars as pl
 
 from nonself import sources
+from nonself.core.config import Config
 from nonself.core.errors import UsageError
 from nonself.core.events import Events, concat
 from nonself.detect import detectors, views
 from nonself.lab import bench, bench_logs
+from nonself.ledger.deltas import stored_bytes
 from nonself.sources.contract import Limits
 
 TARGETS = {"cpu_seconds": 4.0, "peak_rss_mb": 800.0, "bytes_per_entity": 1_024.0}
@@ -83,19 +86,22 @@ def _read(events: Events, classes: tuple[int, ...], columns: list[str]) -> Event
 
 def _measured(detector: Any, view: Any) -> dict[str, Any]:
     at = time.process_time()
+    floor = Config().calibrate.min_bits
     delta = detector.learn(view)
     learnt = time.process_time()
-    scores = detector.score(view, delta, included=True)
+    scores = detector.score(view, detector.merge([delta]), included=True, floor=floor)
     scored = time.process_time()
     entities = delta["y"].n_unique() if delta.height else 0
-    size = delta.rechunk().estimated_size()
+    active = delta.select("day", "y").n_unique() if delta.height else 0
     return {
         "name": detector.name,
         "learn_cpu_seconds": round(learnt - at, 2),
         "score_cpu_seconds": round(scored - learnt, 2),
         "rows": scores.height,
+        "told": int((scores["score"] >= floor).sum()),
         "entities": entities,
-        "bytes_per_entity": round(size / max(entities, 1)),
+        "bytes_per_entity": round(delta.rechunk().estimated_size() / max(entities, 1)),
+        "stored_bytes_per_entity_and_day": round(stored_bytes(delta) / max(active, 1)),
     }
 
 
@@ -107,10 +113,10 @@ def _table(runs: Sequence[dict[str, Any]]) -> str:
             f"{TARGETS['cpu_seconds']:.0f} a million), {run['peak_rss_mb']:,.0f} MB (asked for {TARGETS['peak_rss_mb']:.0f}), control "
             f"{run['control_records_per_cpu_second']:,.0f} records/CPU-s"
         )
-        lines.append(f"  {'detector':28} {'learn':>7} {'score':>7} {'rows':>10} {'entities':>9} {'B/entity':>9}")
+        lines.append(f"  {'detector':28} {'learn':>7} {'score':>7} {'rows':>10} {'told':>7} {'entities':>9} {'B/entity':>9} {'B/day':>7}")
         lines += [
-            f"  {d['name']:28} {d['learn_cpu_seconds']:>7.2f} {d['score_cpu_seconds']:>7.2f} {d['rows']:>10,} {d['entities']:>9,} "
-            f"{d['bytes_per_entity']:>9,}"
+            f"  {d['name']:28} {d['learn_cpu_seconds']:>7.2f} {d['score_cpu_seconds']:>7.2f} {d['rows']:>10,} {d['told']:>7,} "
+            f"{d['entities']:>9,} {d['bytes_per_entity']:>9,} {d['stored_bytes_per_entity_and_day']:>7,}"
             for d in run["detectors"]
         ]
     return "\n".join(lines)
