@@ -39,6 +39,16 @@ def numbers(column: pl.Series) -> Ints:
     return np.asarray(np.nan_to_num(found, nan=-1.0), dtype=np.int64)
 
 
+def beside(values: pl.Series, column: pl.Series, *, runs: bool = False) -> Ints:
+    """Each string of `column` (none null) as its place among `values` (each once), or, where it is none of these, a number from their
+    length up. `runs` says that equal strings are mostly neighbours: a table's y, in order of day and y."""
+    if runs and column.len():
+        new = column.ne_missing(column.shift()).to_numpy()
+        starts = np.flatnonzero(new)
+        return np.repeat(beside(values, column[starts]), np.diff(starts, append=column.len()))
+    return numbers(pl.concat([values.alias("v"), column.alias("v")]))[values.len() :]
+
+
 def firsts(codes: Ints) -> Ints:
     """For each number from 0, the first row that has it."""
     out = np.zeros(int(codes.max(initial=-1)) + 1, np.int64)
@@ -73,6 +83,30 @@ def combined(parts: Sequence[Ints]) -> tuple[Ints, Ints]:
     for part in parts[1:] or [np.zeros_like(codes)]:
         _, first, codes = np.unique(codes * (part.max(initial=-1) + 2) + part, return_index=True, return_inverse=True)
     return codes, first
+
+
+def key(*columns: Ints) -> Ints:
+    """One number a row for several columns of numbers >= 0, in their order, the same ones for the same; made dense where they are too wide
+    to be multiplied."""
+    out = columns[0]
+    for column in columns[1:]:
+        wide = int(column.max(initial=0)) + 1
+        if int(out.max(initial=0)) >= 2**62 // wide:
+            out = np.unique(out, return_inverse=True)[1]
+        out = out * wide + column
+    return out
+
+
+def numbered(keys: Ints) -> tuple[Ints, Ints]:
+    """The rows' numbers by value, dense and in order, and a row of each (its first). By one sort: cheaper than numpy's `unique`."""
+    if keys.size and (keys[1:] >= keys[:-1]).all():
+        order, starts = np.arange(keys.size), changes(keys)
+    else:
+        order = np.argsort(keys, kind="stable")
+        starts = changes(keys[order])
+    out = np.empty(keys.size, np.int64)
+    out[order] = np.repeat(np.arange(starts.size), np.diff(starts, append=keys.size))
+    return out, order[starts]
 
 
 def found(keys: Ints, asked: Ints) -> Ints:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from nonself.baseline import keys, levels, ngrams, pairs, randomness, tails
+from nonself.baseline import keys, levels, ngrams, pairs, randomness, rareness, tails
 from nonself.baseline.codes import Floats, Ints, Mask, combined, found
 from nonself.baseline.keys import numbered
 from nonself.baseline.ngrams import Text
@@ -131,7 +131,7 @@ _READ = ("score", *_PRIVATE)
 
 def _odd(windows: pl.DataFrame, known: Delta, spec: Spec) -> pl.DataFrame:
     """Row for row of `windows`: score, and the private columns without the underscore, save what."""
-    held = pairs.surprise(windows, known)
+    held = rareness.surprise(windows, known)
     (y, asked_y), (x, asked_x) = (numbered(known[key], windows[key]) for key in ("y", "x"))
     which, first = combined([asked_y, asked_x])
     others = held["others"].to_numpy()

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from nonself.baseline import pairs
+from nonself.baseline import pairs, rareness
 from nonself.baseline.codes import Floats, Ints, Mask, changes
 from nonself.baseline.keys import SEPARATOR, numbered
 from nonself.core.events import Events
@@ -119,9 +119,9 @@ def _odd(asked: pl.DataFrame, known: Delta, steps: Delta) -> pl.DataFrame:
     edges, held = _edges(asked, machines), _edges(known, machines)
     own = pl.concat_str([pl.lit("host:"), pl.col("y").str.strip_suffix("$")]) == pl.col("place")
     local = edges.select((pl.col("source") == HERE) | (own & pl.col("y").str.ends_with("$"))).to_series().to_numpy()
-    home = pairs.surprise(edges.select("day", "slot", y="place", x="y"), pairs.merge([held.select("day", "slots", y="place", x="y")]))
-    goes = pairs.merge([held.select("day", "slots", "y", x="target")])
-    reach = pairs.surprise(edges.select("day", "slot", "y", x="target"), goes)
+    home = rareness.surprise(edges.select("day", "slot", y="place", x="y"), pairs.canonical(held.select("day", "slots", y="place", x="y")))
+    goes = pairs.canonical(held.select("day", "slots", "y", x="target"))
+    reach = rareness.surprise(edges.select("day", "slot", "y", x="target"), goes)
     origin = np.where(local, 0.0, home["bits"].to_numpy())
     way, by = _arrivals(edges, held if steps is known else _edges(steps, machines), goes, origin)
     score, parts = _told(origin, reach["bits"].to_numpy(), way)
@@ -180,7 +180,7 @@ def _arrivals(edges: pl.DataFrame, held: pl.DataFrame, goes: pl.DataFrame, origi
         return nobody
     masks = steps["slots"].to_numpy().astype(np.int64)
     each = pl.concat(steps[np.flatnonzero(masks >> h & 1)].with_columns(slot=pl.lit(h, pl.UInt8)) for h in range(24))
-    came = pairs.surprise(each.select("day", "slot", "y", x="target"), goes)
+    came = rareness.surprise(each.select("day", "slot", "y", x="target"), goes)
     place, account = (numbered(edges[a], came[b]) for a, b in (("source", "x"), ("y", "y")))
     bits, who = _oddest(
         (_hour(edges), place[0], account[0]),

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from nonself.baseline import keys, pairs, tails
+from nonself.baseline import keys, pairs, rareness, tails
 from nonself.baseline.codes import Floats
 from nonself.core.events import Events
 from nonself.core.finding import Reason
@@ -148,7 +148,7 @@ def _chains(x: pl.Series) -> pl.DataFrame:
 def _step(asked: pl.DataFrame, known: pl.DataFrame, step: str) -> tuple[Floats, pl.Series]:
     """Bits of one part of the chain on this host, and what they rest on."""
     windows = asked.select("day", "slot", "y", x=pl.col(step))
-    told = pairs.surprise(windows, pairs.merge([known.select("day", "y", pl.col(step).alias("x"), "slots")]))
+    told = rareness.surprise(windows, pairs.canonical(known.select("day", "y", pl.col(step).alias("x"), "slots")))
     both = pl.when(pl.col("ys") < WITNESSES).then("bits").otherwise(pl.min_horizontal("bits", "bits_peers"))
     rests = told.select(pl.struct(pl.col(field.name).cast(field.dtype) for field in _TOLD.fields)).to_series()
     return told.select(both).to_series().to_numpy(), rests
@@ -174,7 +174,7 @@ def _novelty(asked: pl.DataFrame, known: pl.DataFrame, words: pl.DataFrame) -> p
     """Surprise of each word (columns x, y, word) of each row of `asked`: columns row, word, bits, c, n."""
     some = asked.select("day", "slot", "x", row=pl.int_range(pl.len())).join(words, on="x", how="inner", maintain_order="left")
     every = known.select("day", "x", "slots").join(words, on="x", how="inner").select("day", "y", pl.col("word").alias("x"), "slots")
-    told = pairs.surprise(some.select("day", "slot", "y", pl.col("word").alias("x")), pairs.merge([every]))
+    told = rareness.surprise(some.select("day", "slot", "y", pl.col("word").alias("x")), pairs.canonical(every))
     return pl.concat([some.select("row", "word"), told.select("bits", "c", "n")], how="horizontal")
 
 

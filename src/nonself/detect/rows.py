@@ -155,7 +155,7 @@ def scores(
     asked = np.flatnonzero(made["score"].to_numpy() >= floor)
     if asked.size:
         some = groups.only(made[GROUP].to_numpy()[asked])
-        lists_ = {"entities": _touched(chosen, spec, some), "events": _evidence(chosen.view.frame["uid"], chosen, some)}
+        lists_ = named(chosen, spec, some)
     else:
         lists_ = dict.fromkeys(("entities", "events"), _NOTHING.clear())
     if asked.size < made.height:
@@ -215,6 +215,11 @@ def lists(values: pl.Series, owner: Ints) -> pl.Series:
     """The values as one list per owner; owners are 0, 1, ... in order, each with a value."""
     table = pl.DataFrame({"owner": owner, "v": values})
     return table.group_by("owner", maintain_order=True).agg("v")["v"]
+
+
+def named(chosen: Chosen, spec: Spec, groups: Groups) -> dict[str, pl.Series]:
+    """The entities and the evidence of each group, as columns entities and events."""
+    return {"entities": _touched(chosen, spec, groups), "events": _evidence(chosen.view.frame["uid"], chosen, groups)}
 
 
 def _evidence(uid: pl.Series, rows: Chosen, groups: Groups) -> pl.Series:

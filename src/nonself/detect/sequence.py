@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from nonself.baseline import calls, keys, pairs, steps, tails
+from nonself.baseline import calls, keys, pairs, rareness, steps, tails
 from nonself.baseline.codes import Coded
 from nonself.core.events import Events
 from nonself.core.finding import Reason
@@ -126,7 +126,7 @@ def _odd(windows: pl.DataFrame, known: Delta, self_: Delta, per_day: int) -> pl.
     """Row for row of `windows` (columns day, slot, y): score, and the private columns save what."""
     history = steps.of(self_, per_day)
     taken = steps.of(known.join(windows, on="y", how="semi"), per_day).join(windows, on=_WINDOW, how="semi")
-    told = pairs.surprise(taken, pairs.learn(history)).sort(*_WINDOW, pl.col("bits") * -1.0, "x")
+    told = rareness.surprise(taken, pairs.learn(history)).sort(*_WINDOW, pl.col("bits") * -1.0, "x")
     sums = told.group_by(_WINDOW, maintain_order=True).agg(pl.len().alias("_n"), pl.col("bits").sum().alias("total"))
     worth = tails.sum_bits(sums["total"].to_numpy(), sums["_n"].to_numpy().astype(np.int64))
     sums = sums.with_columns(score=worth).with_columns(

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from nonself.baseline import calls, pairs
+from nonself.baseline import calls, pairs, rareness
 from nonself.baseline.codes import Coded, Floats, Ints, Mask, combined, running
 from nonself.baseline.keys import MAX_BYTES, numbered
 from nonself.core.events import Events
@@ -133,7 +133,7 @@ def _odd(asked: pl.DataFrame, known: Delta, *, blank: bool) -> pl.DataFrame:
     """Row for row of `asked` (columns day, y, x): score, and the private columns without the underscore, save what."""
     (y,), (x,) = (numbered(known[name]) for name in ("y", "x"))
     windows = known.select("day", "y", "x", slot=pl.lit(0, pl.UInt8))
-    usual = pairs.surprise(windows, known.select("day", "y", "x", slots=pl.lit(1, pl.UInt32)))
+    usual = rareness.surprise(windows, known.select("day", "y", "x", slots=pl.lit(1, pl.UInt32)))
     novel = usual["bits"].to_numpy()
     jump = _Jumps.of(known, y, x, novel)
     speed = 2.0 * np.log2(np.maximum(jump.speed / FLIGHT, 1.0))
