@@ -109,6 +109,18 @@ def numbered(keys: Ints) -> tuple[Ints, Ints]:
     return out, order[starts]
 
 
+def rows_of(table: Sequence[Ints], asked: Sequence[Ints]) -> Ints:
+    """The row of a table (columns of numbers, each combination once) that has each asked combination, -1 for none."""
+    size = table[0].size
+    every = [np.concatenate(columns) for columns in zip(table, asked, strict=True)]
+    keys = key(*(column - column.min(initial=0) for column in every))
+    have, wanted = keys[:size], keys[size:]
+    if (have[1:] >= have[:-1]).all():
+        return found(have, wanted)
+    order = np.argsort(have)
+    return np.append(order, -1)[found(have[order], wanted)]
+
+
 def found(keys: Ints, asked: Ints) -> Ints:
     """Where each asked number stands among `keys` (in order, each once); -1 where it does not."""
     if not keys.size:

@@ -32,6 +32,15 @@ def student_bits(t: Floats, dof: Floats) -> Floats:
     return np.asarray(-upper / _LN2, dtype=np.float64)
 
 
+def student4_bits(t: Floats) -> Floats:
+    """-log2 P(T >= t) of Student's t with four degrees of freedom: P = (1 - s)^2 (2 + s) / 4, s = t / sqrt(4 + t^2), with
+    1 - s = 4 / (r (r + t)), r = sqrt(4 + t^2), so that nothing cancels however far out."""
+    far = np.abs(t)
+    r = np.sqrt(4.0 + far**2)
+    bits = 2.0 - 2.0 * np.log2(4.0 / (r * (r + far))) - np.log2(2.0 + far / r)
+    return np.asarray(np.where(t > 0, bits, -np.log1p(-np.exp2(-bits)) / _LN2), dtype=np.float64)
+
+
 def sum_bits(total: Floats, tests: Ints) -> Floats:
     """What independent surprises of `total` bits in all, from so many tests (at least 1), are worth as one (Fisher 1932).
 

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from nonself.baseline import caps, keys, levels, pairs
-from nonself.baseline.codes import Floats, Ints
+from nonself.baseline.codes import Floats, Ints, rows_of
 from nonself.baseline.keys import numbered
 from nonself.core.events import Events
 from nonself.core.finding import Reason
@@ -244,11 +244,12 @@ def _odd(own: Delta, known: Delta, *, included: bool) -> pl.DataFrame:
     """Row for row of `own`: score and the private columns without the underscore, save what."""
     mine = known.join(own.select(_KEYS), on=_KEYS, how="semi")
     day = _united(pl.concat([own, mine.select(*_HELD)]), largest=included)
-    y, x = (numbered(known[name], day[name]) for name in ("y", "x"))
+    y, x = ((part[0], part[1]) for part in (numbered(known[name], day[name]) for name in ("y", "x")))
     pair = levels.pairs(y, x)
-    held = levels.row_of(known, day, pair)
+    days = [table["day"].to_physical().to_numpy().astype(np.int64) for table in (known, day)]
+    held = rows_of((days[0], y[0], x[0]), (days[1], y[1], x[1]))
     said, level = _said(day), np.log1p(_said(known) / GRAIN)
-    near = ((y[0], y[1]), (x[0], x[1])) if day["x"][0] else ()
+    near = (y, x) if day["x"][0] else ()
     found = levels.usual(np.log1p(said / GRAIN), level, pair, near, held)
     kinds, alike = _kinds(day, known, pair, found)
     columns = {
