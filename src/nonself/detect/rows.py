@@ -23,7 +23,8 @@ ENTITIES = 32
 """Entities named by one score at most, its own included."""
 KEYS = ["day", "y", "x"]
 _KIND = r"^[a-z]+:"
-_INSIDE = r"^ip:(10\.|192\.168\.|172\.(1[6-9]|2\d|3[01])\.|f[cd][0-9a-f]{2}:)|^host:"
+INSIDE = r"^ip:(10\.|192\.168\.|172\.(1[6-9]|2\d|3[01])\.|f[cd][0-9a-f]{2}:)|^host:"
+"""Machines of one's own: private addresses, and machines known by name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +198,7 @@ def sided(asked: pl.DataFrame, known: pl.DataFrame, odd: Callable[[pl.DataFrame,
     comes from the internet says nothing of how machines here behave."""
     parts, order = [], []
     for inside in (True, False):
-        some, held = (np.flatnonzero(table["y"].str.contains(_INSIDE).to_numpy() == inside) for table in (asked, known))
+        some, held = (np.flatnonzero(table["y"].str.contains(INSIDE).to_numpy() == inside) for table in (asked, known))
         if some.size:
             parts.append(odd(asked[some], known[held], not inside))
             order.append(some)
