@@ -86,14 +86,15 @@ def combined(parts: Sequence[Ints]) -> tuple[Ints, Ints]:
 
 
 def key(*columns: Ints) -> Ints:
-    """One number a row for several columns of numbers >= 0, in their order, the same ones for the same; made dense where they are too wide
-    to be multiplied."""
-    out = columns[0]
-    for column in columns[1:]:
-        wide = int(column.max(initial=0)) + 1
-        if int(out.max(initial=0)) >= 2**62 // wide:
-            out = np.unique(out, return_inverse=True)[1]
-        out = out * wide + column
+    """One number a row for several columns of numbers, the same for the same, in their order; made dense where they are too wide to be
+    multiplied."""
+    out = np.zeros_like(columns[0])
+    for column in columns if out.size else ():
+        least = int(column.min())
+        wide = int(column.max()) - least + 1
+        if int(out.max()) >= 2**62 // wide:
+            out = numbered(out)[0]
+        out = out * wide + (column - least)
     return out
 
 
@@ -113,7 +114,7 @@ def rows_of(table: Sequence[Ints], asked: Sequence[Ints]) -> Ints:
     """The row of a table (columns of numbers, each combination once) that has each asked combination, -1 for none."""
     size = table[0].size
     every = [np.concatenate(columns) for columns in zip(table, asked, strict=True)]
-    keys = key(*(column - column.min(initial=0) for column in every))
+    keys = key(*every)
     have, wanted = keys[:size], keys[size:]
     if (have[1:] >= have[:-1]).all():
         return found(have, wanted)
@@ -142,6 +143,13 @@ def changes(*columns: npt.NDArray[Any]) -> Ints:
     for column in columns:
         new[1:] |= column[1:] != column[:-1]
     return np.flatnonzero(new)
+
+
+def listed(starts: Ints, *columns: pl.Series) -> list[pl.Series]:
+    """Columns as lists, one from each start up to the next."""
+    owner = np.repeat(np.arange(starts.size), np.diff(starts, append=columns[0].len()))
+    table = pl.DataFrame([pl.Series("owner", owner).set_sorted(), *(column.alias(str(i)) for i, column in enumerate(columns))])
+    return table.group_by("owner", maintain_order=True).agg(pl.exclude("owner")).get_columns()[1:]
 
 
 def places(*columns: npt.NDArray[Any]) -> Ints:

@@ -173,7 +173,7 @@ class _Table:
         """Of some of the rows."""
         y, x, day = compact(known.y[some]), compact(known.x[some]), known.day[some]
         pair, _ = numbered(key(y, x))
-        order = np.argsort(key(pair, day - day.min()), kind="stable")
+        order = np.argsort(key(pair, day), kind="stable")
         first = np.full(int(y.max(initial=-1)) + 1, 2**31)
         np.minimum.at(first, y, day)
         always = np.bincount(pair, day == first[y])[pair] > 0
@@ -286,7 +286,7 @@ def _novelty(table: _Table) -> tuple[Floats, Floats, Floats]:
 
 def _hours(table: _Table) -> tuple[Floats, Floats]:
     """Per row: bits of the most usual of its hours for y's other days, and the share of these that have it, the row's own counted in."""
-    date, first = numbered(key(table.y, table.day - table.day.min()))
+    date, first = numbered(key(table.y, table.day))
     of_day = np.zeros(first.size, np.int64)
     np.bitwise_or.at(of_day, date, table.hours)
     of, ys = table.y[first], int(table.y.max()) + 1
