@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from nonself.baseline.codes import Ints, beside, rows_of
+from nonself.baseline.codes import Ints, beside, distinct, rows_of
 from nonself.baseline.pairs import runs
 from nonself.core.scores import Delta
 from nonself.detect import rows
@@ -44,24 +44,24 @@ class Abreast:
 def abreast(
     of: tuple[Chosen, Groups], self_: Delta, own: Callable[[], Delta], merge: Callable[[list[Delta]], Delta], *, included: bool
 ) -> Abreast:
-    """A self, and the delta of the events asked about, as one. Of events that the self has learnt (`included`) only the days that it
-    has forgotten since are added: what else it lacks of them its bounds have dropped."""
-    if included:
-        found = _placed(of, self_)
-        missing = of[0].day[of[1].first][found.at < 0]
-        if not missing.size or np.isin(missing, found.day).all():
-            return found
-        news = own().filter(~pl.col("day").is_in(self_["day"].unique().implode()))
-        return _placed(of, merge([self_, news]))
-    return _placed(of, merge([self_, own()]))
-
-
-def _placed(of: tuple[Chosen, Groups], table: Delta) -> Abreast:
+    """A self, and the delta of the events asked about, as one."""
     chosen, first = of[0], of[1].first
+    table = united(chosen, self_, own, merge, included=included)
     day = table["day"].to_physical().to_numpy().astype(np.int64)
     y, x = beside(chosen.y.values, table["y"], runs=True), beside(chosen.x.values, table["x"])
     at = rows_of((day, y, x), (chosen.day[first], chosen.part(chosen.y)[first], chosen.part(chosen.x)[first]))
     return Abreast(table, day, y, x, at)
+
+
+def united(chosen: Chosen, self_: Delta, own: Callable[[], Delta], merge: Callable[[list[Delta]], Delta], *, included: bool) -> Delta:
+    """A self, and the delta of some events, as one. Of events that the self has learnt (`included`) only the days that it has forgotten
+    since are added: what else it lacks of them its bounds have dropped, and would drop again."""
+    if not included:
+        return merge([self_, own()])
+    held = self_["day"].unique()
+    if np.isin(distinct(chosen.day), held.to_physical().to_numpy()).all():
+        return self_
+    return merge([self_, own().filter(~pl.col("day").is_in(held.implode()))])
 
 
 def compact(numbers: Ints) -> Ints:
