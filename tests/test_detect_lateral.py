@@ -6,7 +6,7 @@ from functools import cache
 import polars as pl
 import pytest
 
-from nonself.baseline import pairs, rareness
+from nonself.baseline import rareness
 from nonself.core.events import conform
 from nonself.detect import detectors, names
 

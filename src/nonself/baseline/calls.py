@@ -145,4 +145,3 @@ def quantiles(group: Ints, values: Ints, groups: int, shares: tuple[float, ...])
         out.append(np.full(groups, np.nan))
         out[-1][some] = ordered[at[some]]
     return out
-

@@ -79,5 +79,5 @@ def middle(level: Floats) -> tuple[float, float]:
 def _sums(group: Ints, asked: Ints, level: Floats) -> tuple[Floats, Floats]:
     """Number and sum of the levels of each asked group."""
     size = 1 + int(max(group.max(initial=0), asked.max(initial=0)))
-    n, s = np.bincount(group, minlength=size), np.bincount(group, level, size)
-    return n[asked].astype(np.float64), s[asked]
+    n, s = (np.bincount(group, weights, size).astype(np.float64)[asked] for weights in (None, level))
+    return n, s

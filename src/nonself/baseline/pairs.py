@@ -12,6 +12,7 @@ What is read off it is in `baseline.rareness`.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 
 import numpy as np
@@ -51,7 +52,7 @@ def joined(deltas: list[pl.DataFrame], united: Table, bounds: Table) -> pl.DataF
     parts = sorted((delta for delta in deltas if delta.height), key=lambda delta: delta["day"][0])
     if len(parts) < 2:
         return parts[0] if parts else deltas[0]
-    if all(before["day"][-1] < after["day"][0] for before, after in zip(parts, parts[1:], strict=False)):
+    if all(before["day"][-1] < after["day"][0] for before, after in itertools.pairwise(parts)):
         return bounds(pl.concat(parts))
     return united(pl.concat(parts))
 

@@ -27,7 +27,9 @@ ROW_BYTES = 2 * (MAX_BYTES + 16) + 40
 
 def merge(deltas: list[pl.DataFrame]) -> pl.DataFrame:
     """All transfers added up; `merge([])` is the identity."""
-    return pairs.joined([delta.select(*TRANSFERS) for delta in deltas], combined, pairs.bounded) if deltas else pl.DataFrame(schema=TRANSFERS)
+    return (
+        pairs.joined([delta.select(*TRANSFERS) for delta in deltas], combined, pairs.bounded) if deltas else pl.DataFrame(schema=TRANSFERS)
+    )
 
 
 def combined(rows: pl.DataFrame) -> pl.DataFrame:

@@ -27,15 +27,15 @@ class Abreast:
     at: Ints
 
     def sides(self) -> list[tuple[bool, Ints]]:
-        """The rows of machines of private addresses, and those of all others (True, strangers): what comes from the internet says nothing of
-        how machines here behave."""
+        """The rows of machines of private addresses, and those of all others (True, strangers): what comes from the internet says nothing
+        of how machines here behave."""
         starts = runs(self.table)
         private = self.table["y"][starts].str.contains(rows.INSIDE).to_numpy()
         inside = np.repeat(private, np.diff(starts, append=self.day.size))
         parts = ((False, np.flatnonzero(inside)), (True, np.flatnonzero(~inside)))
         return [(strangers, some) for strangers, some in parts if some.size]
 
-    def each(self, column: np.ndarray, some: Ints | None = None) -> np.ndarray:  # type: ignore[type-arg]
+    def each(self, column: np.ndarray, some: Ints | None = None) -> np.ndarray:
         """What a column of the table's rows says of (some of) the groups; 0 for what was dropped."""
         at = self.at if some is None else self.at[some]
         return np.append(column, np.zeros(1, column.dtype))[at]

@@ -18,9 +18,7 @@ Private = Callable[[Ints, pl.DataFrame], pl.DataFrame]
 """Given some groups and their keys (columns day, slot, y, x), the detector's private columns of them."""
 
 
-def scores(
-    of: tuple[Chosen, Spec, Groups], score: Floats, private: Private, schema: Mapping[str, pl.DataType], floor: float
-) -> Scores:
+def scores(of: tuple[Chosen, Spec, Groups], score: Floats, private: Private, schema: Mapping[str, pl.DataType], floor: float) -> Scores:
     """The scores of groups, one a group: those of `floor` or more first, each part in order of the groups. The others say who, when, how
     many events and how odd; their lists are empty, their private columns null."""
     chosen, spec, groups = of
