@@ -171,9 +171,11 @@ class _Models:
         (mine). Strings `apart` are of no other y."""
         text, known, inside = ngrams.text(strings), found(self._known, x) >= 0, found(self._pairs, y * self._wide + x) >= 0
         left_out = ngrams.Own(text, apart & known)
-        theirs = ours = self._population.chain(text.grams, np.zeros_like(text.grams), own=left_out)
+        of_y, of_all = y[text.owner], np.zeros_like(text.grams)
+        seen = ngrams.Seen.of(text.grams, of_y if self._spec.over else of_all)
+        theirs = ours = self._population.chain(text.grams, of_all, own=left_out, seen=seen.of_all())
         if self._spec.over:
-            ours = self._own.chain(text.grams, y[text.owner], base=theirs, own=left_out.among(inside))
+            ours = self._own.chain(text.grams, of_y, base=theirs, own=left_out.among(inside), seen=seen)
         among_all = self._evidence(strings, text, theirs)
         bits, stretch = self._evidence(strings, text, ours) if self._spec.over else among_all
         held, n = np.unique(self._pairs // self._wide, return_counts=True)
