@@ -200,8 +200,7 @@ class Own:
         once[first[gram]] = True
         lost = np.bincount(context, once & (n <= mine))[context]
         n, total, kinds = (
-            np.where(self._inside, np.maximum(had - own, 0.0), had)
-            for had, own in zip((n, total, kinds), (mine, spent, lost), strict=True)
+            np.where(self._inside, np.maximum(had - own, 0.0), had) for had, own in zip((n, total, kinds), (mine, spent, lost), strict=True)
         )
         return n, total, kinds
 

@@ -40,6 +40,11 @@ class Abreast:
         at = self.at if some is None else self.at[some]
         return np.append(column, np.zeros(1, column.dtype))[at]
 
+    def rows(self, table: pl.DataFrame) -> pl.DataFrame:
+        """The same of a table, row for row about this one's."""
+        nothing = table.clear(1).fill_null(0).fill_null(False)
+        return pl.concat([table, nothing])[np.where(self.at < 0, table.height, self.at)]
+
 
 def abreast(
     of: tuple[Chosen, Groups], self_: Delta, own: Callable[[], Delta], merge: Callable[[list[Delta]], Delta], *, included: bool

@@ -20,6 +20,7 @@ from nonself.detect import example, rows
 from nonself.detect.contract import Example
 from nonself.detect.rare import delta
 from nonself.detect.spec import Spec
+from nonself.detect.told import private, scores
 from nonself.detect.view import View
 
 MOST = 2_000_000
@@ -72,13 +73,10 @@ class Information:
         chosen = rows.chosen(events, self.spec)
         if chosen is None:
             return pl.DataFrame(schema=_SCORES)
-        groups = rows.grouped(chosen.day, chosen.slot, chosen.part(chosen.y), chosen.part(chosen.x))
-        told = rows.windows(chosen, self.spec, groups)[rows.by_start(chosen, groups)]
-        odd = _odd(told.select("day", "slot", "y", "x"), self_, self.spec)
-        what = told.select(rows.phrase(self.spec)).to_series()
-        columns = {c.name: c for c in told.get_columns()} | {"_" + c.name: c for c in odd.get_columns()}
-        columns |= {"score": odd["score"], "_what": what}
-        return rows.scores(columns, _SCORES, (chosen, self.spec, groups), floor)
+        groups = rows.grouped(chosen.day, chosen.part(chosen.y), chosen.part(chosen.x), chosen.slot)
+        odd = _odd(pl.DataFrame(rows.named_keys(chosen, self.spec, groups.first)), self_, self.spec)
+        score = odd["score"].to_numpy()
+        return scores((chosen, self.spec, groups), score, private(odd.drop("score").rename("_{}".format), self.spec), _SCORES, floor)
 
     def explain(self, scores: Scores) -> list[tuple[Reason, ...]]:
         """Per row: how random among all strings, among y's own, and whether it is known here. Bits add up to the score."""

@@ -20,6 +20,7 @@ from nonself.detect.contract import Example
 from nonself.detect.names import HERE
 from nonself.detect.rare import ROW_BYTES, delta
 from nonself.detect.spec import Spec
+from nonself.detect.told import private, scores
 from nonself.detect.view import View
 
 BACK = 24
@@ -67,13 +68,11 @@ class Lateral:
         chosen = rows.chosen(events, self.spec)
         if chosen is None:
             return pl.DataFrame(schema=_SCORES)
-        groups = rows.grouped(chosen.day, chosen.slot, chosen.part(chosen.y), chosen.part(chosen.x))
-        found = rows.windows(chosen, self.spec, groups)[rows.by_start(chosen, groups)]
+        groups = rows.grouped(chosen.day, chosen.part(chosen.y), chosen.part(chosen.x), chosen.slot)
         steps = self_ if included else pairs.merge([self_, delta(chosen, self.spec)])
-        odd = _odd(found.select("day", "slot", "y", "x"), self_, steps)
-        columns = {c.name: c for c in found.get_columns()} | {"_" + c.name: c for c in odd.get_columns()}
-        columns |= {"score": odd["score"], "_what": found.select(rows.phrase(self.spec)).to_series()}
-        return rows.scores(columns, _SCORES, (chosen, self.spec, groups), floor)
+        odd = _odd(pl.DataFrame(rows.named_keys(chosen, self.spec, groups.first)), self_, steps)
+        score = odd["score"].to_numpy()
+        return scores((chosen, self.spec, groups), score, private(odd.drop("score").rename("_{}".format), self.spec), _SCORES, floor)
 
     def explain(self, scores: Scores) -> list[tuple[Reason, ...]]:
         """Per row: the source, the target, the way there. Bits add up to the score."""

@@ -18,6 +18,7 @@ from nonself.detect import example, rows
 from nonself.detect.contract import Example
 from nonself.detect.rare import ROW_BYTES, delta, how_often
 from nonself.detect.spec import Spec
+from nonself.detect.told import private, scores
 from nonself.detect.view import View
 
 WITNESSES = 3
@@ -70,12 +71,9 @@ class Lineage:
         chosen = rows.chosen(events, self.spec)
         if chosen is None:
             return pl.DataFrame(schema=_SCORES)
-        groups = rows.grouped(chosen.day, chosen.slot, chosen.part(chosen.y), chosen.part(chosen.x))
-        found = rows.windows(chosen, self.spec, groups)[rows.by_start(chosen, groups)]
-        odd = _odd(found.select("day", "slot", "y", "x"), self_)
-        columns = {**{c.name: c for c in found.get_columns()}, **{c.name: c for c in odd.get_columns()}}
-        columns["_what"] = found.select(rows.phrase(self.spec)).to_series()
-        return rows.scores(columns, _SCORES, (chosen, self.spec, groups), floor)
+        groups = rows.grouped(chosen.day, chosen.part(chosen.y), chosen.part(chosen.x), chosen.slot)
+        odd = _odd(pl.DataFrame(rows.named_keys(chosen, self.spec, groups.first)), self_)
+        return scores((chosen, self.spec, groups), odd["score"].to_numpy(), private(odd.drop("score"), self.spec), _SCORES, floor)
 
     def explain(self, scores: Scores) -> list[tuple[Reason, ...]]:
         """Per row: program, parent, whole command line, oddest words. Bits add up to the score."""

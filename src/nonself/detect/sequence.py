@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,9 +16,11 @@ from nonself.core.events import Events
 from nonself.core.finding import Reason
 from nonself.core.scores import SCORES, Delta, Scores
 from nonself.detect import example, rows
+from nonself.detect.abreast import united
 from nonself.detect.contract import Example
 from nonself.detect.rare import how_often
 from nonself.detect.spec import Spec
+from nonself.detect.told import private, scores
 from nonself.detect.view import View
 
 NAMED = 3
@@ -61,15 +64,11 @@ class Sequence:
         chosen = rows.chosen(events, self.spec)
         if chosen is None:
             return pl.DataFrame(schema=_SCORES)
-        groups = rows.grouped(chosen.day, chosen.slot, chosen.part(chosen.y))
-        found = rows.windows(chosen, self.spec, groups)[rows.by_start(chosen, groups)]
-        own = _delta(chosen)
-        # What has been learnt already need not be united again; days that the self has forgotten since are.
-        news = own.join(self_.select("day", "y", "x"), on=["day", "y", "x"], how="anti") if included else own
-        odd = _odd(found.select("day", "slot", "y"), calls.merge([self_, news]), self_, self.spec.per_day)
-        columns = {c.name: c for c in (*found.get_columns(), *odd.get_columns())}
-        columns["_what"] = found.select(rows.phrase(self.spec)).to_series()
-        return rows.scores(columns, _SCORES, (chosen, self.spec, groups), floor)
+        groups = rows.grouped(chosen.day, chosen.part(chosen.y), chosen.slot)
+        windows = pl.DataFrame(rows.named_keys(chosen, self.spec, groups.first)).select(_WINDOW)
+        known = united(chosen, self_, partial(_delta, chosen), calls.merge, included=included)
+        odd = _odd(windows, known, self_, self.spec.per_day)
+        return scores((chosen, self.spec, groups), odd["score"].to_numpy(), private(odd.drop("score"), self.spec), _SCORES, floor)
 
     def explain(self, scores: Scores) -> list[tuple[Reason, ...]]:
         """Per row: its oddest steps, then the others. Bits add up to the score."""

@@ -32,6 +32,18 @@ def scores(of: tuple[Chosen, Spec, Groups], score: Floats, private: Private, sch
     return pl.concat(parts)
 
 
+def private(odd: pl.DataFrame, spec: Spec, value: pl.Expr | None = None) -> Private:
+    """The private columns of groups for which they have all been worked out, and the sentence; `value` (over `odd`) fills `{value}`."""
+
+    def told(some: Ints, keys: pl.DataFrame) -> pl.DataFrame:
+        parts = odd[some]
+        what = rows.phrase(spec, None if value is None else pl.col("value"))
+        known = keys if value is None else keys.with_columns(parts.select(value.alias("value")))
+        return parts.with_columns(known.select(what.alias("_what")))
+
+    return told
+
+
 def _plain(of: tuple[Chosen, Spec, Groups], score: Floats, some: Ints) -> pl.DataFrame:
     """Of some groups the columns of `SCORES` that cost little."""
     chosen, spec, groups = of

@@ -19,6 +19,7 @@ from nonself.core.scores import SCORES, Delta, Scores
 from nonself.detect import amounts, dga_model, example, rows
 from nonself.detect.contract import Example
 from nonself.detect.spec import Spec
+from nonself.detect.told import private, scores
 from nonself.detect.view import View
 
 SAMPLE = 64
@@ -89,15 +90,10 @@ class Tunnel:
         if chosen is None:
             return pl.DataFrame(schema=_SCORES)
         groups = _grouped(chosen)
-        told = rows.windows(chosen, self.spec, groups)
         odd = _odd(_days(chosen, self.spec), self_, included=included)
-        value = (pl.col("value") / 8.0).cast(pl.Int64)
-        what = (
-            told.with_columns(odd.select(value.alias("value"))).select(rows.phrase(self.spec, amounts.column("value", "bytes"))).to_series()
-        )
-        columns = {c.name: c for c in told.get_columns()} | {"_" + c.name: c for c in odd.get_columns()}
-        columns |= {"score": odd["score"], "_what": what}
-        return rows.scores(columns, _SCORES, (chosen, self.spec, groups), floor)[rows.by_start(chosen, groups)]
+        sent = amounts.column("sent", "bytes")
+        told = private(odd.drop("score").rename("_{}".format).with_columns(sent=(pl.col("_value") / 8.0).cast(pl.Int64)), self.spec, sent)
+        return scores((chosen, self.spec, groups), odd["score"].to_numpy(), told, _SCORES, floor)
 
     def explain(self, scores: Scores) -> list[tuple[Reason, ...]]:
         """Per row: surprise among all pairs, what is usual near it, its own days, the kinds of questions. Bits add up to the score."""
