@@ -24,11 +24,12 @@ ROWS_MOST = 1 << 22
 """Rows of one detector's self at most: 4 million, of some 50 to 100 bytes each where names are short."""
 
 
-def capped(table: pl.DataFrame, *, rows: int = ROWS_MOST) -> pl.DataFrame:
-    """`table` (sorted, columns day and y, perhaps x) with no more y and rows than are kept, in its order."""
+def capped(table: pl.DataFrame, *, rows: int = ROWS_MOST, numbers: Ints | None = None) -> pl.DataFrame:
+    """`table` (sorted, columns day and y, perhaps x) with no more y and rows than are kept, in its order. `numbers` are those of its y, from
+    0 and each met, where they are known."""
     if table.height <= min(Y_MOST, rows):
         return table
-    y = codes.numbers(table["y"])
+    y = codes.numbers(table["y"]) if numbers is None else numbers
     sizes = np.bincount(y)
     if sizes.size <= Y_MOST and table.height <= rows:
         return table

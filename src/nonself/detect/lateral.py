@@ -36,7 +36,7 @@ class Lateral:
     with where it goes to or who came before, the odder of the two, which counts as much as the first at most. O = -log2 P(y | source),
     the surprise of y among the accounts that are at home at the source: that log on there without coming from elsewhere, or log on
     elsewhere from there. R = -log2 P(target | y). P = the largest R of another account's logon to the source in the 24 hours before. All
-    three are rarity tails as in `rare` (`baseline.pairs`), by hours, the hour itself left out. An address is the machine whose own
+    three are rarity tails as in `rare` (`baseline.rareness`), by hours, the hour itself left out. An address is the machine whose own
     account (`WS5$`) logs on from it, on that day or, failing that, at all. Logons that come from nowhere else, and a machine's own, have
     a score of 0: they are no step.
     Unit: bits. 0 with no history.

@@ -35,7 +35,7 @@ class Lineage:
 
     Formula: score = -log2 P(G >= s) = s - log2(1 + s ln 2), G the sum of two surprises (`tails.sum_bits`): ancestry and words are two
     tests. s = B(program) + B(parent, program) + B(parent, program, words) + max over words of T(word).
-    B(x) = min(-log2 P(x|host), -log2 P0(x)): the rarity tails of `nonself.baseline.pairs` for this host and for the other hosts; both
+    B(x) = min(-log2 P(x|host), -log2 P0(x)): the rarity tails of `nonself.baseline.rareness` for this host and for the other hosts; both
     must find it odd, where at least three other hosts are known. T(word) = -log2 P(word | program and kind of word), or of the kind given
     the program; kinds are switches, addresses, folders, files, numbers, long encoded texts and plain words: a program whose files always
     differ shows nothing by a new file, but does by a new switch.

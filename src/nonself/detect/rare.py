@@ -30,7 +30,7 @@ class Rare:
     Formula: score = -log2 P(x|y), P(x|y) = (S_y(c) - d_y K_y(c) + (theta + d_y K_y) P0(x)) / (n_y + theta): the probability, under a
     two-level Pitman-Yor process, that y next shows something it shows at most as often as x. P0(x) is the same over the population, in
     numbers of y that ever showed x; with `compare = "alike"` the y's peers, those that behave alike, stand between. Symbols and
-    estimates are set out in `nonself.baseline.pairs`.
+    estimates are set out in `nonself.baseline.rareness`.
     Unit: bits. 0 with no history; about log2(n) for the first new thing after n windows of the same few; less if peers show it too.
     Reference: Teh 2006 (hierarchical Pitman-Yor); Good 1953 (novelty mass); Das & Schneider 2007 (rareness as a tail).
     Cost: one pass over the self's rows (day, y, x) and one over the events.

@@ -32,7 +32,7 @@ class Sequence:
     """How odd the steps of an identity in a window (an hour, or a day) are, beyond what so many steps explain.
 
     Formula: score = -log2 P(G >= sum over steps of -log2 P(a -> b|y)), G the sum of as many surprises (`tails.sum_bits`): more steps are
-    expected to bring more bits. P is the rarity tail of `nonself.baseline.pairs` over steps, an operation and the one before it in the
+    expected to bring more bits. P is the rarity tail of `nonself.baseline.rareness` over steps, an operation and the one before it in the
     same session (`nonself.baseline.steps`), backed off from the identity to all identities. A step counts once a window.
     Unit: bits. 0 with no history.
     Reference: Teh 2006 (hierarchical Pitman-Yor); Fisher 1932 (combination of tests).

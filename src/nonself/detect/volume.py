@@ -16,6 +16,7 @@ from nonself.core.events import Events
 from nonself.core.finding import Reason
 from nonself.core.scores import SCORES, Delta, Scores
 from nonself.detect import amounts, example, rows
+from nonself.detect.abreast import compact
 from nonself.detect.contract import Example
 from nonself.detect.spec import Spec
 from nonself.detect.told import scores
@@ -54,7 +55,10 @@ class Volume:
         """Columns day, y, slot (number of the window in its day) and value, or sketch for distinct counts."""
         chosen = rows.chosen(events, self.spec, evidence=False)
         most = windows.SKETCH_ROWS if self._distinct else ROWS_MOST
-        return capped(self._learnt(chosen, _grouped(chosen)), rows=most) if chosen else self.merge([])
+        if chosen is None:
+            return self.merge([])
+        groups = _grouped(chosen)
+        return capped(self._learnt(chosen, groups), rows=most, numbers=compact(chosen.part(chosen.y)[groups.first]))
 
     def _learnt(self, chosen: rows.Chosen, groups: rows.Groups) -> Delta:
         named = rows.named_keys(chosen, self.spec, groups.first)
