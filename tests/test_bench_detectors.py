@@ -23,12 +23,12 @@ def test_every_detector_of_connections_is_measured(capsys):
 
 
 def test_detectors_of_endpoints_are_measured_on_what_endpoints_tell(capsys):
-    assert bench_detectors.run("endpoint", [], rows=300, as_json=True) == 0
+    assert bench_detectors.run("endpoint", [], rows=2_000, as_json=True) == 0
     runs = json.loads(capsys.readouterr().out)["runs"]
     assert [run["log"] for run in runs] == ["sysmon-json", "sysmon-office"]
     for run in runs:
         met = {told["name"]: told["rows"] for told in run["detectors"]}
-        assert run["events"] == 300 and met["odd-lineage"] > 0 and met["surprising-command-line"] > 0
+        assert run["events"] == 2_000 and met["odd-lineage"] > 0 and met["surprising-command-line"] > 0
     new, office = (next(told for told in run["detectors"] if told["name"] == "odd-lineage")["rows"] for run in runs)
     assert office < new
 

@@ -25,8 +25,8 @@ ROWS_MOST = 1 << 22
 
 
 def capped(table: pl.DataFrame, *, rows: int = ROWS_MOST, numbers: Ints | None = None) -> pl.DataFrame:
-    """`table` (sorted, columns day and y, perhaps x) with no more y and rows than are kept, in its order. `numbers` are those of its y, from
-    0 and each met, where they are known."""
+    """`table` (sorted, columns day and y, perhaps x) with no more y and rows than are kept, in its order. `numbers` are those of its y,
+    from 0 and each met, where they are known."""
     if table.height <= min(Y_MOST, rows):
         return table
     y = codes.numbers(table["y"]) if numbers is None else numbers

@@ -185,23 +185,25 @@ class Own:
         return other
 
     @staticmethod
-    def _order(k: int, backwards: Ints, order: Ints, at: Ints) -> tuple[Ints, Ints]:
-        """Of each byte the number of its n-gram, and that of its context."""
+    def _order(k: int, backwards: Ints, order: Ints, at: Ints) -> tuple[Ints, Ints, Mask, Ints]:
+        """Of each byte: how often its string has its n-gram, and how often that one's context, whether it stands for the n-gram (one byte
+        of each does), and the number of the context."""
         ends, before = (_runs(backwards[order] >> (8 * (ORDER - bytes_)), order) for bytes_ in (k + 1, k))
-        return ends[at], before[at - 1]
+        gram, context = ends[at], before[at - 1]
+        first = np.zeros(int(gram.max(initial=-1)) + 1, np.int64)
+        first[gram] = np.arange(gram.size)
+        once = np.zeros(gram.size, np.bool_)
+        once[first[gram]] = True
+        return np.bincount(gram)[gram], np.bincount(context)[context], once, context
 
     def taken(self, k: int, n: Floats, total: Floats, kinds: Floats) -> tuple[Floats, Floats, Floats]:
         """The counts of each byte without it."""
-        gram, context = self._orders[k]
-        mine, spent = np.bincount(gram)[gram], np.bincount(context)[context]
-        first = np.zeros(int(gram.max(initial=-1)) + 1, np.int64)
-        first[gram] = np.arange(gram.size)  # any byte of each n-gram
-        once = np.zeros(gram.size, np.bool_)
-        once[first[gram]] = True
+        mine, spent, once, context = self._orders[k]
         lost = np.bincount(context, once & (n <= mine))[context]
-        n, total, kinds = (
-            np.where(self._inside, np.maximum(had - own, 0.0), had) for had, own in zip((n, total, kinds), (mine, spent, lost), strict=True)
-        )
+        left = [np.maximum(had - own, 0.0) for had, own in ((n, mine), (total, spent), (kinds, lost))]
+        if not self._inside.all():
+            left = [np.where(self._inside, part, had) for part, had in zip(left, (n, total, kinds), strict=True)]
+        n, total, kinds = left
         return n, total, kinds
 
 

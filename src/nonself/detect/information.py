@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from nonself.baseline import keys, levels, ngrams, pairs, randomness, rareness, tails
@@ -150,7 +151,8 @@ class _Models:
 
     def __init__(self, strings: pl.Series, y: Ints, x: Ints, asked_y: Ints, asked_x: Ints, spec: Spec) -> None:
         self._spec, self._wide = spec, 1 + int(max(x.max(initial=0), asked_x.max(initial=0)))
-        at = _sampled(strings, np.unique(x, return_index=True)[1])
+        hashed = _hashes(strings, x)
+        at = _sampled(strings, np.unique(x, return_index=True)[1], hashed[x])
         population = strings.gather(at).to_list()
         self._known, every = np.sort(x[at]), ngrams.text(population)
         self._population = ngrams.counted(every.grams, np.zeros_like(every.grams))
@@ -159,7 +161,7 @@ class _Models:
         self._usual = _bits(sample, self._population.chain(sample.grams, np.zeros_like(sample.grams), own=left_out))
         here = np.flatnonzero(np.isin(y, asked_y)) if spec.over else np.empty(0, np.int64)
         pair = y[here] * self._wide + x[here]
-        at = here[_sampled(strings.gather(here), np.unique(pair, return_index=True)[1])]
+        at = here[_sampled(strings.gather(here), np.unique(pair, return_index=True)[1], hashed[x[here]])]
         own, self._pairs = ngrams.text(strings.gather(at).to_list()), np.sort(y[at] * self._wide + x[at])
         self._own = ngrams.counted(own.grams, y[at][own.owner])
 
@@ -194,9 +196,17 @@ class _Models:
         return levels.tail(np.log1p(_bits(text, p) / GRAIN) - centre, spread), [""] * len(strings)
 
 
-def _sampled(strings: pl.Series, at: Ints) -> Ints:
+def _hashes(strings: pl.Series, number: Ints) -> npt.NDArray[np.uint64]:
+    """The hash of each string, by its number."""
+    out = np.zeros(int(number.max(initial=-1)) + 1, np.uint64)
+    met, first = np.unique(number, return_index=True)
+    out[met] = keys.hashes(strings.gather(first)).to_numpy()
+    return out
+
+
+def _sampled(strings: pl.Series, at: Ints, hashed: npt.NDArray[np.uint64]) -> Ints:
     """Of the strings at these places as many as `MOST` bytes hold, in the order of their hashes: a fair sample."""
-    at = at[np.argsort(keys.hashes(strings.gather(at)).to_numpy(), kind="stable")]
+    at = at[np.argsort(hashed[at], kind="stable")]
     size = strings.gather(at).str.len_bytes().cast(pl.Int64).to_numpy()
     return at[np.cumsum(np.minimum(size, ngrams.LENGTH)) <= MOST]
 

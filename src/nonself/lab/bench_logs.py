@@ -160,8 +160,8 @@ def sysmon_json(rows: int) -> Iterator[bytes]:
 
 
 def sysmon_office(rows: int) -> Iterator[bytes]:
-    """The same of an office: of 500 ways to start a program a few are used most of the time (Zipf), on a file or number of their own."""
-    return _sysmon(rows, lambda draw: f"{_WAYS[min(int(draw.rng.paretovariate(0.5)), 500) - 1]} {draw.rng.randrange(10_000)}")
+    """The same of an office: of 500 ways to start a program a few are used most of the time (Zipf), each with one of 50 numbers."""
+    return _sysmon(rows, lambda draw: f"{_WAYS[min(int(draw.rng.paretovariate(0.5)), 500) - 1]} {draw.rng.randrange(50)}")
 
 
 _WAYS = [
