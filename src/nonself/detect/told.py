@@ -18,7 +18,7 @@ Private = Callable[[Ints, pl.DataFrame], pl.DataFrame]
 """Given some groups and their keys (columns day, slot, y, x), the detector's private columns of them."""
 
 
-def scores(of: tuple[Chosen, Spec, Groups], score: Floats, private: Private, schema: Mapping[str, pl.DataType], floor: float) -> Scores:
+def scores(of: tuple[Chosen, Spec, Groups], score: Floats, told: Private, schema: Mapping[str, pl.DataType], floor: float) -> Scores:
     """The scores of groups, one a group: those of `floor` or more first, each part in order of the groups. The others say who, when, how
     many events and how odd; their lists are empty, their private columns null."""
     chosen, spec, groups = of
@@ -27,7 +27,7 @@ def scores(of: tuple[Chosen, Spec, Groups], score: Floats, private: Private, sch
     parts = [_plain(of, score, rest).with_columns(_nothing(schema)).select(*schema)] if rest.size else []
     if some.size or not parts:
         keys = pl.DataFrame(rows.named_keys(chosen, spec, groups.first[some]))
-        table = _plain(of, score, some).with_columns(**rows.named(chosen, spec, groups.only(some))).hstack(private(some, keys))
+        table = _plain(of, score, some).with_columns(**rows.named(chosen, spec, groups.only(some))).hstack(told(some, keys))
         parts.insert(0, table.select(pl.col(name).cast(dtype) for name, dtype in schema.items()))
     return pl.concat(parts)
 
