@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nonself.baseline import pairs
+from nonself.baseline import pairs, rareness
 from nonself.baseline.keys import digest
 
 START = date(2024, 1, 1)
@@ -22,7 +22,7 @@ def rows(events):
 
 
 def bits(event, self_, **how):
-    out = pairs.surprise(rows([event]), self_, **how)
+    out = rareness.surprise(rows([event]), self_, **how)
     return out["bits"][0], out["bits_peers"][0]
 
 
@@ -50,8 +50,8 @@ def test_a_window_is_scored_as_if_it_had_never_been_learnt(events, peers_only):
     kept = [e for e in events if (e[2:] != (y, x) if peers_only else e != (d, s, y, x))]
     without = pairs.learn(rows(kept)) if kept else pairs.merge([])
     named = ["bits", "bits_peers", "c", "others"]
-    left = pairs.surprise(rows([(d, s, y, x)]), whole, peers_only=peers_only).select(named)
-    right = pairs.surprise(rows([(d, s, y, x)]), without, peers_only=peers_only).select(named)
+    left = rareness.surprise(rows([(d, s, y, x)]), whole, peers_only=peers_only).select(named)
+    right = rareness.surprise(rows([(d, s, y, x)]), without, peers_only=peers_only).select(named)
     assert left.row(0) == pytest.approx(right.row(0), abs=1e-9)
 
 
@@ -120,10 +120,10 @@ def test_a_thing_that_a_full_day_may_have_dropped_is_unknown_not_new():
     events = [e for d in range(3) for e in flood(3 * pairs.X_PER_DAY, d)] + [e for e in office(days=3) if e[2] != "h0"]
     self_ = pairs.learn(rows(events))
     dropped = next(x for *_, x in flood(3 * pairs.X_PER_DAY) if x not in set(self_["x"]))
-    out = pairs.surprise(rows([(3, 9, "h0", dropped), (3, 9, "h0", "x-new")]), self_)
+    out = rareness.surprise(rows([(3, 9, "h0", dropped), (3, 9, "h0", "x-new")]), self_)
     assert out["hidden"][0] and out["bits"][0] == out["bits_peers"][0]
 
 
 def test_scores_are_finite_and_never_negative():
-    out = pairs.surprise(rows(office(days=1, hosts=3) + flood(50)), pairs.learn(rows(office(days=2, hosts=2))))
+    out = rareness.surprise(rows(office(days=1, hosts=3) + flood(50)), pairs.learn(rows(office(days=2, hosts=2))))
     assert out["bits"].is_finite().all() and (out["bits"] >= 0).all() and out.height == 200

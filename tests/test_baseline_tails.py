@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from nonself.baseline.predict import counts, sums
-from nonself.baseline.tails import count_bits, student_bits
+from nonself.baseline.tails import count_bits, student4_bits, student_bits
 
 
 def _array(*values):
@@ -87,3 +87,8 @@ def test_a_regular_sum_leaves_a_tenth_of_play():
     n, level = _array(50.0), np.log1p(1000.0)
     out = sums(_array(level + 0.05), n, n * level, n * level**2, _array(-1), (_array(50.0), _array(50 * level), _array(50 * level**2)))
     assert out.bits[0] < 3
+
+
+def test_four_degrees_of_freedom_have_a_closed_form():
+    t = _array(-1e6, -3.0, -0.5, 0.0, 0.5, 3.0, 40.0, 1e6, 1e12)
+    assert student4_bits(t) == pytest.approx(student_bits(t, np.full(t.size, 4.0)), rel=1e-9, abs=1e-15)

@@ -6,7 +6,7 @@ from functools import cache
 import polars as pl
 import pytest
 
-from nonself.baseline import pairs
+from nonself.baseline import rareness
 from nonself.core.events import conform
 from nonself.detect import detectors, names
 
@@ -72,7 +72,7 @@ def test_a_stolen_account_is_first_and_a_new_edge_is_not():
     whole = events([*company(), STOLEN])
     delta = LATERAL.learn(whole)
     edges = _hours(delta)
-    novelty = edges.with_columns(pairs.surprise(edges, delta)["bits"])
+    novelty = edges.with_columns(rareness.surprise(edges, delta)["bits"])
     mine = novelty.filter(pl.col("y") == "adm-kim", pl.col("x").str.contains("10.0.0.23"))["bits"].max()
     assert (novelty["bits"] > mine).sum() > 20, "by new edges alone it is one of many"
 

@@ -82,10 +82,10 @@ def _beacons(arguments: argparse.Namespace, paths: Paths) -> int:
     return bench_beacons.beacons(paths, as_json=arguments.json)
 
 
-def _network(arguments: argparse.Namespace, paths: Paths) -> int:
-    from nonself.lab import bench_network
+def _detectors(arguments: argparse.Namespace, paths: Paths) -> int:
+    from nonself.lab import bench_detectors
 
-    return bench_network.network(paths, rows=arguments.rows, as_json=arguments.json)
+    return bench_detectors.run(arguments.track, paths, rows=arguments.rows, as_json=arguments.json)
 
 
 def _dga(arguments: argparse.Namespace, paths: Paths) -> int:
@@ -161,7 +161,8 @@ TRACKS: dict[str, Track] = {
     "sources": _sources,
     "tabular": _tabular,
     "beacons": _beacons,
-    "network": _network,
+    "network": _detectors,
+    "endpoint": _detectors,
     "dga": _dga,
     "poison": _poison,
     "sim": _sim,

@@ -11,14 +11,14 @@ hour is unknown, and left out. Of a y and day at most `pairs.X_PER_DAY` x are ke
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
 from nonself.baseline import caps, pairs
-from nonself.baseline.codes import Coded, Floats, Ints, Mask, changes, combined, places
-from nonself.baseline.keys import numbered
+from nonself.baseline.codes import Coded, Floats, Ints, Mask, changes, key, listed, numbered, places
 
 CALLS: dict[str, pl.DataType] = {
     "day": pl.Date(),
@@ -42,30 +42,27 @@ _KEYS = ["day", "y", "x"]
 def learn(y: Coded, x: Coded, at: Ints, sizes: pl.Series) -> pl.DataFrame:
     """The delta of some events, row for row: names of y and x (none null), seconds since 1970, bytes (null unknown): columns `CALLS`."""
     size = sizes.cast(pl.Int64).clip(0, MOST).fill_null(NO_SIZE).cast(pl.Int32).to_numpy()
-    order = np.lexsort((at, x.codes, y.codes))
+    order = np.argsort(key(at // 86_400, y.codes, x.codes, at % 86_400), kind="stable")
     ys, xs, at, size = y.codes[order], x.codes[order], at[order], size[order]
     starts = changes(ys, xs, at)
     ys, xs, at, size = ys[starts], xs[starts], at[starts], np.maximum.reduceat(size, starts) if starts.size else size
     kept = places(ys, xs, at // 3600) < PER_HOUR
     ys, xs, at, size = ys[kept], xs[kept], at[kept], size[kept]
     first = changes(ys, xs, at // 86_400)
-    owner = np.repeat(np.arange(first.size), np.diff(first, append=at.size))
     names = {"y": y.values[ys[first]], "x": x.values[xs[first]]}
     day = pl.Series((at[first] // 86_400).astype(np.int32)).cast(pl.Date)
-    calls = pl.DataFrame({"owner": owner, "seconds": (at % 86_400).astype(np.uint32), "sizes": size})
-    lists = calls.group_by("owner", maintain_order=True).agg("seconds", "sizes")
-    return pairs.bounded(pl.DataFrame({"day": day, **names, "seconds": lists["seconds"], "sizes": lists["sizes"]}).sort(_KEYS), rows=_ROWS)
+    seconds, sizes = listed(first, pl.Series((at % 86_400).astype(np.uint32)), pl.Series(size))
+    return pairs.bounded(pl.DataFrame({"day": day, **names, "seconds": seconds, "sizes": sizes}), rows=_ROWS)
 
 
 def merge(deltas: list[pl.DataFrame]) -> pl.DataFrame:
     """The union of all deltas; `merge([])` is the identity."""
-    parts = [delta.select(*CALLS) for delta in deltas if delta.height]
-    if len(parts) < 2:
-        return parts[0] if parts else pl.DataFrame(schema=CALLS)
-    every = pl.concat(parts)
+    parts = [delta.select(*CALLS) for delta in deltas]
+    return pairs.joined(parts, _united, partial(pairs.bounded, rows=_ROWS)) if parts else pl.DataFrame(schema=CALLS)
+
+
+def _united(every: pl.DataFrame) -> pl.DataFrame:
     again = every.select(_KEYS).is_duplicated()
-    if not again.any():
-        return pairs.bounded(every.sort(_KEYS), rows=_ROWS)
     united = _canonical(every.filter(again).explode("seconds", "sizes"))
     return pairs.bounded(pl.concat([every.filter(~again), united]).sort(_KEYS), rows=_ROWS)
 
@@ -114,10 +111,10 @@ class Series:
 
 def series(table: pl.DataFrame, y: Ints, x: Ints) -> Series:
     """The calls of a table of `CALLS`, its names given as numbers, row for row."""
-    pair, some = combined([y, x])
-    day = table["day"].cast(pl.Int32).to_numpy().astype(np.int64)
-    order = np.lexsort((day, pair))
-    rows = table[order]
+    pair, some = numbered(key(y, x))
+    day = table["day"].to_physical().to_numpy().astype(np.int64)
+    order = np.argsort(key(pair, day), kind="stable")
+    rows = table.select("seconds", "sizes")[order]
     size = rows["seconds"].list.len().to_numpy().astype(np.int64)
     owner = np.repeat(order, size)
     at = day[owner] * 86_400 + rows["seconds"].explode().to_numpy().astype(np.int64)
@@ -139,7 +136,7 @@ def _closes(pair: Ints, hour: Ints) -> Mask:
 
 def quantiles(group: Ints, values: Ints, groups: int, shares: tuple[float, ...]) -> list[Floats]:
     """Quantiles (lower, no interpolation) of each group's values, one array per share; nan for a group without any."""
-    ordered = values[np.lexsort((values, group))]
+    ordered = values[np.argsort(key(group, values))]
     count = np.bincount(group, minlength=groups)
     start, some = np.cumsum(count) - count, count > 0
     out = []
@@ -148,9 +145,3 @@ def quantiles(group: Ints, values: Ints, groups: int, shares: tuple[float, ...])
         out.append(np.full(groups, np.nan))
         out[-1][some] = ordered[at[some]]
     return out
-
-
-def named(*tables: pl.DataFrame) -> list[tuple[Ints, Ints]]:
-    """The y and x of each table as numbers; the same names have the same numbers in all."""
-    columns = [numbered(*(table[name] for table in tables)) for name in ("y", "x")]
-    return list(zip(*columns, strict=True))

@@ -11,11 +11,12 @@ A y beyond the cap is unknown, not new: it is held against its peers alone, as a
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from nonself.baseline import codes
 from nonself.baseline.codes import Ints
-from nonself.baseline.keys import digest, hashes
+from nonself.baseline.keys import SEPARATOR, digest, hashes
 
 Y_MOST = 1 << 17
 """y of one detector's self at most: 131,072."""
@@ -23,11 +24,12 @@ ROWS_MOST = 1 << 22
 """Rows of one detector's self at most: 4 million, of some 50 to 100 bytes each where names are short."""
 
 
-def capped(table: pl.DataFrame, *, rows: int = ROWS_MOST) -> pl.DataFrame:
-    """`table` (sorted, columns day and y, perhaps x) with no more y and rows than are kept, in its order."""
+def capped(table: pl.DataFrame, *, rows: int = ROWS_MOST, numbers: Ints | None = None) -> pl.DataFrame:
+    """`table` (sorted, columns day and y, perhaps x) with no more y and rows than are kept, in its order. `numbers` are those of its y,
+    from 0 and each met, where they are known."""
     if table.height <= min(Y_MOST, rows):
         return table
-    y = codes.numbers(table["y"])
+    y = codes.numbers(table["y"]) if numbers is None else numbers
     sizes = np.bincount(y)
     if sizes.size <= Y_MOST and table.height <= rows:
         return table
@@ -43,9 +45,28 @@ def capped(table: pl.DataFrame, *, rows: int = ROWS_MOST) -> pl.DataFrame:
 
 
 def _by_hash(names: pl.Series) -> Ints:
-    """Numbers of the names, smallest hash first."""
-    hashed = np.array([digest(name) for name in names.to_list()], dtype=np.uint64)
-    return np.lexsort((names.rank("ordinal").to_numpy(), hashed))
+    """Numbers of the names, smallest hash first. A name of several parts is hashed by its first part and the rest: few parts make many
+    names, and each is hashed once."""
+    first, rest = names.alias("v").str.splitn(SEPARATOR, 2).struct.unnest().get_columns()
+    hashed = _digests(first)
+    if rest.null_count() < rest.len():
+        hashed = _mixed(hashed * np.uint64(0x9E3779B97F4A7C15) + _digests(rest.fill_null("")))
+    order = np.argsort(hashed)
+    if (hashed[order[1:]] == hashed[order[:-1]]).any():
+        return np.lexsort((names.rank("ordinal").to_numpy(), hashed))
+    return order
+
+
+def _digests(names: pl.Series) -> npt.NDArray[np.uint64]:
+    number = codes.numbers(names)
+    return np.array([digest(name) for name in names[codes.firsts(number)].to_list()], dtype=np.uint64)[number]
+
+
+def _mixed(hashed: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+    """Each number's bits spread over all of it (the finaliser of SplitMix64, Steele, Lea & Flood 2014)."""
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+        hashed = (hashed ^ hashed >> np.uint64(shift)) * np.uint64(factor)
+    return np.asarray(hashed ^ hashed >> np.uint64(31), dtype=np.uint64)
 
 
 def _in_order(table: pl.DataFrame, at: Ints) -> Ints:

@@ -39,6 +39,16 @@ def numbers(column: pl.Series) -> Ints:
     return np.asarray(np.nan_to_num(found, nan=-1.0), dtype=np.int64)
 
 
+def beside(values: pl.Series, column: pl.Series, *, runs: bool = False) -> Ints:
+    """Each string of `column` (none null) as its place among `values` (each once), or, where it is none of these, a number from their
+    length up. `runs` says that equal strings are mostly neighbours: a table's y, in order of day and y."""
+    if runs and column.len():
+        new = column.ne_missing(column.shift()).to_numpy()
+        starts = np.flatnonzero(new)
+        return np.repeat(beside(values, column[starts]), np.diff(starts, append=column.len()))
+    return numbers(pl.concat([values.alias("v"), column.alias("v")]))[values.len() :]
+
+
 def firsts(codes: Ints) -> Ints:
     """For each number from 0, the first row that has it."""
     out = np.zeros(int(codes.max(initial=-1)) + 1, np.int64)
@@ -75,6 +85,43 @@ def combined(parts: Sequence[Ints]) -> tuple[Ints, Ints]:
     return codes, first
 
 
+def key(*columns: Ints) -> Ints:
+    """One number a row for several columns of numbers, the same for the same, in their order; made dense where they are too wide to be
+    multiplied."""
+    out = np.zeros_like(columns[0])
+    for column in columns if out.size else ():
+        least = int(column.min())
+        wide = int(column.max()) - least + 1
+        if int(out.max()) >= 2**62 // wide:
+            out = numbered(out)[0]
+        out = out * wide + (column - least)
+    return out
+
+
+def numbered(keys: Ints) -> tuple[Ints, Ints]:
+    """The rows' numbers by value, dense and in order, and a row of each (its first). By one sort: cheaper than numpy's `unique`."""
+    if keys.size and (keys[1:] >= keys[:-1]).all():
+        order, starts = np.arange(keys.size), changes(keys)
+    else:
+        order = np.argsort(keys, kind="stable")
+        starts = changes(keys[order])
+    out = np.empty(keys.size, np.int64)
+    out[order] = np.repeat(np.arange(starts.size), np.diff(starts, append=keys.size))
+    return out, order[starts]
+
+
+def rows_of(table: Sequence[Ints], asked: Sequence[Ints]) -> Ints:
+    """The row of a table (columns of numbers, each combination once) that has each asked combination, -1 for none."""
+    size = table[0].size
+    every = [np.concatenate(columns) for columns in zip(table, asked, strict=True)]
+    keys = key(*every)
+    have, wanted = keys[:size], keys[size:]
+    if (have[1:] >= have[:-1]).all():
+        return found(have, wanted)
+    order = np.argsort(have)
+    return np.append(order, -1)[found(have[order], wanted)]
+
+
 def found(keys: Ints, asked: Ints) -> Ints:
     """Where each asked number stands among `keys` (in order, each once); -1 where it does not."""
     if not keys.size:
@@ -96,6 +143,13 @@ def changes(*columns: npt.NDArray[Any]) -> Ints:
     for column in columns:
         new[1:] |= column[1:] != column[:-1]
     return np.flatnonzero(new)
+
+
+def listed(starts: Ints, *columns: pl.Series) -> list[pl.Series]:
+    """Columns as lists, one from each start up to the next."""
+    owner = np.repeat(np.arange(starts.size), np.diff(starts, append=columns[0].len()))
+    table = pl.DataFrame([pl.Series("owner", owner).set_sorted(), *(column.alias(str(i)) for i, column in enumerate(columns))])
+    return table.group_by("owner", maintain_order=True).agg(pl.exclude("owner")).get_columns()[1:]
 
 
 def places(*columns: npt.NDArray[Any]) -> Ints:

@@ -1,6 +1,6 @@
 """An amount per pair and day, on a log scale, beside what is usual: for all pairs, for those that share something with it, and for itself.
 
-    bits = -log2 P(T >= (u - c) / s), T Student's t with 4 degrees of freedom
+    bits = -log2 P(T >= (u - c) / s), T Student's t with 4 degrees of freedom, of which there is a closed form
 
 u is a pair's level on its day, s = 1.4826 MAD of all levels, at least `SPREAD`; c the median of all levels, or the largest of it and of the
 means over the other pairs that share a name with this one, or over its own other days, each mean shrunk to the median by one
@@ -13,14 +13,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import polars as pl
 
 from nonself.baseline import tails
-from nonself.baseline.codes import Floats, Ints, found
+from nonself.baseline.codes import Floats, Ints, found, numbered
 
 SPREAD = float(np.log(2.0))
 """Least spread of levels: twice as much is no news, however regular a place is."""
-DOF = 4.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +38,8 @@ class Usual:
 
 
 def usual(asked: Floats, known: Floats, pair: tuple[Ints, Ints], near: Sequence[tuple[Ints, Ints]], held: Ints) -> Usual:
-    """Levels asked beside levels known. `pair` and each of `near` number the known and the asked rows by what they share; `held` is the
-    known row of each asked pair's own day (-1: none), which is no history."""
+    """Levels asked beside levels known. `pair` and each of `near` number the known and the asked rows by what they share, from 0 and
+    without great gaps; `held` is the known row of each asked pair's own day (-1: none), which is no history."""
     centre, spread = middle(known)
     n_pair, s_pair = _sums(*pair, known)
     n_own, s_own = n_pair - (held >= 0), s_pair - np.append(known, 0.0)[held]
@@ -56,24 +54,18 @@ def usual(asked: Floats, known: Floats, pair: tuple[Ints, Ints], near: Sequence[
     return Usual(far, close, mine, centre, about, before, others.astype(np.int64), n_own.astype(np.int64))
 
 
-def row_of(known: pl.DataFrame, own: pl.DataFrame, pair: tuple[Ints, Ints]) -> Ints:
-    """The row of `known` that holds each row's pair and day (column day), -1 for none."""
-    days, own_days = (table["day"].cast(pl.Int32).to_numpy().astype(np.int64) for table in (known, own))
-    _, first = np.unique(np.append(*pair), return_inverse=True)
-    key = first * 2**23 + np.append(days, own_days) + 2**22
-    order = np.argsort(key[: pair[0].size])
-    return np.asarray(np.append(order, -1)[found(key[: pair[0].size][order], key[pair[0].size :])], dtype=np.int64)
-
-
-def pairs(y: Sequence[Ints], x: Sequence[Ints]) -> tuple[Ints, Ints]:
-    """Each row's y and x as one number, of the known and of the asked."""
+def pairs(y: tuple[Ints, Ints], x: tuple[Ints, Ints]) -> tuple[Ints, Ints]:
+    """Each row's y and x as one number, of the known and of the asked; those of pairs that are not known are past all others."""
     wide = 1 + max(int(part.max(initial=0)) for part in x)
-    return y[0] * wide + x[0], y[1] * wide + x[1]
+    known, asked = y[0] * wide + x[0], y[1] * wide + x[1]
+    number, first = numbered(known)
+    at = found(known[first], asked)
+    return number, np.where(at < 0, first.size, at)
 
 
 def tail(above: Floats, spread: float) -> Floats:
     """Bits of each level's distance above the centre."""
-    return tails.student_bits(above / spread, np.full(above.size, DOF))
+    return tails.student4_bits(above / spread)
 
 
 def middle(level: Floats) -> tuple[float, float]:
@@ -86,7 +78,6 @@ def middle(level: Floats) -> tuple[float, float]:
 
 def _sums(group: Ints, asked: Ints, level: Floats) -> tuple[Floats, Floats]:
     """Number and sum of the levels of each asked group."""
-    names, codes = np.unique(group, return_inverse=True)
-    at = found(names, asked)
-    n, s = np.append(np.bincount(codes, minlength=names.size), 0), np.append(np.bincount(codes, level, names.size), 0.0)
-    return n[at].astype(np.float64), s[at]
+    size = 1 + int(max(group.max(initial=0), asked.max(initial=0)))
+    n, s = (np.bincount(group, weights, size).astype(np.float64)[asked] for weights in (None, level))
+    return n, s

@@ -21,11 +21,12 @@ import copy
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from nonself.baseline.codes import Floats, Ints, Mask, found
+from nonself.baseline.codes import Floats, Ints, Mask, found, numbered
 
 ORDER = 4
 """Longest n-gram: a byte and the three before it."""
@@ -98,11 +99,13 @@ class Ngrams:
             found.append(read.per_string(-np.log2(self.chain(read.grams, np.zeros_like(read.grams))[-1])))
         return np.concatenate(found)
 
-    def chain(self, asked: Ints, group: Ints, base: Sequence[Floats] | None = None, own: Own | None = None) -> list[Floats]:
+    def chain(
+        self, asked: Ints, group: Ints, base: Sequence[Floats] | None = None, own: Own | None = None, seen: Seen | None = None
+    ) -> list[Floats]:
         """P_k of every asked gram (in its group) for each k. With `base` this is a group's model over a population's P_k. `own` tells
-        what of the counts is the asked strings' own, and left out."""
+        what of the counts is the asked strings' own, and left out. `seen` are the same grams, worked out before."""
         p, out = np.full(asked.size, 1.0 / SYMBOLS), []
-        different, at = np.unique(_keys(asked, group, ORDER - 1), return_inverse=True)  # texts say the same few thousand things
+        different, at = seen or Seen.of(asked, group)  # texts say the same few thousand things
         for k, level in enumerate(self.levels):
             behind = p if base is None else (p + base[k]) / 2 if k else base[k]
             n, total, kinds = (each[at] for each in _looked_up(level, different & _GRAM, different >> 32, k))
@@ -111,6 +114,22 @@ class Ngrams:
             p = np.where(total > 0, (n + kinds * behind) / np.maximum(total + kinds, 1.0), behind)
             out.append(p)
         return out
+
+
+class Seen(NamedTuple):
+    """Grams by what they are: each different one with its group above bit 32, and which of these each gram is."""
+
+    different: Ints
+    at: Ints
+
+    @classmethod
+    def of(cls, grams: Ints, group: Ints) -> Seen:
+        number, first = numbered(_keys(grams, group, ORDER - 1))
+        return cls(_keys(grams[first], group[first], ORDER - 1), number)
+
+    def of_all(self) -> Seen:
+        """The same, all in group 0."""
+        return Seen(self.different & _GRAM, self.at)
 
 
 def _keys(grams: Ints, group: Ints, k: int) -> Ints:
@@ -140,36 +159,56 @@ def _level(longest: Ints, counts: Floats, k: int) -> _Level:
 
 
 class Own:
-    """What each asked string put into the counts itself: of those where `inside`, everything, once."""
+    """What each asked string put into the counts itself: of those where `inside`, everything, once.
 
-    __slots__ = ("_asked", "_inside", "_orders")
+    Per byte and order k: the number of its n-gram among all of all strings; its context is the n-gram of one byte less that ends before
+    it. One sort by the bytes read backwards puts all orders in order at once.
+    """
+
+    __slots__ = ("_inside", "_orders", "_owner")
 
     def __init__(self, asked: Text, inside: Mask) -> None:
-        self._asked, self._inside = asked, inside[asked.owner]
-        self._orders = [self._order(k) for k in range(ORDER)]
+        self._owner, self._inside = asked.owner, inside[asked.owner]
+        strings = asked.size.size
+        # Before each string's first byte stands one of padding, a context as any other.
+        at = np.arange(asked.owner.size) + asked.owner + 1
+        grams, owner = np.zeros(at.size + strings, np.int64), np.repeat(np.arange(strings), asked.size + 1)
+        grams[at] = asked.grams
+        backwards = (owner << 32) | grams.astype(np.uint32).byteswap()
+        order = np.argsort(backwards)
+        self._orders = [self._order(k, backwards, order, at) for k in range(ORDER)]
 
     def among(self, inside: Mask) -> Own:
         """The same of other strings among the asked."""
         other = copy.copy(self)
-        other._inside = inside[self._asked.owner]
+        other._inside = inside[self._owner]
         return other
 
-    def _order(self, k: int) -> tuple[Ints, Ints, Ints, Ints]:
-        """Of each byte: its n-gram's number among those of its string, and how many of these there are; and of each such n-gram its
-        context's number, and how many of those there are of it."""
-        keys, gram, often = np.unique(_keys(self._asked.grams, self._asked.owner, k), return_inverse=True, return_counts=True)
-        context = np.cumsum(np.diff(keys >> 8, prepend=-1) != 0) - 1
-        return gram, often, context, np.bincount(context, often).astype(np.int64)
+    @staticmethod
+    def _order(k: int, backwards: Ints, order: Ints, at: Ints) -> tuple[Ints, Ints, Mask, Ints]:
+        """Of each byte: how often its string has its n-gram, and how often that one's context, whether it stands for the n-gram (one byte
+        of each does), and the number of the context."""
+        ends, before = (_runs(backwards[order] >> (8 * (ORDER - bytes_)), order) for bytes_ in (k + 1, k))
+        gram, context = ends[at], before[at - 1]
+        first = np.zeros(int(gram.max(initial=-1)) + 1, np.int64)
+        first[gram] = np.arange(gram.size)
+        once = np.zeros(gram.size, np.bool_)
+        once[first[gram]] = True
+        return np.bincount(gram)[gram], np.bincount(context)[context], once, context
 
     def taken(self, k: int, n: Floats, total: Floats, kinds: Floats) -> tuple[Floats, Floats, Floats]:
         """The counts of each byte without it."""
-        gram, often, context, spent = self._orders[k]
-        mine, behind = often[gram], context[gram]
-        all_of_it = np.zeros(often.size, np.bool_)
-        all_of_it[gram] = n <= mine
-        lost = np.bincount(context, all_of_it)
-        less = (mine, spent[behind], lost[behind])
-        n, total, kinds = (
-            np.where(self._inside, np.maximum(had - own, 0.0), had) for had, own in zip((n, total, kinds), less, strict=True)
-        )
+        mine, spent, once, context = self._orders[k]
+        lost = np.bincount(context, once & (n <= mine))[context]
+        left = [np.maximum(had - own, 0.0) for had, own in ((n, mine), (total, spent), (kinds, lost))]
+        if not self._inside.all():
+            left = [np.where(self._inside, part, had) for part, had in zip(left, (n, total, kinds), strict=True)]
+        n, total, kinds = left
         return n, total, kinds
+
+
+def _runs(ordered: Ints, order: Ints) -> Ints:
+    """The number of each row's run of equal values, by its place before ordering."""
+    out = np.empty(order.size, np.int64)
+    out[order] = np.cumsum(np.diff(ordered, prepend=-1) != 0) - 1
+    return out

@@ -125,15 +125,18 @@ def _count_tail(value: Floats, n: Floats, s: Floats, k: Floats, peers: Moments, 
     return np.where(empty, 0.0, bits)
 
 
-def sums(value: Floats, n: Floats, s: Floats, ss: Floats, index: Floats, population: tuple[Floats, Floats, Floats]) -> Predicted:
-    """Surprise of log sums (natural logs). Rows: `value`, and y's own n, s, ss apart from it; `population` holds n, s, ss of every y."""
+def sums(
+    value: Floats, n: Floats, s: Floats, ss: Floats, index: Floats, population: tuple[Floats, Floats, Floats], *, alone: bool = False
+) -> Predicted:
+    """Surprise of log sums (natural logs). Rows: `value`, and y's own n, s, ss apart from it; `population` holds n, s, ss of every y.
+    `alone`: the peers' answer alone is asked for, and stands for both."""
     all_n, all_s, all_ss = population
     level = all_s / np.maximum(all_n, 1.0)
     within = np.maximum(all_ss - all_n * level**2, 0.0)
     peers = moments(level, within, np.maximum(all_n - 1.0, 0.0), index)
     zero = np.zeros_like(value)
-    bits = _sum_tail(value, n, s, ss, peers, DOF + n)
     bits_peers = _sum_tail(value, zero, zero, zero, peers, DOF + peers.g)
+    bits = bits_peers if alone else _sum_tail(value, n, s, ss, peers, DOF + n)
     return Predicted(bits, bits_peers, peers.g, peers.mean)
 
 

@@ -11,13 +11,14 @@ compared; counts are scaled up, off by about 1/sqrt(ITEMS) = 6 %.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
 from nonself.baseline import caps, pairs
-from nonself.baseline.codes import Coded, Floats, Ints, Mask, changes, combined, places, running
+from nonself.baseline.codes import Coded, Floats, Ints, Mask, changes, distinct, key, listed, numbered, places, running
 from nonself.baseline.keys import MAX_BYTES, digest
 
 REACH: dict[str, pl.DataType] = {"day": pl.Date(), "y": pl.String(), "x": pl.String(), "items": pl.List(pl.UInt64())}
@@ -31,19 +32,21 @@ _ROWS = caps.ROWS_MOST >> 4
 
 def learn(day: Ints, y: Coded, x: Coded, item: Coded, answered: Mask) -> pl.DataFrame:
     """The delta of some events, row for row: days since 1970, names of y, x and item (none null), whether it answered: columns `REACH`."""
-    met, at = np.unique(item.codes, return_inverse=True)
-    hashes = np.array([digest(text) for text in item.values[met].to_list()], np.uint64)
-    mark = hashes[at] >> np.uint64(1) << np.uint64(1) | answered.astype(np.uint64)
-    order = np.lexsort((mark, x.codes, y.codes, day))
+    hashes = np.zeros(item.values.len(), np.uint64)
+    met = distinct(item.codes)
+    hashes[met] = [digest(text) for text in item.values[met].to_list()]
+    # Rows of a group in order of their hashes, by way of the hashes' ranks: one sort of one number a row.
+    rank = np.empty(hashes.size, np.int64)
+    rank[np.argsort(hashes, kind="stable")] = np.arange(hashes.size)
+    order = np.argsort(key(day, y.codes, x.codes, rank[item.codes], answered.astype(np.int64)), kind="stable")
+    mark = hashes[item.codes] >> np.uint64(1) << np.uint64(1) | answered.astype(np.uint64)
     columns, mark = [part[order] for part in (day, y.codes, x.codes)], mark[order]
     kept = _smallest(columns, mark)
     columns, mark = [part[kept] for part in columns], mark[kept]
     first = changes(*columns)
-    owner = np.repeat(np.arange(first.size), np.diff(first, append=mark.size))
-    items = pl.DataFrame({"owner": owner, "items": mark}).group_by("owner", maintain_order=True).agg("items")["items"]
     names = {"y": y.values[columns[1][first]], "x": x.values[columns[2][first]]}
-    table = pl.DataFrame({"day": pl.Series(columns[0][first].astype(np.int32)).cast(pl.Date), **names, "items": items})
-    return pairs.bounded(table.sort(_KEYS), rows=_ROWS)
+    table = {"day": pl.Series(columns[0][first].astype(np.int32)).cast(pl.Date), **names, "items": listed(first, pl.Series(mark))[0]}
+    return pairs.bounded(pl.DataFrame(table), rows=_ROWS)
 
 
 def _smallest(columns: list[Ints], mark: Hashes) -> Ints:
@@ -56,13 +59,12 @@ def _smallest(columns: list[Ints], mark: Hashes) -> Ints:
 
 def merge(deltas: list[pl.DataFrame]) -> pl.DataFrame:
     """The union of all deltas; `merge([])` is the identity."""
-    parts = [delta.select(*REACH) for delta in deltas if delta.height]
-    if len(parts) < 2:
-        return parts[0] if parts else pl.DataFrame(schema=REACH)
-    every = pl.concat(parts)
+    parts = [delta.select(*REACH) for delta in deltas]
+    return pairs.joined(parts, _united, partial(pairs.bounded, rows=_ROWS)) if parts else pl.DataFrame(schema=REACH)
+
+
+def _united(every: pl.DataFrame) -> pl.DataFrame:
     again = every.select(_KEYS).is_duplicated()
-    if not again.any():
-        return pairs.bounded(every.sort(_KEYS), rows=_ROWS)
     items = every.filter(again).explode("items").sort(*_KEYS, "items")
     place = items.select(pl.struct(_KEYS).rle_id()).to_series().cast(pl.Int64).to_numpy()
     kept = _smallest([place], items["items"].to_numpy())
@@ -95,7 +97,7 @@ class Reached:
 
 def counted(table: pl.DataFrame, y: Ints, x: Ints) -> Reached:
     """What the rows of a table of `REACH` hold, y and x given as numbers."""
-    pair, some = combined([y, x])
+    pair, some = numbered(key(y, x))
     size = table["items"].list.len().to_numpy().astype(np.int64)
     row = np.repeat(np.arange(size.size), size)
     mark = table["items"].explode().to_numpy().astype(np.uint64) if row.size else np.empty(0, np.uint64)
@@ -103,10 +105,11 @@ def counted(table: pl.DataFrame, y: Ints, x: Ints) -> Reached:
     kept = mark >> np.uint64(1) <= bound[pair[row]]
     row, mark = row[kept], mark[kept]
     scale = 2.0**63 / (bound.astype(np.float64) + 1.0)
-    single, answers, first = _items(pair[row], mark)
+    single, answers, first = _items(pair[row], mark, np.bincount(pair)[pair][row] == 1)
     fresh = [np.bincount(row[single & (answers == a)], minlength=size.size) * scale[pair] for a in (False, True)]
     whole = [np.bincount(pair[row][first & (answers == a)], minlength=some.size) * scale for a in (False, True)]
-    order = np.lexsort((table["day"].cast(pl.Int32).to_numpy(), pair))
+    day = table["day"].to_physical().to_numpy().astype(np.int64)
+    order = np.argsort(key(pair, day), kind="stable")
     upto = [running(part, pair, order) for part in (*fresh, np.ones(size.size))]
     once, days = upto[:2], upto[2].astype(np.int64)
     return Reached(fresh[0], fresh[1], pair, whole[0], whole[1], once[0], once[1], days, (scale > 1.0)[pair])
@@ -121,14 +124,15 @@ def _bounds(table: pl.DataFrame, pair: Ints, size: Ints, pairs_: int) -> Hashes:
     return out
 
 
-def _items(pair: Ints, mark: Hashes) -> tuple[Mask, Mask, Mask]:
-    """Per entry: whether its item is met on one day only by its pair, whether it ever answered, whether it is the item's first entry."""
-    order = np.lexsort((mark, pair))
-    p, hashed = pair[order], mark[order] >> np.uint64(1)
-    starts = changes(p, hashed)
+def _items(pair: Ints, mark: Hashes, alone: Mask) -> tuple[Mask, Mask, Mask]:
+    """Per entry: whether its item is met on one day only by its pair, whether it ever answered, whether it is the item's first entry.
+    Entries of pairs with a single day (`alone`) are all of that."""
+    once, answers, first = np.ones(mark.size, np.bool_), (mark & np.uint64(1)).astype(np.bool_), np.ones(mark.size, np.bool_)
+    some = np.flatnonzero(~alone)
+    order = some[np.lexsort((mark[some], pair[some]))]
+    starts = changes(pair[order], mark[order] >> np.uint64(1))
     many = np.diff(starts, append=order.size)
     answered = np.maximum.reduceat(mark[order] & np.uint64(1), starts) > 0 if starts.size else np.empty(0, np.bool_)
-    once, answers, first = (np.empty(order.size, np.bool_) for _ in range(3))
-    once[order], answers[order] = np.repeat(many == 1, many), np.repeat(answered, many)
-    first[order] = np.isin(np.arange(order.size), starts)
+    once[order], answers[order], first[order] = np.repeat(many == 1, many), np.repeat(answered, many), False
+    first[order[starts]] = True
     return once, answers, first

@@ -54,11 +54,12 @@ def log_betainc(a: Floats, b: Floats, x: Floats) -> Floats:
     x^a (1-x)^b / (a B(a,b)) times the continued fraction of DLMF 8.17.22, which converges fast below the mean of the distribution; above
     it I_x(a, b) = 1 - I_{1-x}(b, a).
     """
+    whole = log_beta(a, b)  # of p and q too, and but one number where a and b are
     a, b, x = (np.asarray(part, dtype=np.float64) for part in np.broadcast_arrays(a, b, x))
     above = x > (a + 1.0) / (a + b + 2.0)
     p, q = np.where(above, b, a), np.where(above, a, b)
     y = np.clip(np.where(above, 1.0 - x, x), _LEAST, 1.0 - 1e-16)
-    head = p * np.log(y) + q * np.log1p(-y) - np.log(p) - log_beta(p, q)
+    head = p * np.log(y) + q * np.log1p(-y) - np.log(p) - whole
     tail = np.minimum(head + np.log(_fraction(p.ravel(), q.ravel(), y.ravel())).reshape(p.shape), 0.0)
     with np.errstate(divide="ignore"):
         return np.asarray(np.where(above, np.log1p(-np.exp(tail)), tail), dtype=np.float64)

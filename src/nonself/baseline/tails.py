@@ -25,11 +25,20 @@ def count_bits(value: Floats, mean: Floats, variance: Floats) -> Floats:
     return np.asarray(np.where(value < 1.0, 0.0, bits) + 0.0, dtype=np.float64)
 
 
-def student_bits(t: Floats, dof: Floats) -> Floats:
+def student_bits(t: Floats, dof: Floats | float) -> Floats:
     """-log2 P(T >= t) of Student's t: P = I_x(dof/2, 1/2) / 2 with x = dof / (dof + t^2) for t > 0, and its complement below."""
-    half = log_betainc(np.asarray(dof / 2.0), np.full_like(t, 0.5), dof / (dof + t**2)) - _LN2
+    half = log_betainc(np.asarray(dof / 2.0), np.asarray(0.5), dof / (dof + t**2)) - _LN2
     upper = np.where(t > 0, half, np.log1p(-np.exp(half)))
     return np.asarray(-upper / _LN2, dtype=np.float64)
+
+
+def student4_bits(t: Floats) -> Floats:
+    """-log2 P(T >= t) of Student's t with four degrees of freedom: P = (1 - s)^2 (2 + s) / 4, s = t / sqrt(4 + t^2), with
+    1 - s = 4 / (r (r + t)), r = sqrt(4 + t^2), so that nothing cancels however far out."""
+    far = np.abs(t)
+    r = np.sqrt(4.0 + far**2)
+    bits = 2.0 - 2.0 * np.log2(4.0 / (r * (r + far))) - np.log2(2.0 + far / r)
+    return np.asarray(np.where(t > 0, bits, -np.log1p(-np.exp2(-bits)) / _LN2), dtype=np.float64)
 
 
 def sum_bits(total: Floats, tests: Ints) -> Floats:

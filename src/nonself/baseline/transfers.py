@@ -25,15 +25,14 @@ MOST = 1 << 46
 ROW_BYTES = 2 * (MAX_BYTES + 16) + 40
 
 
+def merge(deltas: list[pl.DataFrame]) -> pl.DataFrame:
+    """All transfers added up; `merge([])` is the identity."""
+    return (
+        pairs.joined([delta.select(*TRANSFERS) for delta in deltas], combined, pairs.bounded) if deltas else pl.DataFrame(schema=TRANSFERS)
+    )
+
+
 def combined(rows: pl.DataFrame) -> pl.DataFrame:
     """Rows of the columns `TRANSFERS`, one or many of a day, y and x, as a delta: canonical."""
     sums = [pl.col(name).cast(pl.Float64).sum().clip(0, MOST).cast(pl.Int64) for name in ("sent", "received")]
     return pairs.bounded(rows.group_by(KEYS).agg(*sums, pl.col("hours").bitwise_or()).select(*TRANSFERS).sort(KEYS))
-
-
-def merge(deltas: list[pl.DataFrame]) -> pl.DataFrame:
-    """All transfers added up; `merge([])` is the identity."""
-    parts = [delta.select(*TRANSFERS) for delta in deltas if delta.height]
-    if not parts:
-        return pl.DataFrame(schema=TRANSFERS)
-    return combined(pl.concat(parts)) if len(parts) > 1 else parts[0]

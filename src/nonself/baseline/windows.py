@@ -82,7 +82,7 @@ def apart(self_: pl.DataFrame, own: pl.DataFrame, per_day: int, *, included: boo
 
     self_, own  tables of one kind, values or sketches; `per_day` windows make a day
     included    whether `self_` has learnt the events of `own`. What `self_` holds of a window belongs to that window: with `included`
-                the larger of both is its value, else their sum (sketches are united in either case). So a window is worth the same
+                the larger of both is its value (the self's, of sketches), else their sum (sketches united). So a window is worth the same
                 whether its events come at once or in many batches, and it is never its own history
     grain       0 for counts; for sums the amount below which differences are of no interest
 
@@ -141,6 +141,10 @@ def _current(self_: pl.DataFrame, own: pl.DataFrame, order: Ints, at: Ints, *, i
     row = np.append(order, -1)[at]
     if "sketch" in own.columns:
         mine = np.flatnonzero(at >= 0)
+        if included:  # what the self holds of a window is all of it
+            value = own.select(_estimate()).to_series().to_numpy().copy()
+            value[mine] = self_.select(_estimate()).to_series().to_numpy()[row[mine]]
+            return pl.Series("value", value)
         parts = [own.select(pl.int_range(pl.len()).alias("row"), "sketch")]
         parts.append(pl.DataFrame({"row": pl.Series(mine), "sketch": self_["sketch"][row[mine]]}))
         return _united(pl.concat(parts).explode("sketch"), ["row"]).sort("row").select(_estimate()).to_series()

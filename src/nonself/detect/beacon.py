@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 import polars as pl
 
 from nonself.baseline import calls, keys, rhythm, tails
-from nonself.baseline.codes import Coded, Floats, Ints, Mask, combined, found
+from nonself.baseline.codes import Coded, Floats, Ints, Mask, beside, rows_of
 from nonself.baseline.pairs import X_PER_DAY
 from nonself.core.events import Events
 from nonself.core.finding import Reason
 from nonself.core.scores import SCORES, Delta, Scores
 from nonself.detect import amounts, example, rows
+from nonself.detect.abreast import united
 from nonself.detect.contract import Example
 from nonself.detect.spec import Spec
+from nonself.detect.told import scores
 from nonself.detect.view import View
 
 PER_HOUR = 4.0
@@ -73,14 +76,15 @@ class Beacon:
         if chosen is None:
             return pl.DataFrame(schema=_SCORES)
         groups = rows.grouped(chosen.part(chosen.y), chosen.part(chosen.x))
-        told = rows.windows(chosen, self.spec, groups)
-        own = _delta(chosen, self.spec)
-        # What has been learnt already need not be united again; days that the self has forgotten since are.
-        news = own.join(self_.select("day", "y", "x"), on=["day", "y", "x"], how="anti") if included else own
-        odd = _odd(told, own, calls.merge([self_, news]), blank=not self_.height)
-        columns = {c.name: c for c in told.get_columns()} | {"_" + c.name: c for c in odd.get_columns()}
-        columns |= {"score": odd["score"], "_what": _phrase(told, odd, self.spec)}
-        return rows.scores(columns, _SCORES, (chosen, self.spec, groups), floor)[rows.by_start(chosen, groups)]
+        table = united(chosen, self_, partial(_delta, chosen, self.spec), calls.merge, included=included)
+        score, odd = _odd(chosen, groups.first, table, blank=not self_.height)
+
+        def told(some: Ints, named: pl.DataFrame) -> pl.DataFrame:
+            parts = odd(some)
+            what = _phrase(named, parts, self.spec)
+            return parts.rename("_{}".format).with_columns(what.alias("_what")).select(*_PRIVATE)
+
+        return scores((chosen, self.spec, groups), score, told, _SCORES, floor)
 
     def explain(self, scores: Scores) -> list[tuple[Reason, ...]]:
         """Per row: regularity, the chances the destination had, and what is normal here. Bits add up to the score."""
@@ -133,28 +137,35 @@ def _delta(chosen: rows.Chosen, spec: Spec) -> Delta:
     return calls.learn(y, x, at, chosen.view.frame[spec.value][chosen.at])
 
 
-def _odd(asked: pl.DataFrame, own: Delta, known: Delta, *, blank: bool) -> pl.DataFrame:
-    """Row for row of `asked` (columns day, y, x): score, and the private columns without the underscore, save what."""
-    (asked_y, asked_x), (y, x) = calls.named(asked.select("y", "x"), known)
-    day = known["day"].cast(pl.Int32).to_numpy()
-    until = own["day"].cast(pl.Int32).max()
-    kept = np.flatnonzero(np.isin(x, asked_x) & (day <= until))
-    held = calls.series(known[kept], y[kept], x[kept])
+def _odd(chosen: rows.Chosen, first: Ints, known: Delta, *, blank: bool) -> tuple[Floats, Callable[[Ints], pl.DataFrame]]:
+    """The score of each pair that some rows of `chosen` stand for; and, of some of the pairs, the private columns without the underscore,
+    save what, with what the sentence needs."""
+    asked_y, asked_x = chosen.part(chosen.y)[first], chosen.part(chosen.x)[first]
+    y, x = beside(chosen.y.values, known["y"], runs=True), beside(chosen.x.values, known["x"])
+    day = known["day"].to_physical().to_numpy().astype(np.int64)
+    met = np.bincount(asked_x, minlength=1 + int(x.max(initial=0))) > 0
+    kept = np.flatnonzero(met[x] & (day <= chosen.day.max()))
+    held = calls.series(known[kept] if kept.size < day.size else known, y[kept], x[kept])
     at, kept_pair = _places(held, asked_y, asked_x)
     told = _Rhythm.of(held)
     own_hours = np.minimum(np.maximum(told.bits, 0.0), PER_HOUR * held.hours())
     others, alike = _peers(held, told, own_hours)
-    age = _ages(held, at, asked["day"].cast(pl.Int32).to_numpy().astype(np.int64), known, y, x)
+    age = _ages(held, at, chosen.day[first], (day, y, x))
     regular = np.where(kept_pair & (not blank), own_hours[at], 0.0)
     left = np.maximum(regular - np.log2(1.0 + others[at]), 0.0)
     votes = np.maximum(alike[at] - 1, 0) + np.maximum(age - NEW_DAYS, 0)
-    columns = {
-        "score": tails.doubted(left, votes), "regular": regular, "open": left, "others": others[at], "alike": alike[at], "age": age,
-        "ys": np.full(at.size, np.unique(y).size - 1), "since": pl.Series(held.first[at].astype(np.int32)).cast(pl.Date),
-        "calls": np.where(kept_pair, held.counts()[at], 0), "period": told.middle[at], "spread": told.spread[at], "span": told.span[at],
-        "least": told.least[at], "most": told.most[at], "full": np.bincount(held.pair, ~held.known, held.y.size)[at] > 0,
-    }  # fmt: skip
-    return pl.DataFrame(columns).with_columns(pl.col("least", "most").fill_nan(None).cast(pl.Int64))
+
+    def columns(some: Ints) -> pl.DataFrame:
+        pair = at[some]
+        return pl.DataFrame({
+            "regular": regular[some], "open": left[some], "others": others[pair], "alike": alike[pair], "age": age[some],
+            "ys": np.full(some.size, np.unique(y).size - 1), "since": pl.Series(held.first[pair].astype(np.int32)).cast(pl.Date),
+            "calls": np.where(kept_pair[some], held.counts()[pair], 0), "period": told.middle[pair], "spread": told.spread[pair],
+            "span": told.span[pair], "least": told.least[pair], "most": told.most[pair],
+            "full": np.bincount(held.pair, ~held.known, held.y.size)[pair] > 0,
+        }).with_columns(pl.col("least", "most").fill_nan(None).cast(pl.Int64))  # fmt: skip
+
+    return tails.doubted(left, votes), columns
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,17 +196,17 @@ class _Rhythm:
 
 def _places(held: calls.Series, y: Ints, x: Ints) -> tuple[Ints, Mask]:
     """The pair of each asked y and x; and whether it is held at all: on a full day some are not, and some other pair stands for them."""
-    wide = 1 + int(max(held.x.max(initial=0), x.max(initial=0)))
-    at = found(held.y * wide + held.x, y * wide + x)
+    at = rows_of((held.y, held.x), (y, x))
     return np.maximum(at, 0), at >= 0
 
 
 def _peers(held: calls.Series, told: _Rhythm, regular: Floats) -> tuple[Ints, Ints]:
     """Per pair: other y that call its x, and those of them that do so regularly and at about its pace."""
     others = np.bincount(held.x)[held.x] - 1
-    order = np.lexsort((told.pace, held.x))
     step = 1.0 + 4.0 * ALIKE + float(told.pace.max(initial=0.0))
-    place = held.x[order] * step + told.pace[order]
+    place = held.x * step + told.pace
+    order = np.argsort(place)
+    place = place[order]
     polls = np.append(0, np.cumsum(regular[order] >= REGULAR))
     near = (np.searchsorted(place, place + ALIKE, "right"), np.searchsorted(place, place - ALIKE, "left"))
     alike = np.empty(order.size, np.int64)
@@ -203,18 +214,17 @@ def _peers(held: calls.Series, told: _Rhythm, regular: Floats) -> tuple[Ints, In
     return others, alike - (regular >= REGULAR)
 
 
-def _ages(held: calls.Series, at: Ints, scored: Ints, known: Delta, y: Ints, x: Ints) -> Ints:
-    """Days that each asked pair (`at`) was old on the day `scored`; if its y's first day has it, all its days, later ones too."""
-    day = known["day"].cast(pl.Int32).to_numpy().astype(np.int64)
+def _ages(held: calls.Series, at: Ints, scored: Ints, known: tuple[Ints, Ints, Ints]) -> Ints:
+    """Days that each asked pair (`at`) was old on the day `scored`; if its y's first day has it, all its days, later ones too. `known` are
+    the day, y and x of all that is known."""
+    day, y, x = known
     starts = np.full(1 + int(y.max()), 2**31)
     np.minimum.at(starts, y, day)
-    pair, some = combined([y, x])
-    ends = np.full(some.size, -(2**31))
-    np.maximum.at(ends, pair, day)
-    wide = 1 + int(x.max())
-    last = ends[np.searchsorted(y[some] * wide + x[some], held.y[at] * wide + held.x[at])]
+    pair = rows_of((held.y, held.x), (y, x))
+    ends = held.last.copy()
+    np.maximum.at(ends, pair[pair >= 0], day[pair >= 0])
     first = held.first[at]
-    return np.where(first <= starts[held.y[at]], last, scored) - first
+    return np.where(first <= starts[held.y[at]], ends[at], scored) - first
 
 
 def _phrase(told: pl.DataFrame, odd: pl.DataFrame, spec: Spec) -> pl.Series:

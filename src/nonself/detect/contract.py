@@ -53,7 +53,8 @@ class Detector(Protocol):
         `included` says that `self_` has already learnt `events` (a scan learns a whole folder first): each row's own contribution is
         then taken out before it is scored, so that nothing vouches for itself.
 
-        Entities and evidence are given for rows that score `floor` or more; the others have empty lists.
+        Rows that score `floor` or more come first. Entities, evidence and the private columns, of which `explain` speaks, are given for
+        these; the others have empty lists and nulls.
         """
         ...
 

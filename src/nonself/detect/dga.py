@@ -20,6 +20,7 @@ from nonself.core.scores import SCORES, Delta, Scores
 from nonself.detect import dga_model, example, rows
 from nonself.detect.contract import Example
 from nonself.detect.spec import Spec
+from nonself.detect.told import private, scores
 from nonself.detect.view import View
 
 ONE_NAME = 7.0
@@ -90,13 +91,13 @@ class Dga:
         if chosen is None:
             return pl.DataFrame(schema=_SCORES)
         groups = rows.grouped(chosen.day, chosen.part(chosen.y))
-        told = rows.windows(chosen, self.spec, groups)
+        first = groups.first
+        asked = pl.DataFrame({"day": chosen.day[first].astype(np.int32), "y": chosen.y.strings(chosen.at[first])})
+        asked = asked.with_columns(pl.col("day").cast(pl.Date))
         # Not bounded: a machine that the self has no room for is scored all the same.
-        odd = _odd(told, _united([self_.select(*_HELD), _delta(chosen, self.spec)]), blank=not self_.height)
-        what = told.with_columns(odd["made"]).select(rows.phrase(self.spec, pl.col("made").cast(pl.String))).to_series()
-        columns = {c.name: c for c in told.get_columns()} | {"_" + c.name: c for c in odd.get_columns()}
-        columns |= {"score": odd["score"], "_what": what}
-        return rows.scores(columns, _SCORES, (chosen, self.spec, groups), floor)[rows.by_start(chosen, groups)]
+        odd = _odd(asked, _united([self_.select(*_HELD), _delta(chosen, self.spec)]), blank=not self_.height)
+        told = private(odd.drop("score").rename("_{}".format), self.spec, pl.col("_made").cast(pl.String))
+        return scores((chosen, self.spec, groups), odd["score"].to_numpy(), told, _SCORES, floor)
 
     def explain(self, scores: Scores) -> list[tuple[Reason, ...]]:
         """Per row: the names' looks, whether they exist, and what is known here. Bits add up to the score."""

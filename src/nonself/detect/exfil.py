@@ -11,16 +11,17 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from nonself.baseline import tails, transfers
-from nonself.baseline.codes import Floats, Ints, Mask, changes, combined, running
-from nonself.baseline.keys import numbered
+from nonself.baseline import pairs, tails, transfers
+from nonself.baseline.codes import Floats, Ints, Mask, changes, key, numbered, running
 from nonself.baseline.pairs import X_PER_DAY
 from nonself.core.events import Events
 from nonself.core.finding import Reason
 from nonself.core.scores import SCORES, Delta, Scores
 from nonself.detect import amounts, example, rows
+from nonself.detect.abreast import Abreast, abreast, compact
 from nonself.detect.contract import Example
 from nonself.detect.spec import Spec
+from nonself.detect.told import scores
 from nonself.detect.view import View
 
 GRAIN = 10_000.0
@@ -78,13 +79,17 @@ class Exfil:
         if chosen is None:
             return pl.DataFrame(schema=_SCORES)
         groups = _grouped(chosen)
-        told = rows.windows(chosen, self.spec, groups)
-        known = rows.with_own(self_, told, partial(_delta, chosen, self.spec, groups), transfers.merge, included=included)
-        odd = _odd(told, known, blank=not self_.height)
-        what = told.with_columns(odd["value"]).select(rows.phrase(self.spec, amounts.column("value", self.spec.unit))).to_series()
-        columns = {c.name: c for c in told.get_columns()} | {"_" + c.name: c for c in odd.get_columns()}
-        columns |= {"score": odd["score"], "_what": what}
-        return rows.scores(columns, _SCORES, (chosen, self.spec, groups), floor)[rows.by_start(chosen, groups)]
+        known = abreast((chosen, groups), self_, partial(_delta, chosen, self.spec, groups), transfers.merge, included=included)
+        odd = _odd(known)
+        if not self_.height:
+            odd |= {name: odd[name] * 0.0 for name in ("score", *(bit[1:] for bit in _BITS))}
+
+        def told(some: Ints, named: pl.DataFrame) -> pl.DataFrame:
+            parts = pl.DataFrame({"_" + name: known.each(column, some) for name, column in odd.items()})
+            what = rows.phrase(self.spec, amounts.column("value", self.spec.unit)).alias("_what")
+            return parts.hstack(named.with_columns(parts["_value"].alias("value")).select(what)).drop("_score")
+
+        return scores((chosen, self.spec, groups), known.each(odd["score"]), told, _SCORES, floor)
 
     def explain(self, scores: Scores) -> list[tuple[Reason, ...]]:
         """Per row: amount, direction, destination, hour and what was told before. Bits add up to the score."""
@@ -145,7 +150,7 @@ def _delta(chosen: rows.Chosen, spec: Spec, groups: rows.Groups) -> Delta:
     columns = {name: named[name] for name in transfers.KEYS}
     columns |= {name: pl.Series(part.astype(np.int64)) for name, part in zip(("sent", "received"), sums, strict=True)}
     columns["hours"] = pl.Series(np.bitwise_or.reduceat(hour, groups.starts).astype(np.uint32))
-    return transfers.combined(pl.DataFrame(columns))
+    return pairs.bounded(pl.DataFrame(columns))
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,23 +160,27 @@ class _Table:
     y: Ints
     x: Ints
     pair: Ints
+    day: Ints
     order: Ints
     always: Mask
     before: Floats
     sent: Floats
     received: Floats
+    hours: Ints
 
     @classmethod
-    def of(cls, known: pl.DataFrame) -> _Table:
-        y, x = (numbered(known[name])[0] for name in ("y", "x"))
-        pair, _ = combined([y, x])
-        day = known["day"].cast(pl.Int32).to_numpy().astype(np.int64)
-        order = np.lexsort((day, pair))
+    def of(cls, known: Abreast, some: Ints) -> _Table:
+        """Of some of the rows."""
+        y, x, day = compact(known.y[some]), compact(known.x[some]), known.day[some]
+        pair, _ = numbered(key(y, x))
+        order = np.argsort(key(pair, day), kind="stable")
         first = np.full(int(y.max(initial=-1)) + 1, 2**31)
         np.minimum.at(first, y, day)
-        always = (np.bincount(pair, day == first[y]) > 0)[pair] if pair.size else np.empty(0, np.bool_)
+        always = np.bincount(pair, day == first[y])[pair] > 0
         before = running(np.ones(pair.size), pair, order) - 1.0
-        return cls(y, x, pair, order, always, before, *(known[name].cast(pl.Float64).to_numpy() for name in ("sent", "received")))
+        sent, received = (known.table[name].to_numpy()[some].astype(np.float64) for name in ("sent", "received"))
+        hours = known.table["hours"].to_numpy()[some].astype(np.int64)
+        return cls(y, x, pair, day, order, always, before, sent, received, hours)
 
     def sums(self) -> tuple[Floats, Floats]:
         """Sent and received of the pair up to each row's day."""
@@ -179,17 +188,19 @@ class _Table:
         return sent, received
 
 
-def _odd(asked: pl.DataFrame, known: Delta, *, blank: bool) -> pl.DataFrame:
-    """Row for row of `asked` (columns day, y, x): score, and the private columns without the underscore, save what."""
-    whole = rows.sided(asked, known, _odd_among)
-    return whole.with_columns(pl.col("score", *(name[1:] for name in _BITS)) * 0.0) if blank else whole
+def _odd(known: Abreast) -> dict[str, np.ndarray[Any, Any]]:
+    """Row for row of a self: score, and the private columns without the underscore, save what."""
+    out: dict[str, np.ndarray[Any, Any]] = {}
+    for _, some in known.sides():  # strangers are weighed like all others
+        for name, part in _odd_among(_Table.of(known, some)).items():
+            out.setdefault(name, np.zeros(known.day.size, part.dtype))[some] = part
+    return out or dict.fromkeys(("score", *(name[1:] for name in _PRIVATE if name != "_what")), np.zeros(0))
 
 
-def _odd_among(asked: pl.DataFrame, known: Delta, strangers: bool) -> pl.DataFrame:
-    """The same for machines of one side; strangers are weighed like all others."""
-    table = _Table.of(known)
+def _odd_among(table: _Table) -> dict[str, np.ndarray[Any, Any]]:
+    """The same for machines of one side."""
     novel, others, ys = _novelty(table)
-    hour, share = _hours(table, known)
+    hour, share = _hours(table)
     again = np.maximum(novel - np.log2(1.0 + table.before), 0.0)
     today = _weighed(table, table.sent, table.received, again, hour, daily=True)
     so_far = _weighed(table, *table.sums(), novel, np.zeros_like(hour), daily=False)
@@ -198,10 +209,9 @@ def _odd_among(asked: pl.DataFrame, known: Delta, strangers: bool) -> pl.DataFra
     slow = summed > today["both"]
     told = {name: np.where(slow, so_far[name], today[name]) for name in today}
     told |= {"score": np.where(slow, summed, today["both"]), "habit": np.where(slow, summed - so_far["both"], 0.0)}
-    told |= {"slow": slow, "others": others, "ys": ys, "before": table.before, "known": share, "days": table.before + 1.0, "loud": loud}
-    whole = pl.DataFrame({name: part for name, part in told.items() if name != "both"})
-    whole = whole.with_columns(pl.col("value", "received", "others", "ys", "before", "days", "loud").round().cast(pl.Int64))
-    return rows.taken(whole, known, asked)
+    told |= {"others": others, "ys": ys, "before": table.before, "days": table.before + 1.0, "loud": loud}
+    told |= {name: np.round(told[name]).astype(np.int64) for name in ("value", "received", "others", "ys", "before", "days", "loud")}
+    return {**told, "slow": slow, "known": share}
 
 
 def _told(bits: Floats, loud: Floats) -> Floats:
@@ -254,7 +264,7 @@ def _tail(table: _Table, level: Floats, *, daily: bool, machine: bool) -> tuple[
     bits = np.zeros(level.size)
     odd = np.flatnonzero((level > usual) & ~alone)
     # At the centre half of all are: only what is above it is odd.
-    bits[odd] = tails.student_bits((level - usual)[odd] / spread, np.full(odd.size, dof)) - 1.0
+    bits[odd] = tails.student_bits((level - usual)[odd] / spread, dof) - 1.0
     return bits, usual
 
 
@@ -268,23 +278,24 @@ def _last(table: _Table) -> Floats:
 
 def _novelty(table: _Table) -> tuple[Floats, Floats, Floats]:
     """Per row: bits of how few other y know x, how many do, and of how many."""
-    _, first = np.unique(table.pair, return_index=True)
+    _, first = numbered(table.pair)
     others = np.asarray(np.bincount(table.x[first])[table.x] - 1.0, dtype=np.float64)
     ys = np.full(table.y.size, float(table.y.max(initial=0)))
     return np.maximum(np.log2((ys + 2.0) / (others + 1.0)) - 1.0, 0.0), others, ys
 
 
-def _hours(table: _Table, known: pl.DataFrame) -> tuple[Floats, Floats]:
-    """Per row: bits of the most usual of its hours for y's other days, and the share of these that have it."""
-    day = known["day"].cast(pl.Int32).to_numpy().astype(np.int64)
-    date, first = combined([table.y, day])
-    hours = known["hours"].to_numpy().astype(np.int64)
+def _hours(table: _Table) -> tuple[Floats, Floats]:
+    """Per row: bits of the most usual of its hours for y's other days, and the share of these that have it, the row's own counted in."""
+    date, first = numbered(key(table.y, table.day))
     of_day = np.zeros(first.size, np.int64)
-    np.bitwise_or.at(of_day, date, hours)
-    share = np.zeros(table.y.size)
-    days = np.bincount(table.y[first])[table.y] - 1.0
-    for hour in range(24):
-        met = of_day >> hour & 1
-        n = np.bincount(table.y[first], met)[table.y] - met[date]
-        share = np.maximum(share, np.where(hours >> hour & 1 > 0, (n + 1.0) / (days + 1.0), 0.0))
+    np.bitwise_or.at(of_day, date, table.hours)
+    of, ys = table.y[first], int(table.y.max()) + 1
+    met = np.stack([np.bincount(of, of_day >> hour & 1, ys) for hour in range(24)], 1)
+    most, left, rows_ = np.zeros(table.y.size), table.hours.copy(), np.arange(table.y.size)
+    while rows_.size:  # hour by hour, of those that have any left
+        hour = np.bitwise_count((left & -left) - 1)
+        most[rows_] = np.maximum(most[rows_], met[table.y[rows_], hour])
+        left &= left - 1
+        rows_, left = rows_[left > 0], left[left > 0]
+    share = most / np.bincount(of, minlength=ys)[table.y]
     return -np.log2(np.clip(share, 2.0**-30, 1.0)) + 0.0, share

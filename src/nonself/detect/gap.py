@@ -17,6 +17,7 @@ from nonself.core.scores import SCORES, Delta, Scores
 from nonself.detect import example, rows
 from nonself.detect.contract import Example
 from nonself.detect.spec import Spec
+from nonself.detect.told import scores
 from nonself.detect.view import View
 
 _ROW_BYTES = keys.MAX_BYTES + 24
@@ -61,13 +62,15 @@ class Gap:
         if chosen is None:
             return pl.DataFrame(schema=_SCORES)
         groups = rows.grouped(chosen.day, chosen.part(chosen.y), chosen.slot)
-        found = rows.windows(chosen, spec, groups)[rows.by_start(chosen, groups)]
+        first = groups.first
+        found = pl.DataFrame(rows.named_keys(chosen, spec, first))
         known = self_ if included else presence.merge([self_, rows.presence_of(chosen, spec)])
         held_y, asked_y = gaps.numbers(known, found["y"])
         silences = gaps.Silences.of(known, held_y, spec.per_day)
-        w = found["day"].cast(pl.Int32).to_numpy().astype(np.int64) * spec.per_day + found["slot"].to_numpy()
-        columns = _returned(found, silences, asked_y, w, spec, blank=not self_.height)
-        parts = [rows.scores(columns, _SCORES, (chosen, spec, groups), floor)]
+        w = chosen.day[first] * spec.per_day + chosen.slot[first]
+        odd = pl.DataFrame(_returned(found, silences, asked_y, w, spec, blank=not self_.height))
+        score = odd["score"].to_numpy()
+        parts = [scores((chosen, spec, groups), score, lambda some, _: odd[some].select(*_PRIVATE), _SCORES, floor)]
         if spec.tail == "both" and self_.height:
             parts.append(_silent(chosen, silences, known, held_y, w, spec))
         return pl.concat(parts)

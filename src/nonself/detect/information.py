@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
-from nonself.baseline import keys, levels, ngrams, pairs, randomness, tails
+from nonself.baseline import keys, levels, ngrams, pairs, randomness, rareness, tails
 from nonself.baseline.codes import Floats, Ints, Mask, combined, found
 from nonself.baseline.keys import numbered
 from nonself.baseline.ngrams import Text
@@ -20,6 +21,7 @@ from nonself.detect import example, rows
 from nonself.detect.contract import Example
 from nonself.detect.rare import delta
 from nonself.detect.spec import Spec
+from nonself.detect.told import private, scores
 from nonself.detect.view import View
 
 MOST = 2_000_000
@@ -72,13 +74,10 @@ class Information:
         chosen = rows.chosen(events, self.spec)
         if chosen is None:
             return pl.DataFrame(schema=_SCORES)
-        groups = rows.grouped(chosen.day, chosen.slot, chosen.part(chosen.y), chosen.part(chosen.x))
-        told = rows.windows(chosen, self.spec, groups)[rows.by_start(chosen, groups)]
-        odd = _odd(told.select("day", "slot", "y", "x"), self_, self.spec)
-        what = told.select(rows.phrase(self.spec)).to_series()
-        columns = {c.name: c for c in told.get_columns()} | {"_" + c.name: c for c in odd.get_columns()}
-        columns |= {"score": odd["score"], "_what": what}
-        return rows.scores(columns, _SCORES, (chosen, self.spec, groups), floor)
+        groups = rows.grouped(chosen.day, chosen.part(chosen.y), chosen.part(chosen.x), chosen.slot)
+        odd = _odd(pl.DataFrame(rows.named_keys(chosen, self.spec, groups.first)), self_, self.spec)
+        score = odd["score"].to_numpy()
+        return scores((chosen, self.spec, groups), score, private(odd.drop("score").rename("_{}".format), self.spec), _SCORES, floor)
 
     def explain(self, scores: Scores) -> list[tuple[Reason, ...]]:
         """Per row: how random among all strings, among y's own, and whether it is known here. Bits add up to the score."""
@@ -131,7 +130,7 @@ _READ = ("score", *_PRIVATE)
 
 def _odd(windows: pl.DataFrame, known: Delta, spec: Spec) -> pl.DataFrame:
     """Row for row of `windows`: score, and the private columns without the underscore, save what."""
-    held = pairs.surprise(windows, known)
+    held = rareness.surprise(windows, known)
     (y, asked_y), (x, asked_x) = (numbered(known[key], windows[key]) for key in ("y", "x"))
     which, first = combined([asked_y, asked_x])
     others = held["others"].to_numpy()
@@ -152,7 +151,8 @@ class _Models:
 
     def __init__(self, strings: pl.Series, y: Ints, x: Ints, asked_y: Ints, asked_x: Ints, spec: Spec) -> None:
         self._spec, self._wide = spec, 1 + int(max(x.max(initial=0), asked_x.max(initial=0)))
-        at = _sampled(strings, np.unique(x, return_index=True)[1])
+        hashed = _hashes(strings, x)
+        at = _sampled(strings, np.unique(x, return_index=True)[1], hashed[x])
         population = strings.gather(at).to_list()
         self._known, every = np.sort(x[at]), ngrams.text(population)
         self._population = ngrams.counted(every.grams, np.zeros_like(every.grams))
@@ -161,7 +161,7 @@ class _Models:
         self._usual = _bits(sample, self._population.chain(sample.grams, np.zeros_like(sample.grams), own=left_out))
         here = np.flatnonzero(np.isin(y, asked_y)) if spec.over else np.empty(0, np.int64)
         pair = y[here] * self._wide + x[here]
-        at = here[_sampled(strings.gather(here), np.unique(pair, return_index=True)[1])]
+        at = here[_sampled(strings.gather(here), np.unique(pair, return_index=True)[1], hashed[x[here]])]
         own, self._pairs = ngrams.text(strings.gather(at).to_list()), np.sort(y[at] * self._wide + x[at])
         self._own = ngrams.counted(own.grams, y[at][own.owner])
 
@@ -171,9 +171,11 @@ class _Models:
         (mine). Strings `apart` are of no other y."""
         text, known, inside = ngrams.text(strings), found(self._known, x) >= 0, found(self._pairs, y * self._wide + x) >= 0
         left_out = ngrams.Own(text, apart & known)
-        theirs = ours = self._population.chain(text.grams, np.zeros_like(text.grams), own=left_out)
+        of_y, of_all = y[text.owner], np.zeros_like(text.grams)
+        seen = ngrams.Seen.of(text.grams, of_y if self._spec.over else of_all)
+        theirs = ours = self._population.chain(text.grams, of_all, own=left_out, seen=seen.of_all())
         if self._spec.over:
-            ours = self._own.chain(text.grams, y[text.owner], base=theirs, own=left_out.among(inside))
+            ours = self._own.chain(text.grams, of_y, base=theirs, own=left_out.among(inside), seen=seen)
         among_all = self._evidence(strings, text, theirs)
         bits, stretch = self._evidence(strings, text, ours) if self._spec.over else among_all
         held, n = np.unique(self._pairs // self._wide, return_counts=True)
@@ -194,9 +196,17 @@ class _Models:
         return levels.tail(np.log1p(_bits(text, p) / GRAIN) - centre, spread), [""] * len(strings)
 
 
-def _sampled(strings: pl.Series, at: Ints) -> Ints:
+def _hashes(strings: pl.Series, number: Ints) -> npt.NDArray[np.uint64]:
+    """The hash of each string, by its number."""
+    out = np.zeros(int(number.max(initial=-1)) + 1, np.uint64)
+    met, first = np.unique(number, return_index=True)
+    out[met] = keys.hashes(strings.gather(first)).to_numpy()
+    return out
+
+
+def _sampled(strings: pl.Series, at: Ints, hashed: npt.NDArray[np.uint64]) -> Ints:
     """Of the strings at these places as many as `MOST` bytes hold, in the order of their hashes: a fair sample."""
-    at = at[np.argsort(keys.hashes(strings.gather(at)).to_numpy(), kind="stable")]
+    at = at[np.argsort(hashed[at], kind="stable")]
     size = strings.gather(at).str.len_bytes().cast(pl.Int64).to_numpy()
     return at[np.cumsum(np.minimum(size, ngrams.LENGTH)) <= MOST]
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from nonself.baseline import pairs
+from nonself.baseline import pairs, rareness
 from nonself.baseline.codes import Floats, Ints, Mask, changes
 from nonself.baseline.keys import SEPARATOR, numbered
 from nonself.core.events import Events
@@ -20,6 +20,7 @@ from nonself.detect.contract import Example
 from nonself.detect.names import HERE
 from nonself.detect.rare import ROW_BYTES, delta
 from nonself.detect.spec import Spec
+from nonself.detect.told import private, scores
 from nonself.detect.view import View
 
 BACK = 24
@@ -35,7 +36,7 @@ class Lateral:
     with where it goes to or who came before, the odder of the two, which counts as much as the first at most. O = -log2 P(y | source),
     the surprise of y among the accounts that are at home at the source: that log on there without coming from elsewhere, or log on
     elsewhere from there. R = -log2 P(target | y). P = the largest R of another account's logon to the source in the 24 hours before. All
-    three are rarity tails as in `rare` (`baseline.pairs`), by hours, the hour itself left out. An address is the machine whose own
+    three are rarity tails as in `rare` (`baseline.rareness`), by hours, the hour itself left out. An address is the machine whose own
     account (`WS5$`) logs on from it, on that day or, failing that, at all. Logons that come from nowhere else, and a machine's own, have
     a score of 0: they are no step.
     Unit: bits. 0 with no history.
@@ -67,13 +68,11 @@ class Lateral:
         chosen = rows.chosen(events, self.spec)
         if chosen is None:
             return pl.DataFrame(schema=_SCORES)
-        groups = rows.grouped(chosen.day, chosen.slot, chosen.part(chosen.y), chosen.part(chosen.x))
-        found = rows.windows(chosen, self.spec, groups)[rows.by_start(chosen, groups)]
+        groups = rows.grouped(chosen.day, chosen.part(chosen.y), chosen.part(chosen.x), chosen.slot)
         steps = self_ if included else pairs.merge([self_, delta(chosen, self.spec)])
-        odd = _odd(found.select("day", "slot", "y", "x"), self_, steps)
-        columns = {c.name: c for c in found.get_columns()} | {"_" + c.name: c for c in odd.get_columns()}
-        columns |= {"score": odd["score"], "_what": found.select(rows.phrase(self.spec)).to_series()}
-        return rows.scores(columns, _SCORES, (chosen, self.spec, groups), floor)
+        odd = _odd(pl.DataFrame(rows.named_keys(chosen, self.spec, groups.first)), self_, steps)
+        score = odd["score"].to_numpy()
+        return scores((chosen, self.spec, groups), score, private(odd.drop("score").rename("_{}".format), self.spec), _SCORES, floor)
 
     def explain(self, scores: Scores) -> list[tuple[Reason, ...]]:
         """Per row: the source, the target, the way there. Bits add up to the score."""
@@ -119,9 +118,9 @@ def _odd(asked: pl.DataFrame, known: Delta, steps: Delta) -> pl.DataFrame:
     edges, held = _edges(asked, machines), _edges(known, machines)
     own = pl.concat_str([pl.lit("host:"), pl.col("y").str.strip_suffix("$")]) == pl.col("place")
     local = edges.select((pl.col("source") == HERE) | (own & pl.col("y").str.ends_with("$"))).to_series().to_numpy()
-    home = pairs.surprise(edges.select("day", "slot", y="place", x="y"), pairs.merge([held.select("day", "slots", y="place", x="y")]))
-    goes = pairs.merge([held.select("day", "slots", "y", x="target")])
-    reach = pairs.surprise(edges.select("day", "slot", "y", x="target"), goes)
+    home = rareness.surprise(edges.select("day", "slot", y="place", x="y"), pairs.canonical(held.select("day", "slots", y="place", x="y")))
+    goes = pairs.canonical(held.select("day", "slots", "y", x="target"))
+    reach = rareness.surprise(edges.select("day", "slot", "y", x="target"), goes)
     origin = np.where(local, 0.0, home["bits"].to_numpy())
     way, by = _arrivals(edges, held if steps is known else _edges(steps, machines), goes, origin)
     score, parts = _told(origin, reach["bits"].to_numpy(), way)
@@ -180,7 +179,7 @@ def _arrivals(edges: pl.DataFrame, held: pl.DataFrame, goes: pl.DataFrame, origi
         return nobody
     masks = steps["slots"].to_numpy().astype(np.int64)
     each = pl.concat(steps[np.flatnonzero(masks >> h & 1)].with_columns(slot=pl.lit(h, pl.UInt8)) for h in range(24))
-    came = pairs.surprise(each.select("day", "slot", "y", x="target"), goes)
+    came = rareness.surprise(each.select("day", "slot", "y", x="target"), goes)
     place, account = (numbered(edges[a], came[b]) for a, b in (("source", "x"), ("y", "y")))
     bits, who = _oddest(
         (_hour(edges), place[0], account[0]),

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from nonself.baseline import keys, pairs, tails
+from nonself.baseline import keys, pairs, rareness, tails
 from nonself.baseline.codes import Floats
 from nonself.core.events import Events
 from nonself.core.finding import Reason
@@ -18,6 +18,7 @@ from nonself.detect import example, rows
 from nonself.detect.contract import Example
 from nonself.detect.rare import ROW_BYTES, delta, how_often
 from nonself.detect.spec import Spec
+from nonself.detect.told import private, scores
 from nonself.detect.view import View
 
 WITNESSES = 3
@@ -34,7 +35,7 @@ class Lineage:
 
     Formula: score = -log2 P(G >= s) = s - log2(1 + s ln 2), G the sum of two surprises (`tails.sum_bits`): ancestry and words are two
     tests. s = B(program) + B(parent, program) + B(parent, program, words) + max over words of T(word).
-    B(x) = min(-log2 P(x|host), -log2 P0(x)): the rarity tails of `nonself.baseline.pairs` for this host and for the other hosts; both
+    B(x) = min(-log2 P(x|host), -log2 P0(x)): the rarity tails of `nonself.baseline.rareness` for this host and for the other hosts; both
     must find it odd, where at least three other hosts are known. T(word) = -log2 P(word | program and kind of word), or of the kind given
     the program; kinds are switches, addresses, folders, files, numbers, long encoded texts and plain words: a program whose files always
     differ shows nothing by a new file, but does by a new switch.
@@ -70,12 +71,9 @@ class Lineage:
         chosen = rows.chosen(events, self.spec)
         if chosen is None:
             return pl.DataFrame(schema=_SCORES)
-        groups = rows.grouped(chosen.day, chosen.slot, chosen.part(chosen.y), chosen.part(chosen.x))
-        found = rows.windows(chosen, self.spec, groups)[rows.by_start(chosen, groups)]
-        odd = _odd(found.select("day", "slot", "y", "x"), self_)
-        columns = {**{c.name: c for c in found.get_columns()}, **{c.name: c for c in odd.get_columns()}}
-        columns["_what"] = found.select(rows.phrase(self.spec)).to_series()
-        return rows.scores(columns, _SCORES, (chosen, self.spec, groups), floor)
+        groups = rows.grouped(chosen.day, chosen.part(chosen.y), chosen.part(chosen.x), chosen.slot)
+        odd = _odd(pl.DataFrame(rows.named_keys(chosen, self.spec, groups.first)), self_)
+        return scores((chosen, self.spec, groups), odd["score"].to_numpy(), private(odd.drop("score"), self.spec), _SCORES, floor)
 
     def explain(self, scores: Scores) -> list[tuple[Reason, ...]]:
         """Per row: program, parent, whole command line, oddest words. Bits add up to the score."""
@@ -148,7 +146,7 @@ def _chains(x: pl.Series) -> pl.DataFrame:
 def _step(asked: pl.DataFrame, known: pl.DataFrame, step: str) -> tuple[Floats, pl.Series]:
     """Bits of one part of the chain on this host, and what they rest on."""
     windows = asked.select("day", "slot", "y", x=pl.col(step))
-    told = pairs.surprise(windows, pairs.merge([known.select("day", "y", pl.col(step).alias("x"), "slots")]))
+    told = rareness.surprise(windows, pairs.canonical(known.select("day", "y", pl.col(step).alias("x"), "slots")))
     both = pl.when(pl.col("ys") < WITNESSES).then("bits").otherwise(pl.min_horizontal("bits", "bits_peers"))
     rests = told.select(pl.struct(pl.col(field.name).cast(field.dtype) for field in _TOLD.fields)).to_series()
     return told.select(both).to_series().to_numpy(), rests
@@ -174,7 +172,7 @@ def _novelty(asked: pl.DataFrame, known: pl.DataFrame, words: pl.DataFrame) -> p
     """Surprise of each word (columns x, y, word) of each row of `asked`: columns row, word, bits, c, n."""
     some = asked.select("day", "slot", "x", row=pl.int_range(pl.len())).join(words, on="x", how="inner", maintain_order="left")
     every = known.select("day", "x", "slots").join(words, on="x", how="inner").select("day", "y", pl.col("word").alias("x"), "slots")
-    told = pairs.surprise(some.select("day", "slot", "y", pl.col("word").alias("x")), pairs.merge([every]))
+    told = rareness.surprise(some.select("day", "slot", "y", pl.col("word").alias("x")), pairs.canonical(every))
     return pl.concat([some.select("row", "word"), told.select("bits", "c", "n")], how="horizontal")
 
 

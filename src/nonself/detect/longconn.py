@@ -10,14 +10,14 @@ import numpy as np
 import polars as pl
 
 from nonself.baseline import keys, levels, pairs
-from nonself.baseline.codes import Floats, Ints
-from nonself.baseline.keys import numbered
+from nonself.baseline.codes import Floats, Ints, beside, firsts, numbers, rows_of
 from nonself.core.events import Events
 from nonself.core.finding import Reason
 from nonself.core.scores import SCORES, Delta, Scores
 from nonself.detect import amounts, example, rows
 from nonself.detect.contract import Example
 from nonself.detect.spec import Spec
+from nonself.detect.told import scores
 from nonself.detect.view import View
 
 OPEN = "open_conn"
@@ -59,11 +59,7 @@ class LongConn:
 
     def merge(self, deltas: list[Delta]) -> Delta:
         """The longest kept, totals added up; at most `X_PER_DAY` x per y and day."""
-        parts = [delta.select(*_HELD) for delta in deltas if delta.height]
-        if not parts:
-            return pl.DataFrame(schema=_HELD)
-        longest, total = pl.col("longest").max(), pl.col("total").sum().clip(0, MOST)
-        return pairs.bounded(pl.concat(parts).group_by(_KEYS).agg(longest, total).select(*_HELD).sort(_KEYS))
+        return pairs.joined([delta.select(*_HELD) for delta in deltas], _united, pairs.bounded) if deltas else pl.DataFrame(schema=_HELD)
 
     def score(self, events: Events | View, self_: Delta, *, included: bool = False, floor: float = -math.inf) -> Scores:
         """One row per pair (y, x) and day. What the self already holds of a pair's day belongs to that day, not to its history."""
@@ -71,13 +67,14 @@ class LongConn:
         if chosen is None:
             return pl.DataFrame(schema=_SCORES)
         groups = _grouped(chosen)
-        told = rows.windows(chosen, self.spec, groups)
-        own = pl.DataFrame({**{name: told[name] for name in _KEYS}, **_durations(chosen, self.spec, groups)})
-        odd = _odd(own, self_, included=included)
-        what = told.with_columns(odd["value"]).select(rows.phrase(self.spec, amounts.column("value", self.spec.unit))).to_series()
-        columns = {c.name: c for c in told.get_columns()} | {"_" + c.name: c for c in odd.get_columns()}
-        columns |= {"score": odd["score"], "_what": what}
-        return rows.scores(columns, _SCORES, (chosen, self.spec, groups), floor)[rows.by_start(chosen, groups)]
+        odd = _odd(chosen, groups, _durations(chosen, self.spec, groups), self_, included=included)
+
+        def told(some: Ints, named: pl.DataFrame) -> pl.DataFrame:
+            parts = pl.DataFrame({name: column[some] for name, column in odd.items() if name != "score"})
+            what = rows.phrase(self.spec, amounts.column("value", self.spec.unit)).alias("_what")
+            return parts.rename("_{}".format).hstack(named.with_columns(parts["value"]).select(what))
+
+        return scores((chosen, self.spec, groups), odd["score"], told, _SCORES, floor)
 
     def _chosen(self, events: Events | View, *, evidence: bool = True) -> rows.Chosen | None:
         return rows.chosen(events, self.spec, evidence=evidence)
@@ -152,38 +149,45 @@ def _delta(chosen: rows.Chosen, spec: Spec, groups: rows.Groups) -> Delta:
     return pairs.bounded(pl.DataFrame({**{name: named[name] for name in _KEYS}, **_durations(chosen, spec, groups)}))
 
 
-def _odd(own: pl.DataFrame, known: Delta, *, included: bool) -> pl.DataFrame:
-    """Row for row of `own`: score and the private columns without the underscore."""
-    y, x = (numbered(known[name], own[name]) for name in ("y", "x"))
-    service = numbered(_service(known["x"]), _service(own["x"]))
-    pair = levels.pairs(y, x)
-    held = levels.row_of(known, own, pair)
+def _united(rows_: pl.DataFrame) -> Delta:
+    longest, total = pl.col("longest").max(), pl.col("total").sum().clip(0, MOST)
+    return pairs.bounded(rows_.group_by(_KEYS).agg(longest, total).select(*_HELD).sort(_KEYS))
+
+
+def _odd(
+    chosen: rows.Chosen, groups: rows.Groups, own: dict[str, Ints], known: Delta, *, included: bool
+) -> dict[str, np.ndarray[Any, Any]]:
+    """Group for group, `own` their durations: score and the private columns without the underscore."""
+    first, day = groups.first, known["day"].to_physical().to_numpy().astype(np.int64)
+    y = beside(chosen.y.values, known["y"], runs=True), chosen.part(chosen.y)[first]
+    x = beside(chosen.x.values, known["x"]), chosen.part(chosen.x)[first]
+    held = rows_of((day, y[0], x[0]), (chosen.day[first], y[1], x[1]))
+    service = _services(chosen.x.values, known["x"], x[0])
     value = _current(own, known, held, included=included)
-    near = ((y[0], y[1]), (x[0], x[1]), (service[0], service[1]))
-    found = levels.usual(np.log1p(value / SECOND), _level(known), pair, near, held)
-    columns = {
+    near = (y, x, (service[x[0]], service[x[1]]))
+    found = levels.usual(np.log1p(value / SECOND), _level(known), levels.pairs(y, x), near, held)
+    return {
         "score": found.own, "bits_all": found.far, "bits_near": found.near, "value": value,
-        "usual": np.full(value.size, np.expm1(found.centre) * SECOND), "near": np.expm1(found.about) * SECOND,
+        "usual": np.broadcast_to(np.expm1(found.centre) * SECOND, value.size), "near": np.expm1(found.about) * SECOND,
         "own": np.expm1(found.before) * SECOND, "n": found.others, "days": found.days,
     }  # fmt: skip
-    return pl.DataFrame(columns)
 
 
-def _service(x: pl.Series) -> pl.Series:
-    return x.str.split(keys.SEPARATOR).list.last().alias("service")
+def _services(values: pl.Series, column: pl.Series, number: Ints) -> Ints:
+    """The service of each x by its number: first `values`, then what else is in `column`."""
+    first = firsts(number)[values.len() :]
+    every = pl.concat([values.alias("x"), column.gather(first).alias("x")])
+    return numbers(every.str.split(keys.SEPARATOR).list.last())
 
 
-def _amount(table: pl.DataFrame) -> Ints:
-    return np.asarray(np.maximum(table["longest"].to_numpy(), table["total"].to_numpy()), dtype=np.int64)
-
-
-def _current(own: pl.DataFrame, known: Delta, held: Ints, *, included: bool) -> Ints:
+def _current(own: dict[str, Ints], known: Delta, held: Ints, *, included: bool) -> Ints:
     """What each pair's day amounts to, with what the self holds of it."""
-    longest, total = own["longest"].to_numpy(), own["total"].to_numpy()
+    longest, total = own["longest"], own["total"]
     longer, more = (np.append(known[name].to_numpy(), 0)[held] for name in ("longest", "total"))
     total = np.maximum(total, more) if included else np.minimum(total + more, MOST)
     return np.asarray(np.maximum(np.maximum(longest, longer), total), dtype=np.int64)
 
 
 def _level(table: pl.DataFrame) -> Floats:
-    return np.asarray(np.log1p(_amount(table) / SECOND), dtype=np.float64)
+    amount = np.maximum(table["longest"].to_numpy(), table["total"].to_numpy())
+    return np.asarray(np.log1p(amount / SECOND), dtype=np.float64)

@@ -18,6 +18,7 @@ from nonself.core.scores import SCORES, Delta, Scores
 from nonself.detect import amounts, example, rows
 from nonself.detect.contract import Example
 from nonself.detect.spec import Spec
+from nonself.detect.told import private, scores
 from nonself.detect.view import View
 
 _ROW_BYTES = keys.MAX_BYTES + 56
@@ -74,15 +75,11 @@ class Measure:
         at = np.array(ends)[side, rows_]
         bits, bits_peers = (np.array([getattr(part, name) for part in odd])[side, rows_] for name in ("bits", "bits_peers"))
         price = np.log2(groups.sizes) + np.log2(len(odd))
-        told = replace(chosen, at=chosen.at[at], day=chosen.day[at], slot=chosen.slot[at])
-        alone = rows.Groups(rows_, rows_)
-        found = rows.windows(told, spec, alone)
-        columns = {c.name: c for c in found.get_columns()} | _told(mine, odd[0], spec)
-        columns |= {"score": np.maximum(bits - price, 0.0), "_bits_peers": np.maximum(bits_peers - price, 0.0)}
-        columns |= {"_value": _values(chosen, spec)[at], "_m": groups.sizes}
-        what = pl.DataFrame({"y": found["y"], "value": columns["_value"]}).select(rows.phrase(spec, amounts.column("value", spec.unit)))
-        columns["_what"] = what.to_series()
-        return rows.scores(columns, _SCORES, (told, spec, alone), floor)[rows.by_start(told, alone)]
+        score, value = np.maximum(bits - price, 0.0), pl.Series(_values(chosen, spec)[at])
+        columns = {**_told(mine, odd[0], spec), "_bits_peers": np.maximum(bits_peers - price, 0.0), "_value": value, "_m": groups.sizes}
+        chosen = replace(chosen, at=chosen.at[at], day=chosen.day[at], slot=chosen.slot[at])
+        told = private(pl.DataFrame(columns), spec, amounts.column("_value", spec.unit))
+        return scores((chosen, spec, rows.Groups(rows_, rows_)), score, told, _SCORES, floor)
 
     def explain(self, scores: Scores) -> list[tuple[Reason, ...]]:
         """Per row: surprise among the peers, then for y itself. Bits add up to the score."""

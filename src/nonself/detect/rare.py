@@ -9,13 +9,15 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from nonself.baseline import keys, pairs
+from nonself.baseline import keys, pairs, rareness
+from nonself.baseline.codes import Ints, beside
 from nonself.core.events import Events
 from nonself.core.finding import Reason
 from nonself.core.scores import SCORES, Delta, Scores
 from nonself.detect import example, rows
 from nonself.detect.contract import Example
 from nonself.detect.spec import Spec
+from nonself.detect.told import scores as told_scores
 from nonself.detect.view import View
 
 ROW_BYTES = 2 * (keys.MAX_BYTES + 16) + 16
@@ -28,7 +30,7 @@ class Rare:
     Formula: score = -log2 P(x|y), P(x|y) = (S_y(c) - d_y K_y(c) + (theta + d_y K_y) P0(x)) / (n_y + theta): the probability, under a
     two-level Pitman-Yor process, that y next shows something it shows at most as often as x. P0(x) is the same over the population, in
     numbers of y that ever showed x; with `compare = "alike"` the y's peers, those that behave alike, stand between. Symbols and
-    estimates are set out in `nonself.baseline.pairs`.
+    estimates are set out in `nonself.baseline.rareness`.
     Unit: bits. 0 with no history; about log2(n) for the first new thing after n windows of the same few; less if peers show it too.
     Reference: Teh 2006 (hierarchical Pitman-Yor); Good 1953 (novelty mass); Das & Schneider 2007 (rareness as a tail).
     Cost: one pass over the self's rows (day, y, x) and one over the events.
@@ -58,14 +60,14 @@ class Rare:
         chosen = rows.chosen(events, self.spec)
         if chosen is None:
             return pl.DataFrame(schema=_SCORES)
-        groups = rows.grouped(chosen.day, chosen.slot, chosen.part(chosen.y), chosen.part(chosen.x))
-        found = rows.windows(chosen, self.spec, groups)[rows.by_start(chosen, groups)]
-        asked, compare = found.select("day", "slot", "y", "x"), self.spec.compare
-        odd = pairs.surprise(asked, self_, peers_only=compare == "peers", alike=compare == "alike")
-        what = found.select(rows.phrase(self.spec)).to_series()
-        columns = {**{c.name: c for c in found.get_columns()}, **{"_" + c.name: c for c in odd.get_columns()}}
-        columns |= {"score": odd["bits"], "_what": what}
-        return rows.scores(columns, _SCORES, (chosen, self.spec, groups), floor)
+        groups = rows.grouped(chosen.day, chosen.part(chosen.y), chosen.part(chosen.x), chosen.slot)
+        odd = weighed(chosen, self.spec, groups.first, self_)
+
+        def told(some: Ints, named: pl.DataFrame) -> pl.DataFrame:
+            parts = odd.told(some).rename("_{}".format)
+            return parts.with_columns(named.select(rows.phrase(self.spec).alias("_what")))
+
+        return told_scores((chosen, self.spec, groups), odd.bits, told, _SCORES, floor)
 
     def explain(self, scores: Scores) -> list[tuple[Reason, ...]]:
         """Per row: rarity among the peers, then novelty for y itself. Bits add up to the score."""
@@ -130,6 +132,16 @@ def delta(chosen: rows.Chosen, spec: Spec) -> Delta:
     bits = np.left_shift(1, chosen.slot)[groups.order]
     masks = np.bitwise_or.reduceat(bits, groups.starts).astype(np.uint32)
     return pairs.bounded(pl.DataFrame({"day": named["day"], "y": named["y"], "x": named["x"], "slots": masks}))
+
+
+def weighed(chosen: rows.Chosen, spec: Spec, at: Ints, self_: Delta) -> rareness.Odd:
+    """The surprise of the windows that some rows of `chosen` stand for."""
+    x = chosen.x
+    known_y, known_x = beside(chosen.y.values, self_["y"], runs=True), beside(x.values, self_["x"])
+    asked = rareness.Asked(
+        chosen.day[at], chosen.slot[at], chosen.part(chosen.y)[at], chosen.part(x)[at], lambda some: x.strings(chosen.at[at[some]])
+    )
+    return rareness.weighed(asked, self_, known_y, known_x, peers_only=spec.compare == "peers", alike=spec.compare == "alike")
 
 
 def _days(row: Mapping[str, Any]) -> int:

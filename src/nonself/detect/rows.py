@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -21,9 +19,10 @@ from nonself.detect.view import View, view
 
 ENTITIES = 32
 """Entities named by one score at most, its own included."""
-KEYS = ["day", "y", "x"]
+
 _KIND = r"^[a-z]+:"
-_INSIDE = r"^ip:(10\.|192\.168\.|172\.(1[6-9]|2\d|3[01])\.|f[cd][0-9a-f]{2}:)|^host:"
+INSIDE = r"^ip:(10\.|192\.168\.|172\.(1[6-9]|2\d|3[01])\.|f[cd][0-9a-f]{2}:)|^host:"
+"""Machines of one's own: private addresses, and machines known by name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,99 +121,15 @@ def presence_of(rows: Chosen, spec: Spec) -> Delta:
     return presence.learn(rows.day[first], named_keys(rows, spec, first)["y"], rows.slot[first])
 
 
-GROUP = "_group"
-"""The column of `windows` that says which group a row is of."""
-
-
-def windows(rows: Chosen, spec: Spec, groups: Groups) -> pl.DataFrame:
-    """One row per window (group) of `rows`, in their order: day, slot, y (and x), the group's number, and of `SCORES` what costs little:
-    entity, start, end and n_events. `scores` adds the rest."""
-    frame, sizes = rows.view.frame, groups.sizes
-    first, last = rows.at[groups.first], rows.at[groups.order[groups.starts + sizes - 1]]
-    time = frame["time"]
-    columns = {
-        "entity": rows.view.name(spec.entity).strings(first),
-        "start": time[first],
-        "end": time[last],
-        "n_events": pl.Series(sizes),
-        GROUP: np.arange(sizes.size),
-    }
-    return pl.DataFrame({**named_keys(rows, spec, groups.first), **columns})
-
-
-def scores(
-    columns: Mapping[str, pl.Series | np.ndarray[Any, Any]],
-    schema: Mapping[str, pl.DataType],
-    told: tuple[Chosen, Spec, Groups],
-    floor: float,
-) -> pl.DataFrame:
-    """The scores whose `columns`, GROUP and score among them, rest on windows: in the order of `columns`, with the entities and the
-    evidence of those that score `floor` or more. They cost several times what a score does, and nearly all rows are ordinary."""
-    chosen, spec, groups = told
-    made = pl.DataFrame({name: columns[name] for name in (GROUP, *schema) if name in columns})
-    asked = np.flatnonzero(made["score"].to_numpy() >= floor)
-    if asked.size:
-        some = groups.only(made[GROUP].to_numpy()[asked])
-        lists_ = {"entities": _touched(chosen, spec, some), "events": _evidence(chosen, spec, some)}
-    else:
-        lists_ = dict.fromkeys(("entities", "events"), _NOTHING.clear())
-    if asked.size < made.height:
-        place = np.full(made.height, asked.size)
-        place[asked] = np.arange(asked.size)
-        lists_ = {name: pl.concat([part, _NOTHING]).gather(place) for name, part in lists_.items()}
-    return made.with_columns(**lists_).select(pl.col(name).cast(dtype) for name, dtype in schema.items())
-
-
-_NOTHING = pl.Series([[]], dtype=pl.List(pl.String))
-
-
-def by_start(chosen: Chosen, groups: Groups) -> Ints:
-    """The groups in order of their first event's time; those of one time, and so of one day and slot, stay in order of y and x."""
-    start = chosen.view.frame["time"].to_physical().to_numpy()[chosen.at[groups.first]]
-    return np.argsort(start, kind="stable").astype(np.int64)
-
-
-def with_own(
-    self_: pl.DataFrame,
-    told: pl.DataFrame,
-    own: Callable[[], pl.DataFrame],
-    merge: Callable[[list[pl.DataFrame]], pl.DataFrame],
-    *,
-    included: bool,
-) -> pl.DataFrame:
-    """A self and the delta of the events to be scored (`told` has their days, y and x). Of events that it has learnt only what it has
-    forgotten since is added: whole days of a y and x."""
-    if not included:
-        return merge([self_, own()])
-    held = self_.select(KEYS)
-    if not told.select(KEYS).join(held, on=KEYS, how="anti").height:
-        return self_
-    return merge([self_, own().join(held, on=KEYS, how="anti")])
-
-
-def sided(asked: pl.DataFrame, known: pl.DataFrame, odd: Callable[[pl.DataFrame, pl.DataFrame, bool], pl.DataFrame]) -> pl.DataFrame:
-    """`odd(asked, known, strangers)`, row for row of `asked`, of machines of private addresses and of all others (strangers) apart: what
-    comes from the internet says nothing of how machines here behave."""
-    parts, order = [], []
-    for inside in (True, False):
-        some, held = (np.flatnonzero(table["y"].str.contains(_INSIDE).to_numpy() == inside) for table in (asked, known))
-        if some.size:
-            parts.append(odd(asked[some], known[held], not inside))
-            order.append(some)
-    return pl.concat(parts)[np.argsort(np.concatenate(order))]
-
-
-def taken(table: pl.DataFrame, known: pl.DataFrame, asked: pl.DataFrame) -> pl.DataFrame:
-    """Of `table`, row for row about `known`, the rows of each asked day, y and x; zeros for what a full day dropped."""
-    found = asked.select(KEYS).join(known.select(KEYS).with_row_index("at"), on=KEYS, how="left", maintain_order="left")
-    nothing = table.clear(1).fill_null(0).fill_null(False)
-    return pl.concat([table, nothing])[found["at"].fill_null(table.height).cast(pl.Int64).to_numpy()]
-
-
 def lists(values: pl.Series, owner: Ints) -> pl.Series:
     """The values as one list per owner; owners are 0, 1, ... in order, each with a value."""
     table = pl.DataFrame({"owner": owner, "v": values})
     return table.group_by("owner", maintain_order=True).agg("v")["v"]
+
+
+def named(chosen: Chosen, spec: Spec, groups: Groups) -> dict[str, pl.Series]:
+    """The entities and the evidence of each group, as columns entities and events."""
+    return {"entities": _touched(chosen, spec, groups), "events": _evidence(chosen, spec, groups)}
 
 
 def _evidence(rows: Chosen, spec: Spec, groups: Groups) -> pl.Series:

@@ -12,15 +12,16 @@ import numpy as np
 import polars as pl
 
 from nonself.baseline import reach, special, tails
-from nonself.baseline.codes import Coded, Floats, Ints, Mask, running
-from nonself.baseline.keys import numbered
+from nonself.baseline.codes import Coded, Floats, Ints, Mask, key, running
 from nonself.baseline.pairs import X_PER_DAY
 from nonself.core.events import Events
 from nonself.core.finding import Reason
 from nonself.core.scores import SCORES, Delta, Scores
 from nonself.detect import example, names, rows
+from nonself.detect.abreast import Abreast, abreast, compact
 from nonself.detect.contract import Example
 from nonself.detect.spec import Spec
+from nonself.detect.told import scores
 from nonself.detect.view import View
 
 OUTCOME = "outcome"
@@ -89,15 +90,19 @@ class Scan:
         if chosen is None:
             return pl.DataFrame(schema=_SCORES)
         groups = rows.grouped(chosen.day, chosen.part(chosen.y), chosen.part(chosen.x))
-        told = rows.windows(chosen, self.spec, groups)
-        known = rows.with_own(self_, told, partial(_delta, chosen, self.spec), reach.merge, included=included)
-        odd = _odd(told, known, blank=not self_.height)
-        about = pl.when("estimated").then(pl.lit("about ")).otherwise(pl.lit(""))
-        said = pl.concat_str([about, pl.col("value").cast(pl.String)])
-        what = told.with_columns(odd["value", "estimated"]).select(rows.phrase(self.spec, said)).to_series()
-        columns = {c.name: c for c in told.get_columns()} | {"_" + c.name: c for c in odd.get_columns()}
-        columns |= {"score": odd["score"], "_what": what}
-        return rows.scores(columns, _SCORES, (chosen, self.spec, groups), floor)[rows.by_start(chosen, groups)]
+        known = abreast((chosen, groups), self_, partial(_delta, chosen, self.spec), reach.merge, included=included)
+        odd = _odd(known)
+        if not self_.height:
+            odd |= {name: odd[name] * 0.0 for name in ("score", "failing", "both")}
+
+        def told(some: Ints, named: pl.DataFrame) -> pl.DataFrame:
+            parts = pl.DataFrame({name: known.each(column, some) for name, column in odd.items()})
+            about = pl.when(parts["estimated"]).then(pl.lit("about ")).otherwise(pl.lit(""))
+            said = pl.concat_str([about, pl.col("value").cast(pl.String)])
+            what = named.with_columns(parts["value"]).select(rows.phrase(self.spec, said).alias("_what"))
+            return parts.drop("score", "estimated").rename("_{}".format).hstack(what)
+
+        return scores((chosen, self.spec, groups), known.each(odd["score"]), told, _SCORES, floor)
 
     def _chosen(self, events: Events | View, *, evidence: bool) -> rows.Chosen | None:
         """The events that are attempts: replies told as flows of their own are not."""
@@ -163,17 +168,19 @@ def _delta(chosen: rows.Chosen, spec: Spec) -> Delta:
     return reach.learn(chosen.day, y, x, item, (outcome.values == names.ANSWERED).to_numpy()[chosen.part(outcome)])
 
 
-def _odd(asked: pl.DataFrame, known: Delta, *, blank: bool) -> pl.DataFrame:
-    """Row for row of `asked` (columns day, y, x): score, and the private columns without the underscore, save what."""
-    whole = rows.sided(asked, known, _odd_among)
-    return whole.with_columns(pl.col("score", "failing", "both") * 0.0) if blank else whole
+def _odd(known: Abreast) -> dict[str, np.ndarray[Any, Any]]:
+    """Row for row of a self: score, whether it is estimated, and the private columns without the underscore, save what."""
+    out: dict[str, np.ndarray[Any, Any]] = {}
+    for strangers, some in known.sides():
+        for name, part in _odd_among(known, some, strangers).items():
+            out.setdefault(name, np.zeros(known.day.size, part.dtype))[some] = part
+    return out or dict.fromkeys(("score", "estimated", *(name[1:] for name in _PRIVATE if name != "_what")), np.zeros(0))
 
 
-def _odd_among(asked: pl.DataFrame, known: Delta, strangers: bool) -> pl.DataFrame:
+def _odd_among(known: Abreast, some: Ints, strangers: bool) -> dict[str, np.ndarray[Any, Any]]:
     """The same for machines of one side."""
-    y, x = (numbered(known[name])[0] for name in ("y", "x"))
-    held = reach.counted(known, y, x)
-    day = known["day"].cast(pl.Int32).to_numpy().astype(np.int64)
+    y, x, day = compact(known.y[some]), compact(known.x[some]), known.day[some]
+    held = reach.counted(known.table[some] if some.size < known.day.size else known.table, y, x)
     pairs = _Pairs.of(held, y, x)
     share = pairs.shares()[held.pair]
     today = _searched(held.failed, held.answered, share, _usual_day(held, pairs))
@@ -189,8 +196,7 @@ def _odd_among(asked: pl.DataFrame, known: Delta, strangers: bool) -> pl.DataFra
     w = votes / (votes + 1.0)
     told |= {"score": -np.log2(w + (1.0 - w) * 2.0 ** -told["both"]) + 0.0, "share": share, "days": held.days}
     told |= {"slow": slow, "before": before, "others": others, "estimated": held.estimated}
-    table = pl.DataFrame(told).with_columns(pl.col("value", "failed").round().cast(pl.Int64))
-    return rows.taken(table, known, asked)
+    return told | {name: np.round(told[name]).astype(np.int64) for name in ("value", "failed")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,6 +300,6 @@ def _habit(pair: Ints, y: Ints, day: Ints, loud: Mask) -> Ints:
     """Per row: days of its pair with a search before it; if its y's first day has one, all but its own."""
     first = np.full(int(y.max(initial=-1)) + 1, 2**31)
     np.minimum.at(first, y, day)
-    upto = running(loud.astype(np.float64), pair, np.lexsort((day, pair)))
+    upto = running(loud.astype(np.float64), pair, np.argsort(key(pair, day), kind="stable"))
     ever = np.bincount(pair, loud & (day == first[y]))[pair] > 0
     return np.asarray(np.where(ever, np.bincount(pair, loud)[pair], upto) - loud, dtype=np.int64)

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from nonself.baseline import calls, keys, pairs, steps, tails
+from nonself.baseline import calls, keys, pairs, rareness, steps, tails
 from nonself.baseline.codes import Coded
 from nonself.core.events import Events
 from nonself.core.finding import Reason
 from nonself.core.scores import SCORES, Delta, Scores
 from nonself.detect import example, rows
+from nonself.detect.abreast import united
 from nonself.detect.contract import Example
 from nonself.detect.rare import how_often
 from nonself.detect.spec import Spec
+from nonself.detect.told import private, scores
 from nonself.detect.view import View
 
 NAMED = 3
@@ -29,7 +32,7 @@ class Sequence:
     """How odd the steps of an identity in a window (an hour, or a day) are, beyond what so many steps explain.
 
     Formula: score = -log2 P(G >= sum over steps of -log2 P(a -> b|y)), G the sum of as many surprises (`tails.sum_bits`): more steps are
-    expected to bring more bits. P is the rarity tail of `nonself.baseline.pairs` over steps, an operation and the one before it in the
+    expected to bring more bits. P is the rarity tail of `nonself.baseline.rareness` over steps, an operation and the one before it in the
     same session (`nonself.baseline.steps`), backed off from the identity to all identities. A step counts once a window.
     Unit: bits. 0 with no history.
     Reference: Teh 2006 (hierarchical Pitman-Yor); Fisher 1932 (combination of tests).
@@ -61,15 +64,11 @@ class Sequence:
         chosen = rows.chosen(events, self.spec)
         if chosen is None:
             return pl.DataFrame(schema=_SCORES)
-        groups = rows.grouped(chosen.day, chosen.slot, chosen.part(chosen.y))
-        found = rows.windows(chosen, self.spec, groups)[rows.by_start(chosen, groups)]
-        own = _delta(chosen)
-        # What has been learnt already need not be united again; days that the self has forgotten since are.
-        news = own.join(self_.select("day", "y", "x"), on=["day", "y", "x"], how="anti") if included else own
-        odd = _odd(found.select("day", "slot", "y"), calls.merge([self_, news]), self_, self.spec.per_day)
-        columns = {c.name: c for c in (*found.get_columns(), *odd.get_columns())}
-        columns["_what"] = found.select(rows.phrase(self.spec)).to_series()
-        return rows.scores(columns, _SCORES, (chosen, self.spec, groups), floor)
+        groups = rows.grouped(chosen.day, chosen.part(chosen.y), chosen.slot)
+        windows = pl.DataFrame(rows.named_keys(chosen, self.spec, groups.first)).select(_WINDOW)
+        known = united(chosen, self_, partial(_delta, chosen), calls.merge, included=included)
+        odd = _odd(windows, known, self_, self.spec.per_day)
+        return scores((chosen, self.spec, groups), odd["score"].to_numpy(), private(odd.drop("score"), self.spec), _SCORES, floor)
 
     def explain(self, scores: Scores) -> list[tuple[Reason, ...]]:
         """Per row: its oddest steps, then the others. Bits add up to the score."""
@@ -126,7 +125,7 @@ def _odd(windows: pl.DataFrame, known: Delta, self_: Delta, per_day: int) -> pl.
     """Row for row of `windows` (columns day, slot, y): score, and the private columns save what."""
     history = steps.of(self_, per_day)
     taken = steps.of(known.join(windows, on="y", how="semi"), per_day).join(windows, on=_WINDOW, how="semi")
-    told = pairs.surprise(taken, pairs.learn(history)).sort(*_WINDOW, pl.col("bits") * -1.0, "x")
+    told = rareness.surprise(taken, pairs.learn(history)).sort(*_WINDOW, pl.col("bits") * -1.0, "x")
     sums = told.group_by(_WINDOW, maintain_order=True).agg(pl.len().alias("_n"), pl.col("bits").sum().alias("total"))
     worth = tails.sum_bits(sums["total"].to_numpy(), sums["_n"].to_numpy().astype(np.int64))
     sums = sums.with_columns(score=worth).with_columns(

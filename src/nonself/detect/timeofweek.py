@@ -15,6 +15,7 @@ from nonself.core.scores import SCORES, Delta, Scores
 from nonself.detect import example, rows
 from nonself.detect.contract import Example
 from nonself.detect.spec import Spec
+from nonself.detect.told import private, scores
 from nonself.detect.view import View
 
 _ROW_BYTES = keys.MAX_BYTES + 24
@@ -58,14 +59,12 @@ class TimeOfWeek:
         if chosen is None:
             return pl.DataFrame(schema=_SCORES)
         groups = rows.grouped(chosen.day, chosen.part(chosen.y), chosen.slot)
-        found, first = rows.windows(chosen, self.spec, groups), groups.first
-        odd = week.surprise(chosen.day[first], chosen.slot[first], found["y"], self_)
-        columns: dict[str, Any] = {c.name: c for c in found.get_columns()}
-        columns |= {"score": odd.bits, "_bits_peers": odd.bits_peers, "_n": odd.n, "_ys": odd.ys, "_hour": odd.hour, "_usual": odd.usual}
-        columns |= {"_days": (odd.until - odd.since + 1).clip(0)}
-        hour = pl.Series("value", HOURS)[odd.hour]
-        columns["_what"] = pl.DataFrame({"y": found["y"], "value": hour}).select(rows.phrase(self.spec, pl.col("value"))).to_series()
-        return rows.scores(columns, _SCORES, (chosen, self.spec, groups), floor)[rows.by_start(chosen, groups)]
+        first = groups.first
+        odd = week.surprise(chosen.day[first], chosen.slot[first], chosen.y.strings(chosen.at[first]), self_)
+        days = (odd.until - odd.since + 1).clip(0)
+        told = {"_bits_peers": odd.bits_peers, "_n": odd.n, "_ys": odd.ys, "_hour": odd.hour, "_usual": odd.usual, "_days": days}
+        hour = pl.col("_hour").replace_strict(range(len(HOURS)), HOURS, return_dtype=pl.String)
+        return scores((chosen, self.spec, groups), odd.bits, private(pl.DataFrame(told), self.spec, hour), _SCORES, floor)
 
     def explain(self, scores: Scores) -> list[tuple[Reason, ...]]:
         """Per row: oddness among the peers' hours, then for y itself. Bits add up to the score."""

@@ -5,20 +5,23 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from nonself.baseline import calls, pairs
+from nonself.baseline import calls, pairs, rareness
 from nonself.baseline.codes import Coded, Floats, Ints, Mask, combined, running
 from nonself.baseline.keys import MAX_BYTES, numbered
 from nonself.core.events import Events
 from nonself.core.finding import Reason
 from nonself.core.scores import SCORES, Delta, Scores
 from nonself.detect import amounts, countries, example, rows
+from nonself.detect.abreast import abreast
 from nonself.detect.contract import Example
 from nonself.detect.spec import Spec
+from nonself.detect.told import private, scores
 from nonself.detect.view import View
 
 FLIGHT = 900.0
@@ -72,11 +75,10 @@ class Travel:
         if chosen is None:
             return pl.DataFrame(schema=_SCORES)
         groups = rows.grouped(chosen.day, chosen.part(chosen.y), chosen.part(chosen.x))
-        told = rows.windows(chosen, self.spec, groups)
-        odd = _odd(told, calls.merge([self_, _delta(chosen)]), blank=not self_.height)
-        columns = {c.name: c for c in told.get_columns()} | {"_" + c.name: c for c in odd.get_columns()}
-        columns |= {"score": odd["score"], "_what": told.select(rows.phrase(self.spec)).to_series()}
-        return rows.scores(columns, _SCORES, (chosen, self.spec, groups), floor)[rows.by_start(chosen, groups)]
+        known = abreast((chosen, groups), self_, partial(_delta, chosen), calls.merge, included=included)
+        odd = known.rows(_odd(known.table, blank=not self_.height))
+        told = private(odd.drop("score").rename("_{}".format), self.spec)
+        return scores((chosen, self.spec, groups), odd["score"].to_numpy(), told, _SCORES, floor)
 
     def explain(self, scores: Scores) -> list[tuple[Reason, ...]]:
         """Per row: speed, place, gateways. Bits add up to the score."""
@@ -129,11 +131,11 @@ def _delta(chosen: rows.Chosen) -> Delta:
     return calls.learn(y, x, at, pl.Series([None], dtype=pl.Int64).new_from_index(0, chosen.at.size))
 
 
-def _odd(asked: pl.DataFrame, known: Delta, *, blank: bool) -> pl.DataFrame:
-    """Row for row of `asked` (columns day, y, x): score, and the private columns without the underscore, save what."""
+def _odd(known: Delta, *, blank: bool) -> pl.DataFrame:
+    """Row for row of a self: score, and the private columns without the underscore, save what."""
     (y,), (x,) = (numbered(known[name]) for name in ("y", "x"))
     windows = known.select("day", "y", "x", slot=pl.lit(0, pl.UInt8))
-    usual = pairs.surprise(windows, known.select("day", "y", "x", slots=pl.lit(1, pl.UInt32)))
+    usual = rareness.surprise(windows, known.select("day", "y", "x", slots=pl.lit(1, pl.UInt32)))
     novel = usual["bits"].to_numpy()
     jump = _Jumps.of(known, y, x, novel)
     speed = 2.0 * np.log2(np.maximum(jump.speed / FLIGHT, 1.0))
@@ -149,9 +151,7 @@ def _odd(asked: pl.DataFrame, known: Delta, *, blank: bool) -> pl.DataFrame:
         "c": usual["c"], "n": usual["n"], "others": usual["others"],
     }  # fmt: skip
     table = pl.DataFrame(columns).with_columns(known["x"][np.maximum(jump.other, 0)].alias("other"))
-    if blank:
-        table = table.with_columns(pl.col("score", "speed", "both") * 0.0)
-    return rows.taken(table, known, asked)
+    return table.with_columns(pl.col("score", "speed", "both") * 0.0) if blank else table
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from nonself.baseline import caps, keys, levels, pairs
-from nonself.baseline.codes import Floats, Ints
+from nonself.baseline.codes import Floats, Ints, rows_of
 from nonself.baseline.keys import numbered
 from nonself.core.events import Events
 from nonself.core.finding import Reason
@@ -19,6 +19,7 @@ from nonself.core.scores import SCORES, Delta, Scores
 from nonself.detect import amounts, dga_model, example, rows
 from nonself.detect.contract import Example
 from nonself.detect.spec import Spec
+from nonself.detect.told import private, scores
 from nonself.detect.view import View
 
 SAMPLE = 64
@@ -89,15 +90,10 @@ class Tunnel:
         if chosen is None:
             return pl.DataFrame(schema=_SCORES)
         groups = _grouped(chosen)
-        told = rows.windows(chosen, self.spec, groups)
         odd = _odd(_days(chosen, self.spec), self_, included=included)
-        value = (pl.col("value") / 8.0).cast(pl.Int64)
-        what = (
-            told.with_columns(odd.select(value.alias("value"))).select(rows.phrase(self.spec, amounts.column("value", "bytes"))).to_series()
-        )
-        columns = {c.name: c for c in told.get_columns()} | {"_" + c.name: c for c in odd.get_columns()}
-        columns |= {"score": odd["score"], "_what": what}
-        return rows.scores(columns, _SCORES, (chosen, self.spec, groups), floor)[rows.by_start(chosen, groups)]
+        sent = amounts.column("sent", "bytes")
+        told = private(odd.drop("score").rename("_{}".format).with_columns(sent=(pl.col("_value") / 8.0).cast(pl.Int64)), self.spec, sent)
+        return scores((chosen, self.spec, groups), odd["score"].to_numpy(), told, _SCORES, floor)
 
     def explain(self, scores: Scores) -> list[tuple[Reason, ...]]:
         """Per row: surprise among all pairs, what is usual near it, its own days, the kinds of questions. Bits add up to the score."""
@@ -244,11 +240,12 @@ def _odd(own: Delta, known: Delta, *, included: bool) -> pl.DataFrame:
     """Row for row of `own`: score and the private columns without the underscore, save what."""
     mine = known.join(own.select(_KEYS), on=_KEYS, how="semi")
     day = _united(pl.concat([own, mine.select(*_HELD)]), largest=included)
-    y, x = (numbered(known[name], day[name]) for name in ("y", "x"))
+    y, x = ((part[0], part[1]) for part in (numbered(known[name], day[name]) for name in ("y", "x")))
     pair = levels.pairs(y, x)
-    held = levels.row_of(known, day, pair)
+    days = [table["day"].to_physical().to_numpy().astype(np.int64) for table in (known, day)]
+    held = rows_of((days[0], y[0], x[0]), (days[1], y[1], x[1]))
     said, level = _said(day), np.log1p(_said(known) / GRAIN)
-    near = ((y[0], y[1]), (x[0], x[1])) if day["x"][0] else ()
+    near = (y, x) if day["x"][0] else ()
     found = levels.usual(np.log1p(said / GRAIN), level, pair, near, held)
     kinds, alike = _kinds(day, known, pair, found)
     columns = {

@@ -18,6 +18,10 @@ _DATED = pl.col("time").is_between(datetime(1, 1, 1, tzinfo=UTC), datetime(9999,
 """Other times cannot be told as dates; such events are not looked at."""
 
 
+_CONTROL = r"[\x00-\x1f]"
+"""Characters that may come before the separator of keys."""
+
+
 class View:
     """Events in order of time and uid (`frame`), and, found at the first call: which of them a detector looks at, and their names, coded.
 
@@ -96,7 +100,10 @@ class View:
         sample = first[known[first]]
         table = pl.DataFrame({part: c.strings(sample) for part, c in zip(parts, coded, strict=True)})
         joined = table.select(keys.joined([pl.col(part) for part in parts])).to_series()
-        return _cut(codes.spread(joined, np.where(known, found - found[sample[0]], -1)))
+        number = np.where(known, found - found[sample[0]], -1)
+        if not any(part.values.str.contains(_CONTROL).any() for part in coded):
+            return _cut(Coded(number, joined))  # the separator comes before all other characters, so keys are in order of their parts
+        return _cut(codes.spread(joined, number))
 
     @property
     def days(self) -> Ints:
@@ -127,7 +134,7 @@ def _inputs(frame: pl.DataFrame, columns: tuple[str, ...], here: tuple[str, ...]
 
 
 def _cut(key: Coded) -> Coded:
-    if max(map(len, key.values.to_list()), default=0) * 4 <= keys.MAX_BYTES:  # a character has four bytes at most
+    if not (key.values.str.len_bytes() > keys.MAX_BYTES).any():
         return key
     return codes.spread(keys.cut(key.values.alias("k").to_frame(), "k").to_series(), key.codes)
 

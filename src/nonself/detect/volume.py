@@ -11,13 +11,15 @@ import polars as pl
 
 from nonself.baseline import keys, predict, windows
 from nonself.baseline.caps import ROWS_MOST, capped
-from nonself.baseline.codes import Floats, Ints, distinct
+from nonself.baseline.codes import Floats, Ints, distinct, key, numbered
 from nonself.core.events import Events
 from nonself.core.finding import Reason
 from nonself.core.scores import SCORES, Delta, Scores
 from nonself.detect import amounts, example, rows
+from nonself.detect.abreast import compact
 from nonself.detect.contract import Example
 from nonself.detect.spec import Spec
+from nonself.detect.told import scores
 from nonself.detect.view import View
 
 _KEYS = ["day", "y", "slot"]
@@ -53,7 +55,10 @@ class Volume:
         """Columns day, y, slot (number of the window in its day) and value, or sketch for distinct counts."""
         chosen = rows.chosen(events, self.spec, evidence=False)
         most = windows.SKETCH_ROWS if self._distinct else ROWS_MOST
-        return capped(self._learnt(chosen, _grouped(chosen)), rows=most) if chosen else self.merge([])
+        if chosen is None:
+            return self.merge([])
+        groups = _grouped(chosen)
+        return capped(self._learnt(chosen, groups), rows=most, numbers=compact(chosen.part(chosen.y)[groups.first]))
 
     def _learnt(self, chosen: rows.Chosen, groups: rows.Groups) -> Delta:
         named = rows.named_keys(chosen, self.spec, groups.first)
@@ -74,15 +79,16 @@ class Volume:
             return pl.DataFrame(schema=_SCORES)
         same, groups = included or self._largest, _grouped(chosen)
         own = self._learnt(chosen, groups)
-        table, history = windows.apart(self_, own, spec.per_day, included=same, grain=spec.grain)
-        odd = _predicted(table, history, grain=spec.grain, alone=spec.compare == "peers")
-        found = rows.windows(chosen, spec, groups)  # its rows are those of `own`
-        what = found.with_columns(table["value"]).select(rows.phrase(spec, amounts.column("value", spec.unit))).to_series()
-        columns = {c.name: c for c in found.get_columns()} | {
-            "_" + c.name: c for c in (*table.select(pl.exclude("most")).get_columns(), *odd.get_columns())
-        }
-        columns |= {"score": odd["score"], "_what": what}
-        return rows.scores(columns, _SCORES, (chosen, self.spec, groups), floor)[rows.by_start(chosen, groups)]
+        table, history = windows.apart(self_, own, spec.per_day, included=same, grain=spec.grain)  # rows are those of `own`
+        score, row = _surprise(table, history, spec)
+
+        def told(some: Ints, named: pl.DataFrame) -> pl.DataFrame:
+            rest = table[some]
+            parts = rest.select(pl.exclude("most")).hstack(_predicted(rest, history, spec)).rename("_{}".format)
+            what = named.with_columns(rest["value"]).select(rows.phrase(spec, amounts.column("value", spec.unit)).alias("_what"))
+            return parts.hstack(what).select(*_PRIVATE)
+
+        return scores((chosen, spec, groups), score[row], told, _SCORES, floor)
 
     def explain(self, scores: Scores) -> list[tuple[Reason, ...]]:
         """Per row: surprise among the peers, then for y itself. Bits add up to the score."""
@@ -153,23 +159,39 @@ def _sketches(chosen: rows.Chosen, groups: rows.Groups, spec: Spec) -> pl.Series
     return rows.lists(pl.Series(table[least[kept]]), owner[kept])
 
 
-def _predicted(table: pl.DataFrame, history: pl.DataFrame, *, grain: int, alone: bool) -> pl.DataFrame:
-    """Columns score, bits_peers, peers, usual, mean and most (y's own; mean null without history), row for row of `table`."""
-    unit = float(windows.LOG_UNIT) if grain else 1.0
-    squares = "ss" if grain else "spread"
+def _surprise(table: pl.DataFrame, history: pl.DataFrame, spec: Spec) -> tuple[Floats, Ints]:
+    """The score of some rows of `table`, and which of them each row is like: held against peers alone, windows of one amount whose y have
+    the same history are, and of pairs that speak once there are many."""
+    alone = spec.compare == "peers"
+    if not alone:
+        return _told(table, history, grain=spec.grain, alone=False).bits, np.arange(table.height)
+    kind, _ = numbered(key(*(history[name].to_numpy() for name in ("n", "s", "ss"))))
+    own = np.append(kind, -1)[table["index"].cast(pl.Int64).fill_null(-1).to_numpy()]
+    row, first = numbered(key(own, table["u"].to_numpy()))
+    return _told(table[first], history, grain=spec.grain, alone=True).bits, row
+
+
+def _told(table: pl.DataFrame, history: pl.DataFrame, *, grain: int, alone: bool) -> predict.Predicted:
+    """The predictive's answers, row for row of `table`."""
+    unit, squares = (float(windows.LOG_UNIT), "ss") if grain else (1.0, "spread")
     population = (_floats(history["n"]), _floats(history["s"]) / unit, _floats(history[squares]) / unit**2)
     index = _floats(table["index"].cast(pl.Int64).fill_null(-1))
     n, s, ss = _floats(table["n"]), _floats(table["s"]) / unit, _floats(table[squares]) / unit**2
     value = _floats(table["u"]) / unit
-    factor = np.ones_like(n) if grain else table["season"].to_numpy()
     if grain:
-        out = predict.sums(value, n, s, ss, index, population)
-    else:
-        out = predict.counts(value, n, s, ss, index, population, (factor, table["season_peers"].to_numpy()))
+        return predict.sums(value, n, s, ss, index, population, alone=alone)
+    return predict.counts(value, n, s, ss, index, population, (table["season"].to_numpy(), table["season_peers"].to_numpy()))
+
+
+def _predicted(table: pl.DataFrame, history: pl.DataFrame, spec: Spec) -> pl.DataFrame:
+    """Columns bits_peers, peers, usual, mean and most (y's own; mean null without history), row for row of `table`."""
+    grain, unit = spec.grain, float(windows.LOG_UNIT) if spec.grain else 1.0
+    out = _told(table, history, grain=grain, alone=spec.compare == "peers")
+    n, s = _floats(table["n"]), _floats(table["s"]) / unit
+    factor = np.ones_like(n) if grain else table["season"].to_numpy()
     mean = np.where(n > 0, s / np.maximum(n, 1.0), np.nan)
     most = np.maximum(_floats(table["most"]), 0.0) / unit
     columns = {
-        "score": out.bits_peers if alone else out.bits,
         "bits_peers": out.bits_peers,
         "peers": out.peers,
         "usual": np.expm1(out.usual) * grain if grain else np.exp(out.usual),

@@ -155,13 +155,30 @@ def sshd(rows: int) -> Iterator[bytes]:
 
 
 def sysmon_json(rows: int) -> Iterator[bytes]:
-    """Sysmon events as NXLog ships them: processes, connections, files and DNS queries."""
+    """Sysmon events as NXLog ships them: processes, connections, files and DNS queries. No command line comes twice."""
+    return _sysmon(rows, lambda draw: f"/c {draw.token(20)}")
+
+
+def sysmon_office(rows: int) -> Iterator[bytes]:
+    """The same of an office: of 500 ways to start a program a few are used most of the time (Zipf), each with one of 50 numbers."""
+    return _sysmon(rows, lambda draw: f"{_WAYS[min(int(draw.rng.paretovariate(0.5)), 500) - 1]} {draw.rng.randrange(50)}")
+
+
+_WAYS = [
+    f"-{switch} --in C:\\Data\\{word}{letter}.txt --to {last}"
+    for letter in "abcdefghijklmnopqrstuvwxy"
+    for switch, word in (("r", "run"), ("j", "job"), ("l", "log"), ("s", "set"))
+    for last in ("disk", "print", "mail", "share", "none")
+]
+
+
+def _sysmon(rows: int, words: Callable[[_Draw], str]) -> Iterator[bytes]:
     draw = _Draw()
     for _ in range(rows):
         at, image, user = draw.later(), "C:\\Windows\\System32\\" + draw.one(_IMAGES), "CORP\\" + draw.one(_USERS)
         kind = draw.one((1, 3, 11, 22))
         own: Mapping[str, object] = {
-            1: {"CommandLine": f'"{image}" /c {draw.token(20)}', "CurrentDirectory": "C:\\Windows\\", "IntegrityLevel": "Medium",
+            1: {"CommandLine": f'"{image}" {words(draw)}', "CurrentDirectory": "C:\\Windows\\", "IntegrityLevel": "Medium",
                 "Hashes": f"SHA256={draw.rng.getrandbits(256):064X}", "ParentProcessGuid": "{" + draw.token(32) + "}",
                 "ParentProcessId": "980", "ParentImage": "C:\\Windows\\explorer.exe", "ParentCommandLine": "explorer.exe",
                 "LogonId": "0x3e7", "Company": "Microsoft Corporation", "OriginalFileName": image[20:]},
@@ -231,8 +248,8 @@ LOGS: dict[str, Callable[[int], Iterator[bytes]]] = {
 
 
 def write(name: str, rows: int, folder: Path) -> Path:
-    """The log `name` of `LOGS`, or the office's, as a file in `folder`."""
+    """The log `name` of `LOGS`, or one of an office, as a file in `folder`."""
     path = folder / f"{name}.log"
     with path.open("wb") as stream:
-        stream.writelines({**LOGS, "zeek-office": zeek_office}[name](rows))
+        stream.writelines({**LOGS, "zeek-office": zeek_office, "sysmon-office": sysmon_office}[name](rows))
     return path

@@ -73,6 +73,11 @@ def _by_day(name: str, delta: Delta) -> Iterator[tuple[list[date], Delta]]:
         yield [day], sorted_[int(start) : int(end)]
 
 
+def stored_bytes(delta: Delta) -> int:
+    """Bytes of the blobs that `delta` becomes."""
+    return sum(len(_encode(part)) for _, part in _by_day("", delta))
+
+
 def _encode(delta: Delta) -> bytes:
     out = io.BytesIO()
     delta.rechunk().write_ipc_stream(out, compression="zstd")
