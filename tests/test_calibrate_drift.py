@@ -133,8 +133,28 @@ def test_a_shift_cannot_hide_in_its_own_day() -> None:
     learnt = window.learn(given_scores)
     odd = given_scores.filter(pl.col("score") >= 7)
     assert window.rank(odd, learnt)["p"].min() == 0.25, "held against its own day it is nothing rare"
-    found = drift.learn("d", odd, learnt, {FIRST + timedelta(days=d) for d in range(4)}, min_bits=7)
+    found = drift.learn({"d": odd}, {"d": learnt}, {"d": learnt}, min_bits=7)
     assert found["entity"].drop_nulls().n_unique() == 100 and found["entity"].null_count() == 4
+    assert drift.learn({}, {}, {}, min_bits=7).equals(drift.merge([]))
+
+
+@settings(max_examples=30)
+@given(
+    st.lists(
+        st.tuples(st.sampled_from("abc"), st.integers(0, 3), st.sampled_from(["host:a", "host:b", "user:a"]), st.floats(0, 40)),
+        min_size=1,
+        max_size=60,
+    )
+)
+def test_detectors_together_are_ranked_as_each_alone(rows: list[tuple[str, int, str, float]]) -> None:
+    each = {name: scores([row[1:] for row in rows if row[0] == name]) for name in sorted({row[0] for row in rows})}
+    windows = {name: window.learn(table) for name, table in each.items()}
+    odd = {name: table.filter(pl.col("score") >= 1) for name, table in each.items()}
+    together = drift.learn(odd, windows, windows, min_bits=1)
+    assert together.equals(drift.merge([drift.learn({n: odd[n]}, {n: windows[n]}, {n: windows[n]}, min_bits=1) for n in each]))
+    for name, day, entity in together.drop_nulls().select("detector", "day", "entity").iter_rows():
+        p = window.rank_before(odd[name], windows[name])
+        assert ((odd[name]["entity"] == entity) & (odd[name]["end"].dt.date() == day) & (p <= 0.5)).any()
 
 
 # Through the pipeline

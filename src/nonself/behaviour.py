@@ -62,18 +62,16 @@ def concluded(ledger: Known, config: Config, stats: Stats) -> tuple[list[Finding
             # No score under the floor can become a finding (p is never below 2^-score), so only the others are kept.
             scored.setdefault(name, []).append(scores.filter(pl.col("score") >= config.calibrate.min_bits))
     made: list[Finding] = []
-    surprises: list[Delta] = []
+    odd, normal, new = dict[str, Scores](), dict[str, Delta](), dict[str, Delta]()
     with stats.stage("score"):
         for detector in detectors():
-            if detector.name in scored:
-                name = CALIBRATION + detector.name
-                learnt[name] = window.merge(windows[detector.name])
-                calibration = window.merge([*ledger.deltas(name, since=since), learnt[name]])
-                odd = pl.concat(scored[detector.name], how="vertical_relaxed")
-                made += _findings(detector, odd, calibration, selves[detector.name], config)
-                days = learnt[name]["day"].drop_nulls().unique()
-                surprises.append(drift.learn(detector.name, odd, calibration, days, min_bits=config.calibrate.min_bits))
-    return made, {**learnt, drift.NAME: drift.merge(surprises)}
+            if (name := detector.name) in scored:
+                new[name] = learnt[CALIBRATION + name] = window.merge(windows[name])
+                normal[name] = window.merge([*ledger.deltas(CALIBRATION + name, since=since), new[name]])
+                odd[name] = pl.concat(scored[name], how="vertical_relaxed")
+                made += _findings(detector, odd[name], normal[name], selves[name], config)
+        learnt[drift.NAME] = drift.learn(odd, normal, new, min_bits=config.calibrate.min_bits)
+    return made, learnt
 
 
 def _learnt(ledger: Known) -> Iterator[tuple[Detector, Delta, View]]:

@@ -25,10 +25,11 @@ The test is one-sided. Fewer surprises than before break no promise.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
+import numpy as np
 import polars as pl
 
 from nonself.calibrate import window
@@ -56,14 +57,32 @@ SURPRISES: dict[str, pl.DataType] = {
 _KEY = ["day", "detector", "entity"]
 
 
-def learn(name: str, scores: Scores, calibration: Delta, days: Iterable[date], *, min_bits: float) -> Delta:
-    """The surprises of one detector among `scores`, which hold all that are `min_bits` or more; `calibration` is its window, `scores` in
-    it; `days` are those on which it scored anything."""
-    latest = sorted(days)[-HISTORY:]
-    odd = scores.filter(pl.col("end").dt.date().is_in(latest))
-    odd = odd.filter(window.rank_before(odd, calibration) <= 2.0**-min_bits)
-    rows = odd.select(pl.col("end").dt.date().alias("day"), pl.lit(name).alias("detector"), "entity")
-    return merge([_marks(name, latest), rows])
+def learn(scored: Mapping[str, Scores], windows: Mapping[str, Delta], new: Mapping[str, Delta], *, min_bits: float) -> Delta:
+    """The surprises of detectors, by name: of their scores, which hold all that are `min_bits` or more, ranked in their windows, which hold
+    the scores; `new` is the part of each window that these scores are, and says on which days a detector scored anything.
+
+    All detectors are ranked in one pass, each entity kind of each a stratum of its own.
+    """
+    if not scored:
+        return merge([])
+    days = _together({name: [new[name]["day"]] for name in scored}).drop_nulls().unique().sort("detector", "day")
+    days = days.filter(pl.col("day").rank("ordinal", descending=True).over("detector") <= HISTORY)
+    odd = _together({name: [scores["end"], scores["entity"], scores["score"]] for name, scores in scored.items()})
+    odd = odd.with_columns(pl.col("end").dt.date().alias("day")).join(days, on=["detector", "day"], how="semi")
+    known = _together({name: [windows[name][column] for column in window.WINDOW] for name in scored})
+    own = [
+        table.with_columns(pl.concat_str("detector", pl.lit(" "), column).alias(column))
+        for table, column in ((odd, "entity"), (known, "stratum"))
+    ]
+    found = odd.filter(window.rank_before(*own) <= 2.0**-min_bits)
+    return merge([days.with_columns(pl.lit(None, pl.String).alias("entity")), found])
+
+
+def _together(columns: Mapping[str, list[pl.Series]]) -> pl.DataFrame:
+    """Columns of several detectors as one table, with the column `detector`."""
+    parts = [pl.DataFrame(part) for part in columns.values()]
+    names = pl.Series("detector", list(columns), dtype=pl.String)
+    return pl.concat(parts, how="vertical_relaxed").with_columns(names.gather(np.repeat(np.arange(len(parts)), [len(p) for p in parts])))
 
 
 def learn_rules(findings: Iterable[Finding], days: Iterable[date]) -> Delta:
