@@ -20,7 +20,7 @@ def news(lake: Lake, chosen: Selection, columns: Sequence[str]) -> pl.DataFrame:
     """The chosen pending events, sorted as the lake sorts them, without copies of each other and of events concluded before."""
     events = lake.read(replace(chosen, pending=True), list(dict.fromkeys([*columns, *_NAMED])))
     known = lake.read(replace(chosen, concluded=True), _NAMED)
-    if events["uid"].n_unique() < events.height or events["uid"].is_in(known["uid"].implode()).any():
+    if events["uid"].n_unique() < events.height or (known.height and events["uid"].is_in(known["uid"].implode()).any()):
         events = events.filter(_fresh(events, known))
     return events.select(columns)
 

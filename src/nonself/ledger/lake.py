@@ -89,6 +89,8 @@ class Lake:
         if chosen.uids is not None:
             blobs = self._holding(blobs, chosen.uids)
         empty = pl.DataFrame(schema={name: SCHEMA[name] for name in needed})
+        if not blobs:
+            return empty.select(wanted)
         parts = [_rows(io.BytesIO(self._blobs.get(blob)), needed, chosen) for blob in blobs]
         return pl.concat([empty, *parts]).sort(ORDER, maintain_order=True).select(wanted)
 
