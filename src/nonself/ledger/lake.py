@@ -194,8 +194,10 @@ def _partition(events: Events) -> Iterator[tuple[int, pl.Series, pl.DataFrame]]:
     files = keyed.select(_CLASS, _FILE, _DAY)[order]
     starts = files.select((pl.struct(_CLASS, _FILE).rle_id().diff() != 0).fill_null(True).arg_true()).to_series()
     ends = [*starts[1:], files.height]
+    said = [column for column in events.get_columns() if column.name in _KEPT or column.null_count() < column.len()]
+    sorted_ = pl.DataFrame(said)[order]
     for start, end in zip(starts, ends, strict=True):
-        yield int(files[_CLASS][start]), files[_DAY][start:end], events[order[start:end]]
+        yield int(files[_CLASS][start]), files[_DAY][start:end], sorted_[start:end]
 
 
 def _rows(parquet: io.BytesIO, needed: list[str], chosen: Selection) -> pl.DataFrame:
