@@ -70,6 +70,8 @@ def measure(folders: Sequence[Path], paths: Sequence[Path], cache: Path) -> dict
         found.append(ruleset.match(batch))
         spent["match"] += time.process_time() - clock
         events += batch.height
+        del batch  # before the next one is read, as in a scan
+        memory.release()
     clock = time.process_time()
     hits = ruleset.merge(found)
     made = calibration.findings(hits, hits, {rule.id: rule for rule in ruleset.rules}, events, min_bits=_MIN_BITS)
@@ -100,6 +102,7 @@ def _timed(batches: Iterator[Events], spent: dict[str, float]) -> Iterator[Event
         if batch is None:
             return
         yield batch
+        del batch
 
 
 def _batches(paths: Sequence[Path]) -> Iterator[Events]:
