@@ -9,8 +9,7 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-
-from rich.console import Console
+from typing import TYPE_CHECKING
 
 from nonself.core import memory, safe
 from nonself.core.config import Config
@@ -20,11 +19,14 @@ from nonself.core.stats import Stats
 from nonself.detect.sigma import Ruleset
 from nonself.incidents import guaranteed
 from nonself.ledger import Ledger
-from nonself.serve import jsonl, listing, ranked, terminal, timesketch
+from nonself.serve import jsonl, listing, ranked, timesketch
 from nonself.serve.progress import Progress
 from nonself.serve.story import stories
 from nonself.sources.walk import STDIN
 from nonself.triage.verdicts import in_force
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 OK, FOUND, UNTRUSTED, PARTIAL = 0, 1, 2, 3
 _NO_LOG = ("unrecognised", "empty")
@@ -82,7 +84,7 @@ def ingest(arguments: argparse.Namespace, config: Config, *, learn: bool = False
     if arguments.json or not sys.stdout.isatty():
         print(safe.json(stats.as_dict()))
     else:
-        terminal.summary(_console(), stats)
+        _told(_console(), stats)
     return _status(stats, [], config, None)
 
 
@@ -111,6 +113,8 @@ def explain(arguments: argparse.Namespace, config: Config) -> int:
     elif form == "csv":
         timesketch.write([story], sys.stdout)
     else:
+        from nonself.serve import terminal
+
         terminal.explain(_console(), story, ranked.told(*rank) if rank else "")
     return OK
 
@@ -144,15 +148,24 @@ def _form(arguments: argparse.Namespace) -> str:
     return arguments.form or ("table" if sys.stdout.isatty() else "json")
 
 
-def _console() -> Console:
+def _console(*, stderr: bool = False) -> Console:
+    """A terminal; only what writes to one imports the library for it (30 ms)."""
+    from rich.console import Console
+
+    if stderr:
+        return Console(stderr=True, highlight=False)
     return Console(highlight=False, soft_wrap=False, width=None if sys.stdout.isatty() else 140)
 
 
+def _told(console: Console, stats: Stats) -> None:
+    from nonself.serve import terminal
+
+    terminal.summary(console, stats)
+
+
 def _show(arguments: argparse.Namespace, ledger: Ledger, found: list[Incident], stats: Stats) -> None:
-    if _form(arguments) == "table":
-        terminal.summary(_console(), stats)
-    elif not arguments.quiet:
-        terminal.summary(Console(stderr=True, highlight=False), stats)
+    if _form(arguments) == "table" or not arguments.quiet:
+        _told(_console(stderr=_form(arguments) != "table"), stats)
     _print(arguments, ledger, [i for i in found if i.shown], listed=found)
 
 
@@ -166,6 +179,8 @@ def _print(arguments: argparse.Namespace, ledger: Ledger, chosen: list[Incident]
     elif form == "csv":
         timesketch.write(stories(ledger, chosen, activity=False), sys.stdout)
     elif listed:
+        from nonself.serve import terminal
+
         terminal.budget(_console(), standing)
         terminal.queue(_console(), chosen, listed, limit=arguments.top)
     else:
