@@ -19,20 +19,15 @@ from nonself.analyst.records import read
 from nonself.lab.injection import state as sample
 from nonself.ledger import Ledger
 from nonself.ledger.batch import Batch, Offset, no_dead
-from nonself.ledger.ledger import Conclusion
 from nonself.serve import case_html
+from samples_incident import incident_on_disk
 from test_analyst_model import Says, advised, helpful
 from test_serve import NASTY, _parsed
 
 
 @pytest.fixture
 def state(tmp_path: Path) -> Path:
-    """The sample incident in a state on disk."""
-    ledger, incident = sample(True)
-    with ledger, Ledger.open(tmp_path / "s") as kept:
-        kept.commit(Batch([Offset("a", "aa", "s", 1, 1, True, 1, 1, 0, 1)], ledger.events(), {}, no_dead()))
-        kept.conclude(Conclusion(ledger.findings(), {}, [incident]))
-    return tmp_path / "s"
+    return incident_on_disk(tmp_path / "s")
 
 
 def page(text: str = "") -> str:
