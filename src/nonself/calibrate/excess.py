@@ -14,10 +14,8 @@ from __future__ import annotations
 
 import polars as pl
 
-from nonself.calibrate.window import LEVELS_PER_BIT
+from nonself.calibrate.window import LEVEL, LEVELS_PER_BIT, STRATUM
 from nonself.core.scores import Delta, Scores
-
-_STRATUM = pl.col("entity").str.split(":").list.first().alias("stratum")
 
 
 def beyond(scores: Scores, window: Delta, *, least: float) -> pl.DataFrame:
@@ -28,8 +26,7 @@ def beyond(scores: Scores, window: Delta, *, least: float) -> pl.DataFrame:
         pl.col("level").first().alias("top"),
         pl.when(pl.col("n").first() > 1).then(pl.col("level").first()).otherwise(pl.col("level").get(1, null_on_oob=True)).alias("next"),
     )
-    level = (pl.col("score") * LEVELS_PER_BIT).floor().cast(pl.Int64)
-    rows = scores.select(_STRATUM, "score", level.alias("level")).join(tops, on="stratum", how="left", maintain_order="left")
+    rows = scores.select(STRATUM, "score", LEVEL).join(tops, on="stratum", how="left", maintain_order="left")
     highest = pl.when(pl.col("level") == pl.col("top")).then("next").otherwise("top") / LEVELS_PER_BIT
     rows = rows.with_columns(highest.alias("highest"))
     past = (pl.col("score") - pl.max_horizontal("highest", pl.lit(least))).clip(lower_bound=0.0)

@@ -21,13 +21,13 @@ WINDOW: dict[str, pl.DataType] = {
     "n": pl.Int64(),
 }
 
-_STRATUM = pl.col("entity").str.split(":").list.first().alias("stratum")
-_LEVEL = (pl.col("score") * LEVELS_PER_BIT).floor().cast(pl.Int64).alias("level")
+STRATUM = pl.col("entity").str.split(":").list.first().alias("stratum")
+LEVEL = (pl.col("score") * LEVELS_PER_BIT).floor().cast(pl.Int64).alias("level")
 
 
 def learn(scores: Scores) -> Delta:
     """The window of these scores alone: one row per day, stratum and level."""
-    rows = scores.select(pl.col("end").dt.date().alias("day"), _STRATUM, _LEVEL)
+    rows = scores.select(pl.col("end").dt.date().alias("day"), STRATUM, LEVEL)
     return _canonical(rows.with_columns(pl.lit(1, pl.Int64).alias("n")))
 
 
@@ -45,14 +45,14 @@ def rank(scores: Scores, window: Delta) -> pl.DataFrame:
     p = (1 + others at least as odd) / (1 + others) in the same stratum: the split-conformal p-value (Vovk, Gammerman & Shafer 2005,
     "Algorithmic Learning in a Random World", ch. 2), valid while scores are exchangeable. `n` is the number of others, so p >= 1/(n+1).
     """
-    ranked = scores.select(_STRATUM, _LEVEL).join(_tail(window), on=["stratum", "level"], how="left", maintain_order="left")
+    ranked = scores.select(STRATUM, LEVEL).join(_tail(window), on=["stratum", "level"], how="left", maintain_order="left")
     return ranked.select((pl.col("at_least") / pl.col("total")).alias("p"), (pl.col("total") - 1).alias("n"))
 
 
 def rank_before(scores: Scores, window: Delta) -> pl.Series:
     """p-values of `scores` held against the scores of earlier days alone, row for row: the larger of (1 + earlier ones at least as odd) /
     (1 + earlier ones) and 2^-score, as for a finding; 1 where a stratum has no earlier day. One pass over the window per distinct day."""
-    rows = scores.select(pl.col("end").dt.date().alias("day"), _STRATUM, _LEVEL, "score").with_row_index("row")
+    rows = scores.select(pl.col("end").dt.date().alias("day"), STRATUM, LEVEL, "score").with_row_index("row")
     parts = [_before(part, window.filter(pl.col("day") < day)) for (day,), part in rows.group_by("day") if day is not None]
     own = pl.lit(2.0).pow(-pl.col("score").clip(lower_bound=0.0))
     ranked = rows.join(pl.concat(parts), on="row", how="left", maintain_order="left") if parts else rows.with_columns(rank=pl.lit(1.0))
