@@ -240,6 +240,7 @@ class _Known:
 def _commit(pack: _Pack, ledger: Ledger, known: _Known, stats: Stats) -> None:
     with stats.stage("enrich"):
         events = known.places.fill(frames.concat(pack.events))
+        pack.events.clear()
     with stats.stage("rules"):
         matched, inputs = known.ruleset.observe(events)
         found = {SIGMA: matched, CORRELATION: inputs, ALERTS: alerts.learn(events), INTEL: known.intel.match(events)}

@@ -92,7 +92,7 @@ class Lake:
         if not blobs:
             return empty.select(wanted)
         parts = [_rows(io.BytesIO(self._blobs.get(blob)), needed, chosen) for blob in blobs]
-        return pl.concat([empty, *parts]).sort(ORDER, maintain_order=True).select(wanted)
+        return pl.concat([empty, *parts], rechunk=True).sort(ORDER, maintain_order=True).select(wanted)
 
     def days(self, *, pending: bool) -> list[date]:
         """Days that hold events, in order."""
@@ -195,7 +195,7 @@ def _partition(events: Events) -> Iterator[tuple[int, pl.Series, pl.DataFrame]]:
     starts = files.select((pl.struct(_CLASS, _FILE).rle_id().diff() != 0).fill_null(True).arg_true()).to_series()
     ends = [*starts[1:], files.height]
     said = [column for column in events.get_columns() if column.name in _KEPT or column.null_count() < column.len()]
-    sorted_ = pl.DataFrame(said)[order]
+    sorted_ = pl.DataFrame(said).rechunk()[order]  # in one piece: texts are shared, not copied
     for start, end in zip(starts, ends, strict=True):
         yield int(files[_CLASS][start]), files[_DAY][start:end], sorted_[start:end]
 
