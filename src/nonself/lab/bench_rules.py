@@ -24,7 +24,7 @@ from nonself.core.scores import Delta
 from nonself.detect.sigma import Ruleset
 from nonself.sources.contract import Limits
 
-BATCH_RECORDS, BATCH_BYTES = 30_000, 24 << 20
+BATCH_RECORDS, BATCH_BYTES = 30_000, 16 << 20
 _MIN_BITS = 3.0
 
 

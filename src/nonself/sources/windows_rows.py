@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from types import NoneType
 from typing import Any
 
@@ -133,8 +131,7 @@ def _values(spec: str, fields: Fields, count: int) -> Sequence[Any]:
         return ["\\".join(text(part) for part in row if part) or None for row in zip(*columns, strict=True)]
     if "~" in spec:
         name, key = spec.split("~")
-        found = [_setting(key).search(text(value)) for value in fields[name]]
-        return [match.group(1).strip() if match else None for match in found]
+        return [None if value is None else _setting(text(value), key) for value in fields[name]]
     return fields[spec]
 
 
@@ -148,7 +145,20 @@ def _first(choices: list[Sequence[Any]], count: int) -> Sequence[Any]:
     return [next((value for value in row if value not in _NO_CHOICE), None) for row in zip(values, *others, strict=True)]
 
 
-@cache
-def _setting(key: str) -> re.Pattern[str]:
-    """Finds the first line `key=value` or `key = value` of a text, as PowerShell describes its context."""
-    return re.compile(rf"^[ \t]*{re.escape(key)}[ \t]*=[ \t]*([^\r\n]*)", re.MULTILINE)
+def _setting(written: str, key: str) -> str | None:
+    """The value of the first line `key=value` or `key = value`, as PowerShell describes its context.
+
+    The key is looked for first: a regular expression that tries every line took a quarter of reading PowerShell's events.
+    """
+    at = written.find(key)
+    while at >= 0:
+        start = at
+        while start and written[start - 1] in " \t":
+            start -= 1
+        if not start or written[start - 1] == "\n":
+            end = written.find("\n", at)
+            line = written[at + len(key) : end if end >= 0 else None].lstrip(" \t")
+            if line.startswith("="):
+                return line[1:].partition("\r")[0].strip()
+        at = written.find(key, at + 1)
+    return None
