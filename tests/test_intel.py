@@ -17,8 +17,8 @@ from nonself.core.errors import ConfigError
 from nonself.core.events import Events, conform
 from nonself.detect import intel_lists
 from nonself.detect.intel import Intel, load
-from nonself.detect.intel_lists import EntryError, guessed
 from nonself.detect.intel_stix import PatternError, alternatives
+from nonself.detect.intel_values import EntryError, guessed
 from nonself.detect.sigma import hits
 
 MD5, SHA1, SHA256 = "0" * 31 + "a", "b" * 40, "c" * 64

@@ -81,7 +81,9 @@ def concat(frames: Iterable[Events]) -> Events:
     """
     parts = [frame for frame in frames if frame.height]
     whole = pl.concat(parts, rechunk=False) if parts else empty()
-    return pl.DataFrame([column.clear(column.len()) if column.null_count() == column.len() else column for column in whole.get_columns()]).rechunk()
+    return pl.DataFrame(
+        [column.clear(column.len()) if column.null_count() == column.len() else column for column in whole.get_columns()]
+    ).rechunk()
 
 
 def uid(source: str, raw: bytes) -> str:

@@ -17,9 +17,10 @@ import polars as pl
 from nonself.core.enrich import address
 from nonself.core.events import Events
 from nonself.core.scores import EVIDENCE, Delta
-from nonself.detect import intel_lists
+from nonself.detect import intel_lists, intel_values
 from nonself.detect.alerts import Alert, about
-from nonself.detect.intel_lists import KINDS, LEVELS, MAX_INDICATORS, Indicator
+from nonself.detect.intel_lists import LEVELS, MAX_INDICATORS, Indicator
+from nonself.detect.intel_values import KINDS
 from nonself.detect.sigma import hits
 
 _FIELDS: dict[str, tuple[str, ...]] = {
@@ -194,8 +195,8 @@ def _written(text: str) -> list[str]:
 def _urls(text: str) -> list[str]:
     """A URL as lists name it, with its query and without."""
     try:
-        whole = intel_lists.url(text)
-    except intel_lists.EntryError:
+        whole = intel_values.url(text)
+    except intel_values.EntryError:
         return []
     return list(dict.fromkeys((whole, whole.partition("?")[0])))
 
