@@ -21,12 +21,12 @@ import copy
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from nonself.baseline.codes import Floats, Ints, Mask, found, numbered
+from nonself.baseline.codes import Floats, Ints, Mask, numbered
+from nonself.baseline.places import Places
 
 ORDER = 4
 """Longest n-gram: a byte and the three before it."""
@@ -76,13 +76,20 @@ def text(strings: Sequence[str], fold: bytes | None = None) -> Text:
 
 @dataclass(frozen=True, slots=True)
 class _Level:
-    """Counts of one order: of n-grams and of contexts (both with their group above bit 32), and how many bytes follow each context."""
+    """Counts of one order: of n-grams and of contexts (both with their group above bit 32), and how many bytes follow each context; of
+    each a 0 behind the last, for those never met."""
 
-    grams: Ints
+    grams: Places
     count: Floats
-    contexts: Ints
+    contexts: Places
     total: Floats
     kinds: Floats
+
+    def of(self, asked: Ints, group: Ints, k: int) -> tuple[Floats, Floats, Floats]:
+        """Of each asked n-gram: its count, its context's and how many bytes follow that."""
+        key = _keys(asked, group, k)
+        behind = self.contexts.of(key >> 8)
+        return self.count[self.grams.of(key)], self.total[behind], self.kinds[behind]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,16 +106,13 @@ class Ngrams:
             found.append(read.per_string(-np.log2(self.chain(read.grams, np.zeros_like(read.grams))[-1])))
         return np.concatenate(found)
 
-    def chain(
-        self, asked: Ints, group: Ints, base: Sequence[Floats] | None = None, own: Own | None = None, seen: Seen | None = None
-    ) -> list[Floats]:
+    def chain(self, asked: Ints, group: Ints, base: Sequence[Floats] | None = None, own: Own | None = None) -> list[Floats]:
         """P_k of every asked gram (in its group) for each k. With `base` this is a group's model over a population's P_k. `own` tells
-        what of the counts is the asked strings' own, and left out. `seen` are the same grams, worked out before."""
+        what of the counts is the asked strings' own, and left out."""
         p, out = np.full(asked.size, 1.0 / SYMBOLS), []
-        different, at = seen or Seen.of(asked, group)  # texts say the same few thousand things
         for k, level in enumerate(self.levels):
             behind = p if base is None else (p + base[k]) / 2 if k else base[k]
-            n, total, kinds = (each[at] for each in _looked_up(level, different & _GRAM, different >> 32, k))
+            n, total, kinds = level.of(asked, group, k)
             if own is not None:
                 n, total, kinds = own.taken(k, n, total, kinds)
             p = np.where(total > 0, (n + kinds * behind) / np.maximum(total + kinds, 1.0), behind)
@@ -116,30 +120,14 @@ class Ngrams:
         return out
 
 
-class Seen(NamedTuple):
-    """Grams by what they are: each different one with its group above bit 32, and which of these each gram is."""
-
-    different: Ints
-    at: Ints
-
-    @classmethod
-    def of(cls, grams: Ints, group: Ints) -> Seen:
-        number, first = numbered(_keys(grams, group, ORDER - 1))
-        return cls(_keys(grams[first], group[first], ORDER - 1), number)
-
-    def of_all(self) -> Seen:
-        """The same, all in group 0."""
-        return Seen(self.different & _GRAM, self.at)
+def different(grams: Ints, group: Ints) -> tuple[Ints, Ints, Ints]:
+    """Each gram of a group once, its group, and which of these each row is: texts say the same few thousand things."""
+    at, first = numbered(_keys(grams, group, ORDER - 1))
+    return grams[first], group[first], at
 
 
 def _keys(grams: Ints, group: Ints, k: int) -> Ints:
     return (group << 32) | (grams & ((1 << (8 * k + 8)) - 1))
-
-
-def _looked_up(level: _Level, asked: Ints, group: Ints, k: int) -> tuple[Floats, Floats, Floats]:
-    key = _keys(asked, group, k)
-    at, behind = found(level.grams, key), found(level.contexts, key >> 8)
-    return np.append(level.count, 0.0)[at], np.append(level.total, 0.0)[behind], np.append(level.kinds, 0.0)[behind]
 
 
 def counted(grams: Ints, group: Ints, weight: npt.ArrayLike = 1.0) -> Ngrams:
@@ -155,7 +143,7 @@ def _level(longest: Ints, counts: Floats, k: int) -> _Level:
     count = np.bincount(inverse, counts, keys.size).astype(np.float64)
     contexts, behind = np.unique(keys >> 8, return_inverse=True)
     total, kinds = (np.bincount(behind, each, contexts.size).astype(np.float64) for each in (count, None))
-    return _Level(keys, count, contexts, total, kinds)
+    return _Level(Places(keys), np.append(count, 0.0), Places(contexts), np.append(total, 0.0), np.append(kinds, 0.0))
 
 
 class Own:

@@ -3,9 +3,10 @@
 A pair is counted once per window (an hour, or a day), so a burst counts once. A delta holds, per day, y and x, a bit mask of the windows
 in which y showed x: a union of masks is associative, commutative and idempotent, and one window can be taken out exactly.
 
-Size: at most `X_PER_DAY` values of x are kept for a y and day, the ones whose hashes are smallest. The smallest k of a union are the
-smallest k of the smallest k of its parts, so the rule merges, and since the choice does not depend on how often x occurs, the kept ones
-are a fair sample of the y's variety. On a day that is full, an x whose hash lies past the kept ones is *unknown*, not new.
+Size: at most `X_PER_DAY` values of x (or as many as the detector says, `most`) are kept for a y and day, the ones whose hashes are
+smallest. The smallest k of a union are the smallest k of the smallest k of its parts, so the rule merges, and since the choice does not
+depend on how often x occurs, the kept ones are a fair sample of the y's variety, the same ones on every day. On a day that is full, an x
+whose hash lies past the kept ones is *unknown*, not new.
 
 What is read off it is in `baseline.rareness`.
 """
@@ -14,12 +15,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import polars as pl
 
 from nonself.baseline.caps import ROWS_MOST, capped
-from nonself.baseline.codes import Ints, changes
+from nonself.baseline.codes import Ints, Mask, changes
 from nonself.baseline.keys import hashes
 
 PAIRS: dict[str, pl.DataType] = {"day": pl.Date(), "y": pl.String(), "x": pl.String(), "slots": pl.UInt32()}
@@ -33,14 +35,16 @@ def learn(rows: pl.DataFrame) -> pl.DataFrame:
     return canonical(rows.select(*_KEYS, bit))
 
 
-def merge(deltas: list[pl.DataFrame]) -> pl.DataFrame:
+def merge(deltas: list[pl.DataFrame], *, most: int = X_PER_DAY) -> pl.DataFrame:
     """The union of all deltas; `merge([])` is the identity."""
-    return joined([delta.select(*PAIRS) for delta in deltas], canonical, bounded) if deltas else pl.DataFrame(schema=PAIRS)
+    if not deltas:
+        return pl.DataFrame(schema=PAIRS)
+    return joined([delta.select(*PAIRS) for delta in deltas], partial(canonical, most=most), partial(bounded, most=most))
 
 
-def canonical(rows: pl.DataFrame) -> pl.DataFrame:
+def canonical(rows: pl.DataFrame, *, most: int = X_PER_DAY) -> pl.DataFrame:
     """Rows of the columns `PAIRS`, any of which may repeat a day, y and x, as a delta."""
-    return bounded(rows.group_by(_KEYS).agg(pl.col("slots").bitwise_or()).sort(_KEYS))
+    return bounded(rows.group_by(_KEYS).agg(pl.col("slots").bitwise_or()).sort(_KEYS), most=most)
 
 
 Table = Callable[[pl.DataFrame], pl.DataFrame]
@@ -63,15 +67,35 @@ def runs(table: pl.DataFrame) -> Ints:
     return changes(day, np.cumsum(y.ne_missing(y.shift()).to_numpy()))
 
 
-def bounded(table: pl.DataFrame, *, rows: int = ROWS_MOST) -> pl.DataFrame:
+def bounded(table: pl.DataFrame, *, most: int = X_PER_DAY, rows: int = ROWS_MOST) -> pl.DataFrame:
     """A table of pairs, each once, sorted, with no more x per y and day than are kept, and within the caps of `baseline.caps`."""
-    if table.height > X_PER_DAY:
+    if table.height > most:
         starts = runs(table)
         sizes = np.diff(starts, append=table.height)
-        if sizes.max() > X_PER_DAY:
-            full = pl.Series(np.repeat(sizes > X_PER_DAY, sizes))
+        if sizes.max() > most:
+            full = pl.Series(np.repeat(sizes > most, sizes))
             over = table.filter(full)
             ranked = over.with_columns(hashes(over["x"]).alias("h")).sort("day", "y", "h", "x")
-            kept = ranked.filter(pl.int_range(pl.len()).over("day", "y") < X_PER_DAY).drop("h")
+            kept = ranked.filter(pl.int_range(pl.len()).over("day", "y") < most).drop("h")
             table = pl.concat([table.filter(~full), kept]).sort(_KEYS)
     return capped(table, rows=rows)
+
+
+def dropped(table: pl.DataFrame, y: Ints, asked_y: Ints, names: Callable[[Ints], pl.Series], *, most: int = X_PER_DAY) -> Mask | None:
+    """Whether each asked x may have been dropped on a full day of its y: its hash lies past the largest one kept. None where no day is
+    full. `y` numbers the table's rows, `names` gives the x of some of those asked."""
+    starts = runs(table) if table.height >= most else np.empty(0, np.int64)
+    sizes = np.diff(starts, append=table.height)
+    full = np.flatnonzero(sizes >= most)
+    if not full.size:
+        return None
+    bound: dict[int, int] = {}
+    for start, size in zip(starts[full].tolist(), sizes[full].tolist(), strict=True):
+        last = int(hashes(table["x"].slice(start, size)).max())  # type: ignore[arg-type]
+        bound[int(y[start])] = min(last, bound.get(int(y[start]), last))
+    out = np.zeros(asked_y.size, np.bool_)
+    some = np.flatnonzero(np.isin(asked_y, list(bound)))
+    if some.size:
+        kept = np.array([bound[owner] for owner in asked_y[some].tolist()], np.uint64)
+        out[some] = hashes(names(some)).to_numpy() > kept
+    return out

@@ -32,8 +32,8 @@ import polars as pl
 from nonself.baseline import peers
 from nonself.baseline.codes import Floats, Ints, Mask, found, key
 from nonself.baseline.codes import numbered as dense
-from nonself.baseline.keys import hashes, numbered
-from nonself.baseline.pairs import X_PER_DAY, runs
+from nonself.baseline.keys import numbered
+from nonself.baseline.pairs import X_PER_DAY, dropped
 
 THETA = 1.0
 
@@ -50,16 +50,30 @@ class Asked:
     names: Callable[[Ints], pl.Series]
 
 
-def surprise(windows: pl.DataFrame, self_: pl.DataFrame, *, peers_only: bool = False, alike: bool = False) -> pl.DataFrame:
+def surprise(
+    windows: pl.DataFrame, self_: pl.DataFrame, *, peers_only: bool = False, alike: bool = False, most: int = X_PER_DAY
+) -> pl.DataFrame:
     """How odd each window (columns day, slot, y, x) is, given every window of `self_` but itself: the same rows, with the columns of
-    `Odd.told`."""
+    `Odd.told`. A day of y is full with `most` x."""
     (y, asked_y), (x, asked_x) = (numbered(self_[name], windows[name]) for name in ("y", "x"))
     day, slot = (windows[name].to_physical().to_numpy().astype(np.int64) for name in ("day", "slot"))
-    odd = weighed(Asked(day, slot, asked_y, asked_x, windows["x"].gather), self_, y, x, peers_only=peers_only, alike=alike)
+    odd = weighed(Asked(day, slot, asked_y, asked_x, windows["x"].gather), self_, y, x, peers_only=peers_only, alike=alike, most=most)
     return pl.concat([windows, odd.told(np.arange(windows.height))], how="horizontal")
 
 
-def weighed(asked: Asked, self_: pl.DataFrame, y: Ints, x: Ints, *, peers_only: bool = False, alike: bool = False) -> Odd:
+def witnesses(windows: pl.DataFrame, self_: pl.DataFrame) -> pl.DataFrame:
+    """Of `surprise` the columns c, others and ys alone, row for row: who showed x besides, where nobody asks how odd that is."""
+    (y, asked_y), (x, asked_x) = (numbered(self_[name], windows[name]) for name in ("y", "x"))
+    day, slot = (windows[name].to_physical().to_numpy().astype(np.int64) for name in ("day", "slot"))
+    held = _Held(self_, y, x, Asked(day, slot, asked_y, asked_x, windows["x"].gather))
+    before, by = held.before()
+    ys = np.count_nonzero(held.kinds) - (held.kinds[asked_y] > 0)
+    return pl.DataFrame({"c": before - held.shown(), "others": by - (before > 0), "ys": ys})
+
+
+def weighed(
+    asked: Asked, self_: pl.DataFrame, y: Ints, x: Ints, *, peers_only: bool = False, alike: bool = False, most: int = X_PER_DAY
+) -> Odd:
     """The same of windows in numbers, `y` and `x` those of the self's rows.
 
     `alike` puts the level of groups between y and the population. `peers_only` leaves out what y itself did with x, in all windows:
@@ -76,7 +90,7 @@ def weighed(asked: Asked, self_: pl.DataFrame, y: Ints, x: Ints, *, peers_only: 
     like = like.apart(gone * (like.c > 0)) if like else None
     pg = _mixed(like, p0) if like else p0
     p = p0 if peers_only else _mixed(mine, pg)
-    hidden = _hidden(asked, self_, y)
+    hidden = dropped(self_, y, asked.y, asked.names, most=most)
     if hidden is not None:
         p = np.where(hidden & (mine.c == 0), pg, p)
     return Odd(held, p, p0, pg, mine, theirs, known, hidden, like, members)
@@ -191,6 +205,11 @@ class _Held:
         """Each asked pair among the pairs of its y."""
         return _counted(self._pair_y, self._c, self._at, self._asked.y, self.kinds.size)
 
+    def before(self) -> tuple[Ints, Ints]:
+        """Windows in which each asked y showed the asked x, and y that ever showed this."""
+        by = np.bincount(self._pair_x, minlength=1 + int(self._asked.x.max(initial=0)))
+        return np.append(self._c, 0)[self._at], by[self._asked.x]
+
     def alike(self) -> tuple[_Count, Ints]:
         """Each asked x among all x of the group of its y, counted in y that showed it; and the group's size, 0 for none."""
         known = self.kinds > 0
@@ -275,22 +294,3 @@ def _levels(group: Ints, count: Ints) -> tuple[Ints, Ints, Ints]:
     back[order] = level
     upto, kinds, above = (part[back] for part in out)
     return upto, kinds, above
-
-
-def _hidden(asked: Asked, self_: pl.DataFrame, y: Ints) -> Mask | None:
-    """Whether x may have been dropped on a full day of y: its hash lies past the largest one kept. None where no day is full."""
-    starts = runs(self_) if self_.height >= X_PER_DAY else np.empty(0, np.int64)
-    sizes = np.diff(starts, append=self_.height)
-    full = np.flatnonzero(sizes >= X_PER_DAY)
-    if not full.size:
-        return None
-    bound: dict[int, int] = {}
-    for start, size in zip(starts[full].tolist(), sizes[full].tolist(), strict=True):
-        last = int(hashes(self_["x"].slice(start, size)).max())  # type: ignore[arg-type]
-        bound[int(y[start])] = min(last, bound.get(int(y[start]), last))
-    out = np.zeros(asked.y.size, np.bool_)
-    some = np.flatnonzero(np.isin(asked.y, list(bound)))
-    if some.size:
-        most = np.array([bound[owner] for owner in asked.y[some].tolist()], np.uint64)
-        out[some] = hashes(asked.names(some)).to_numpy() > most
-    return out

@@ -33,6 +33,8 @@ GRAIN = 20.0
 NEW_WINDOWS = 7
 """Windows in which a string of Y is still news, though Y showed it before."""
 _SHOWN = 40
+STRINGS_PER_DAY = 40
+"""Strings kept of a y and day at most, where there is more than one y: a sample by hash, of which models are made as well as of all."""
 _ROW_BYTES = 2 * (keys.MAX_BYTES + 16) + 16
 
 
@@ -52,22 +54,23 @@ class Information:
     Reasons: surprise under the population's model; what y's own strings add or take back; what is known of this very string.
     """
 
-    __slots__ = ("attack", "bytes_per_entity", "classes", "columns", "name", "spec", "title")
+    __slots__ = ("_most", "attack", "bytes_per_entity", "classes", "columns", "name", "spec", "title")
 
     def __init__(self, spec: Spec) -> None:
         self.spec = spec
         self.name, self.title, self.attack, self.columns = spec.name, spec.title, spec.attack, spec.columns
         self.classes = spec.classes
-        self.bytes_per_entity = pairs.X_PER_DAY * _ROW_BYTES
+        self._most = STRINGS_PER_DAY if spec.over else pairs.X_PER_DAY
+        self.bytes_per_entity = self._most * _ROW_BYTES
 
     def learn(self, events: Events | View) -> Delta:
         """Columns day, y, x, slots (bit mask of the windows in which y showed x): the strings themselves, of which models are made."""
         chosen = rows.chosen(events, self.spec, evidence=False)
-        return delta(chosen, self.spec) if chosen else pairs.merge([])
+        return delta(chosen, self.spec, most=self._most) if chosen else pairs.merge([])
 
     def merge(self, deltas: list[Delta]) -> Delta:
-        """Union of the masks; at most `X_PER_DAY` x per y and day."""
-        return pairs.merge(deltas)
+        """Union of the masks; at most `STRINGS_PER_DAY` x per y and day (`X_PER_DAY` where the organisation is the only y)."""
+        return pairs.merge(deltas, most=self._most)
 
     def score(self, events: Events | View, self_: Delta, *, included: bool = False, floor: float = -math.inf) -> Scores:
         """One row per window (y, x, hour or day). A string is no part of the models it is held against, so `included` changes nothing."""
@@ -130,11 +133,13 @@ _READ = ("score", *_PRIVATE)
 
 def _odd(windows: pl.DataFrame, known: Delta, spec: Spec) -> pl.DataFrame:
     """Row for row of `windows`: score, and the private columns without the underscore, save what."""
-    held = rareness.surprise(windows, known)
+    held = rareness.witnesses(windows, known)
     (y, asked_y), (x, asked_x) = (numbered(known[key], windows[key]) for key in ("y", "x"))
     which, first = combined([asked_y, asked_x])
     others = held["others"].to_numpy()
     models = _Models(known["x"], y, x, asked_y[first], asked_x[first], spec)
+    order = np.argsort(models.holds(asked_y[first], asked_x[first]), kind="stable")
+    which, first = _inverse(order)[which], first[order]
     asked, apart = windows["x"].gather(first).to_list(), others[first] == 0
     blocks = ngrams.blocks(asked)
     found = pl.concat([models.told(asked[block], asked_y[first[block]], asked_x[first[block]], apart[block]) for block in blocks])
@@ -142,8 +147,13 @@ def _odd(windows: pl.DataFrame, known: Delta, spec: Spec) -> pl.DataFrame:
     votes = others + np.maximum(held["c"].to_numpy() - NEW_WINDOWS, 0)
     bits_all, bits = (np.where(nothing, 0.0, found[name].to_numpy())[which] for name in ("bits_all", "bits"))
     rest = found.drop("bits_all", "bits")[which].to_dict(as_series=True)
-    counts = {"c": held["c"], "others": held["others"], "ys": held["ys"]}
-    return pl.DataFrame({"score": tails.doubted(bits, votes), "bits_all": bits_all, "bits": bits, **rest, **counts})
+    return pl.DataFrame({"score": tails.doubted(bits, votes), "bits_all": bits_all, "bits": bits, **rest, **held.to_dict()})
+
+
+def _inverse(order: Ints) -> Ints:
+    out = np.empty(order.size, np.int64)
+    out[order] = np.arange(order.size)
+    return out
 
 
 class _Models:
@@ -158,42 +168,56 @@ class _Models:
         self._population = ngrams.counted(every.grams, np.zeros_like(every.grams))
         sample = ngrams.text(population[:REFERENCE])
         left_out = ngrams.Own(sample, np.ones(sample.size.size, np.bool_))
-        self._usual = _bits(sample, self._population.chain(sample.grams, np.zeros_like(sample.grams), own=left_out))
+        usual = self._population.chain(sample.grams, np.zeros_like(sample.grams), own=left_out)
+        self._usual = sample.per_string(-np.log2(usual[-1]))
         here = np.flatnonzero(np.isin(y, asked_y)) if spec.over else np.empty(0, np.int64)
         pair = y[here] * self._wide + x[here]
         at = here[_sampled(strings.gather(here), np.unique(pair, return_index=True)[1], hashed[x[here]])]
         own, self._pairs = ngrams.text(strings.gather(at).to_list()), np.sort(y[at] * self._wide + x[at])
         self._own = ngrams.counted(own.grams, y[at][own.owner])
 
+    def holds(self, y: Ints, x: Ints) -> Mask:
+        """Whether any of the models was made of the string, by its y and number."""
+        return (found(self._known, x) >= 0) | (found(self._pairs, y * self._wide + x) >= 0)
+
     def told(self, strings: list[str], y: Ints, x: Ints, apart: Mask) -> pl.DataFrame:
         """Per string, of y and numbered x: bits of evidence by everybody's model (bits_all), and by its y's own on top of it (bits), what
         it says in bits (said) beside what strings say (usual), the stretch that tells most, and how many others are known, and of its y
         (mine). Strings `apart` are of no other y."""
         text, known, inside = ngrams.text(strings), found(self._known, x) >= 0, found(self._pairs, y * self._wide + x) >= 0
-        left_out = ngrams.Own(text, apart & known)
-        of_y, of_all = y[text.owner], np.zeros_like(text.grams)
-        seen = ngrams.Seen.of(text.grams, of_y if self._spec.over else of_all)
-        theirs = ours = self._population.chain(text.grams, of_all, own=left_out, seen=seen.of_all())
-        if self._spec.over:
-            ours = self._own.chain(text.grams, of_y, base=theirs, own=left_out.among(inside), seen=seen)
+        theirs, ours = self._costs(text, y, apart & known, inside)
         among_all = self._evidence(strings, text, theirs)
         bits, stretch = self._evidence(strings, text, ours) if self._spec.over else among_all
         held, n = np.unique(self._pairs // self._wide, return_counts=True)
         usual = float(np.median(self._usual)) if self._usual.size else 0.0
         columns = {
-            "bits_all": among_all[0], "bits": bits, "said": _bits(text, ours), "usual": np.full(y.size, usual),
+            "bits_all": among_all[0], "bits": bits, "said": text.per_string(ours[-1]), "usual": np.full(y.size, usual),
             "strings": self._known.size - known.astype(np.int64), "mine": np.append(n, 0)[found(held, y)] - inside,
         }  # fmt: skip
         return pl.DataFrame({**columns, "stretch": pl.Series(stretch, dtype=pl.String)})
 
-    def _evidence(self, strings: list[str], text: Text, p: list[Floats]) -> tuple[Floats, list[str]]:
+    def _costs(self, text: Text, y: Ints, known: Mask, inside: Mask) -> tuple[list[Floats], list[Floats]]:
+        """-log2 P_k of each byte for each order k, by everybody's model and by its y's: those strings left out of which the first was
+        made (`known`), and the second (`inside`). Where none was, each different n-gram is asked for once."""
+        grams, group, at = text.grams, y[text.owner] if self._spec.over else np.zeros_like(text.grams), np.arange(text.grams.size)
+        own = ngrams.Own(text, known) if (known | inside).any() else None
+        if own is None:
+            grams, group, at = ngrams.different(grams, group)
+        theirs = ours = self._population.chain(grams, np.zeros_like(grams), own=own)
+        if self._spec.over:
+            ours = self._own.chain(grams, group, base=theirs, own=own.among(inside) if own else None)
+        orders = slice(None) if self._spec.measure == "randomness" else slice(-1, None)
+        by_all, by_own = ([-np.log2(p)[at] for p in each[orders]] for each in (theirs, ours))
+        return by_all, by_own
+
+    def _evidence(self, strings: list[str], text: Text, costs: list[Floats]) -> tuple[Floats, list[str]]:
         """Bits by the measure asked for, and the stretch that shows it, if one does."""
         if self._spec.measure == "randomness":
-            bits, start, end = randomness.best(text, [-np.log2(each) for each in p])
+            bits, start, end = randomness.best(text, costs)
             parts = zip(strings, start, end, strict=True)
             return bits, [string.encode("utf-8", "replace")[i:j][:_SHOWN].decode("utf-8", "replace") for string, i, j in parts]
         centre, spread = levels.middle(np.log1p(self._usual / GRAIN))
-        return levels.tail(np.log1p(_bits(text, p) / GRAIN) - centre, spread), [""] * len(strings)
+        return levels.tail(np.log1p(text.per_string(costs[-1]) / GRAIN) - centre, spread), [""] * len(strings)
 
 
 def _hashes(strings: pl.Series, number: Ints) -> npt.NDArray[np.uint64]:
@@ -209,8 +233,3 @@ def _sampled(strings: pl.Series, at: Ints, hashed: npt.NDArray[np.uint64]) -> In
     at = at[np.argsort(hashed[at], kind="stable")]
     size = strings.gather(at).str.len_bytes().cast(pl.Int64).to_numpy()
     return at[np.cumsum(np.minimum(size, ngrams.LENGTH)) <= MOST]
-
-
-def _bits(text: Text, p: list[Floats]) -> Floats:
-    """What each string says under a model."""
-    return text.per_string(-np.log2(p[-1]))
