@@ -16,7 +16,7 @@ from nonself.core.finding import Reason
 from nonself.core.scores import SCORES, Delta, Scores
 from nonself.detect import example, rows
 from nonself.detect.contract import Example
-from nonself.detect.rare import ROW_BYTES, delta, how_often
+from nonself.detect.rare import ROW_BYTES, how_often, shown
 from nonself.detect.spec import Spec
 from nonself.detect.told import private, scores
 from nonself.detect.view import View
@@ -25,6 +25,8 @@ WITNESSES = 3
 """Other hosts that are enough to be asked: what is new here but usual among them is no news. Fewer may be victims of the same hand."""
 NAMED = 3
 """Words of a command line named in a reason."""
+LINES = 192
+"""Kinds of command lines kept of a host and day at most, and words kept of a program, kind of word and day."""
 _STEPS = ("program", "pair", "whole")
 _TESTS = 2
 """Ancestry and words. The three parts of the ancestry are nested: they are one test."""
@@ -54,16 +56,17 @@ class Lineage:
         self.spec = spec
         self.name, self.title, self.attack, self.columns = spec.name, spec.title, spec.attack, spec.columns
         self.classes = spec.classes
-        self.bytes_per_entity = pairs.X_PER_DAY * ROW_BYTES
+        self.bytes_per_entity = LINES * ROW_BYTES
 
     def learn(self, events: Events | View) -> Delta:
-        """Columns day, y (host), x (parent, program, words), slots (bit mask of the hours in which the host ran x)."""
+        """Columns day, y, x, slots (bit mask of hours): which host (y) ran what (x: parent, program, shape of the command line), and which
+        words (x) a program was given anywhere, by kind of word (y: kind, program). The x of hosts are `keys.marks`."""
         chosen = rows.chosen(events, self.spec, evidence=False)
-        return delta(chosen, self.spec) if chosen else pairs.merge([])
+        return _delta(shown(chosen, self.spec)) if chosen else pairs.merge([])
 
     def merge(self, deltas: list[Delta]) -> Delta:
-        """Union of the masks; at most `X_PER_DAY` x per y and day."""
-        return pairs.merge(deltas)
+        """Union of the masks; at most `LINES` x per y and day."""
+        return pairs.merge(deltas, most=LINES)
 
     def score(self, events: Events | View, self_: Delta, *, included: bool = False, floor: float = -math.inf) -> Scores:
         """One row per window (host, chain, hour or day). The window itself never counts as its own history, whether the self holds it
@@ -80,9 +83,9 @@ class Lineage:
         return [self._reasons(row) for row in scores.select(*_READ).iter_rows(named=True)]
 
     def _reasons(self, row: Mapping[str, Any]) -> tuple[Reason, ...]:
-        parent, program, words = row["_chain"]
-        seen = (row["_what"], f"{parent} started {program}", f"{program} {words}".strip())
-        features = ("program on this host", "program under this parent", "whole command line under this parent")
+        parent, program, shape = row["_chain"]
+        seen = (row["_what"], f"{parent} started {program}", f"{program} {shape}".strip())
+        features = ("program on this host", "program under this parent", "kind of command line under this parent")
         steps = [
             Reason(feature=feature, seen=what, normal=_usual(row["_" + step], self.spec), bits=row["_bits_" + step])
             for step, feature, what in zip(_STEPS, features, seen, strict=True)
@@ -118,15 +121,16 @@ _READ = ("score", *_PRIVATE)
 
 def _odd(windows: pl.DataFrame, self_: Delta) -> pl.DataFrame:
     """Row for row of `windows` (columns day, slot, y, x): score, and the private columns that rest on the self."""
-    chains = _chains(pl.concat([self_["x"], windows["x"]]))
-    asked, known = (table.join(chains, on="x", how="left", maintain_order="left") for table in (windows, self_))
-    columns: dict[str, pl.Series] = {"_chain": asked.select(pl.concat_list("parent", "program", "words")).to_series()}
+    asked = windows.join(_chains(windows["x"]), on="x", how="left", maintain_order="left")
+    given = pl.col("y").str.starts_with(_ANY)
+    ran, said = self_.filter(~given), self_.filter(given)
+    columns: dict[str, pl.Series] = {"_chain": asked.select(pl.concat_list("parent", "program", "shape")).to_series()}
     total = np.zeros(windows.height)
-    for step in _STEPS:
-        bits, columns["_" + step] = _step(asked, known, step)
+    for number, step in enumerate(_STEPS):
+        bits, columns["_" + step] = _step(asked, ran, number + 1)
         columns["_bits_" + step] = pl.Series(bits)
         total += bits
-    words = _odd_words(asked, known, chains)
+    words = _odd_words(asked, said)
     columns |= {name: words[name] for name in ("_bits_words", "_words")}
     total += words["_bits_words"].to_numpy()
     score = tails.sum_bits(total, np.full(total.size, _TESTS))
@@ -135,31 +139,53 @@ def _odd(windows: pl.DataFrame, self_: Delta) -> pl.DataFrame:
     return pl.DataFrame({**columns, **shares, "score": score})
 
 
+def _delta(table: pl.DataFrame) -> Delta:
+    """What some starts of programs (columns day, y, x, slots; x: parent, program, words) add."""
+    chains = _chains(table["x"])
+    ran = table.join(chains.select("x", "key"), on="x").select("day", "y", pl.col("key").alias("x"), "slots")
+    said = table.drop("y").join(_words_of(chains), on="x").select("day", "y", pl.col("word").alias("x"), "slots")
+    return pairs.canonical(pl.concat([ran, said]), most=LINES)
+
+
 def _chains(x: pl.Series) -> pl.DataFrame:
-    """Each distinct x with its parts: parent, program, words, and the keys of the three steps. A key that was cut may lack some parts."""
-    part = pl.col("x").str.split(keys.SEPARATOR)
-    named = {name: part.list.get(i, null_on_oob=True).fill_null("") for i, name in enumerate(("parent", "program", "words"))}
+    """Each distinct x with its parent, program, words (a list), the shape of its command line, and its key: the marks of program, of
+    parent and program, and of all three. A key of `rows` that was cut may lack some parts."""
+    part = pl.col("x").str.splitn(keys.SEPARATOR, 3).struct
+    named = {name: part.field(f"field_{i}").fill_null("") for i, name in enumerate(("parent", "program", "words"))}
     split = pl.DataFrame({"x": x.unique(maintain_order=True)}).with_columns(**named)
-    return split.with_columns(pair=pl.concat_str("parent", "program", separator=keys.SEPARATOR), whole=pl.col("x"))
+    split = split.with_columns(pl.col("words").str.split(" ").list.filter(pl.element() != ""))
+    shapes = _words_of(split).with_columns(shape=_SHAPE).group_by("x").agg(pl.col("shape").unique(maintain_order=True))
+    split = split.join(shapes.select("x", pl.col("shape").list.join(" ")), on="x", how="left", maintain_order="left")
+    split = split.with_columns(pl.col("shape").fill_null(""))
+    pair = pl.concat_str("parent", "program", separator=keys.SEPARATOR)
+    told = split.select("program", pair=pair, whole=pl.concat_str(pair, "shape", separator=keys.SEPARATOR))
+    return split.with_columns(key=pl.select(pl.concat_str(map(keys.marks, told.get_columns()))).to_series())
 
 
-def _step(asked: pl.DataFrame, known: pl.DataFrame, step: str) -> tuple[Floats, pl.Series]:
-    """Bits of one part of the chain on this host, and what they rest on."""
-    windows = asked.select("day", "slot", "y", x=pl.col(step))
-    told = rareness.surprise(windows, pairs.canonical(known.select("day", "y", pl.col(step).alias("x"), "slots")))
+def _words_of(chains: pl.DataFrame) -> pl.DataFrame:
+    """Each word of each chain: columns x, y (kind and program), program, kind, word."""
+    words = chains.select("x", "program", word="words").explode("word").filter(pl.col("word").is_not_null()).with_columns(kind=_KIND)
+    return words.with_columns(y=pl.concat_str("kind", "program", separator=keys.SEPARATOR))
+
+
+def _step(asked: pl.DataFrame, ran: pl.DataFrame, marks: int) -> tuple[Floats, pl.Series]:
+    """Bits of the first so many marks of the key on this host, and what they rest on."""
+    windows = asked.select("day", "slot", "y", x=pl.col("key").str.head(4 * marks))
+    known = pairs.canonical(ran.with_columns(pl.col("x").str.head(4 * marks)), most=LINES)
+    told = rareness.surprise(windows, known, most=LINES)
     both = pl.when(pl.col("ys") < WITNESSES).then("bits").otherwise(pl.min_horizontal("bits", "bits_peers"))
     rests = told.select(pl.struct(pl.col(field.name).cast(field.dtype) for field in _TOLD.fields)).to_series()
     return told.select(both).to_series().to_numpy(), rests
 
 
-def _odd_words(asked: pl.DataFrame, known: pl.DataFrame, chains: pl.DataFrame) -> pl.DataFrame:
+def _odd_words(asked: pl.DataFrame, said: pl.DataFrame) -> pl.DataFrame:
     """Row for row of `asked`: bits of its oddest word or kind of word, and the oddest ones."""
-    words = chains.select("x", "program", word=pl.col("words").str.split(" ")).explode("word").filter(pl.col("word") != "")
-    words = words.with_columns(kind=_KIND)
-    group = pl.concat_str("program", "kind", separator=keys.SEPARATOR)
+    words = _words_of(asked.select("x", "program", "words").unique("x", maintain_order=True))
+    kind, program = (pl.col("y").str.splitn(keys.SEPARATOR, 2).struct.field(f"field_{i}") for i in range(2))
+    kinds = pairs.canonical(said.select("day", program.alias("y"), kind.alias("x"), "slots"))
     told = pl.concat([
-        _novelty(asked, known, words.select("x", y=group, word="word")),
-        _novelty(asked, known, words.select("x", y="program", word="kind").unique(maintain_order=True)),
+        _novelty(asked, said, words.select("x", "y", "word")),
+        _novelty(asked, kinds, words.select("x", y="program", word="kind").unique(maintain_order=True)),
     ]).sort("row", pl.col("bits") * -1.0, "word", maintain_order=True)  # fmt: skip
     best = told.group_by("row", maintain_order=True).agg(
         pl.col("bits").first().alias("_bits_words"), pl.struct("word", "c", "n").head(NAMED).alias("_words")
@@ -169,13 +195,16 @@ def _odd_words(asked: pl.DataFrame, known: pl.DataFrame, chains: pl.DataFrame) -
 
 
 def _novelty(asked: pl.DataFrame, known: pl.DataFrame, words: pl.DataFrame) -> pl.DataFrame:
-    """Surprise of each word (columns x, y, word) of each row of `asked`: columns row, word, bits, c, n."""
+    """Surprise of each word (columns x, y, word) of each row of `asked`: columns row, word, bits, c, n. A word that may have been dropped
+    says nothing."""
     some = asked.select("day", "slot", "x", row=pl.int_range(pl.len())).join(words, on="x", how="inner", maintain_order="left")
-    every = known.select("day", "x", "slots").join(words, on="x", how="inner").select("day", "y", pl.col("word").alias("x"), "slots")
-    told = rareness.surprise(some.select("day", "slot", "y", pl.col("word").alias("x")), pairs.canonical(every))
-    return pl.concat([some.select("row", "word"), told.select("bits", "c", "n")], how="horizontal")
+    told = rareness.surprise(some.select("day", "slot", "y", pl.col("word").alias("x")), known, most=LINES)
+    bits = pl.when(pl.col("hidden") & (pl.col("c") == 0)).then(0.0).otherwise("bits").alias("bits")
+    return pl.concat([some.select("row", "word"), told.select(bits, "c", "n")], how="horizontal")
 
 
+_ANY = "any "
+"""How the names of kinds of words begin, and nothing else that is a y."""
 _KIND = (  # what kind of word `word` is; the kinds' own names have a space, which no word has
     pl.when(pl.col("word").str.contains("://", literal=True))
     .then(pl.lit("any address"))
@@ -190,6 +219,17 @@ _KIND = (  # what kind of word `word` is; the kinds' own names have a space, whi
     .when(pl.col("word").str.contains(r"\.[a-z#]{1,5}$"))
     .then(pl.lit("any file"))
     .otherwise(pl.lit("any plain word"))
+)
+
+_PLAIN = r"^[a-z][a-z_.-]{0,11}$"
+_SHAPE = (  # what of a word `word` of `kind` makes the shape of a command line
+    pl.when(pl.col("kind") == "any switch")
+    .then("word")
+    .when(pl.col("kind") == "any file")
+    .then(pl.concat_str(pl.lit("*"), pl.col("word").str.extract(r"(\.[a-z#]{1,5})$")))
+    .when((pl.col("kind") == "any plain word") & pl.col("word").str.contains(_PLAIN))
+    .then("word")
+    .otherwise("kind")
 )
 
 
