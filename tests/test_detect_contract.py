@@ -9,13 +9,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nonself.baseline import pairs
+from nonself.baseline import keys, pairs
 from nonself.core.events import concat, conform, empty
 from nonself.core.schema import SCHEMA
 from nonself.core.scores import EVIDENCE, SCORES
-from nonself.detect import detectors, names, views
+from nonself.detect import detectors, information, lineage, names, views
 from nonself.detect.rows import ENTITIES
 
+KEPT = {"lineage": lineage.LINES, "information": information.STRINGS_PER_DAY}
+"""Rows kept of a y and day, where that is not `pairs.X_PER_DAY`."""
 ALL = {detector.name: detector for detector in detectors()}
 each = pytest.mark.parametrize("name", ALL)
 owned = pytest.mark.parametrize("name", [name for name, detector in ALL.items() if detector.spec.over])
@@ -59,7 +61,8 @@ def windows(detector, delta):
         return delta.explode("seconds").select("day", "y", hours).n_unique()
     if detector.spec.primitive == "dga":  # told of a machine's day, learnt by domain
         return delta.select("day", "y").n_unique()
-    return int(delta["slots"].bitwise_count_ones().sum()) if "slots" in delta.columns else delta.height
+    own = delta.filter(keys.of_actors())
+    return int(own["slots"].bitwise_count_ones().sum()) if "slots" in delta.columns else own.height
 
 
 @each
@@ -183,7 +186,15 @@ def test_bytes_per_entity_are_bounded_as_declared(name):
         return  # what is made of a long text is null: X is short by construction
     fullest = delta.group_by("day", "y").len().sort("len").row(-1)
     part = delta.filter(pl.col("day") == fullest[0], pl.col("y") == fullest[1])
-    most = pairs.X_PER_DAY if spec.x else 1 if "slots" in delta.columns else spec.per_day
+    most = (
+        KEPT.get(spec.primitive, pairs.X_PER_DAY)
+        if spec.x and spec.over
+        else pairs.X_PER_DAY
+        if spec.x
+        else 1
+        if "slots" in delta.columns
+        else spec.per_day
+    )
     size = part.rechunk().estimated_size() / part.height * most
     assert size <= c.detector.bytes_per_entity
     if varied:

@@ -2,8 +2,10 @@
 
 import polars as pl
 
+from nonself.baseline import ngrams
 from nonself.core.events import concat, conform
 from nonself.detect import detectors
+from nonself.detect.information import STRINGS_PER_DAY
 
 COMMANDS, SERVICES = (next(d for d in detectors() if d.name == name) for name in ("surprising-command-line", "random-service-or-task"))
 BLOB = "ATB1Bk+chcl/9Il9EEldDIXbD4znAAAAi8srz4P5BA+PsAAAAIXbfzuAODB0BMaGOxQzLkXw7Jr2"
@@ -57,3 +59,21 @@ def test_a_service_of_the_whole_organisation_has_two_reasons():
     scores = SERVICES.score(example.odd, SERVICES.merge([SERVICES.learn(example.normal)])).sort("score", descending=True)
     among, same = SERVICES.explain(scores.head(1))[0]
     assert "kXzQwVbtRjPqZfHn" in among.seen and among.bits + same.bits == scores["score"][0] > 10
+
+
+def test_of_a_flood_of_strings_a_sample_is_kept_and_all_are_weighed():
+    flood = runs("cmd.exe", [f"cmd /c copy report-{a}{b}.txt backup" for a in "abcdefghij" for b in "klmnopqrst"])
+    some = runs("cmd.exe", [f"cmd /c echo {BLOB}"])
+    seen = concat([flood, some])
+    delta = COMMANDS.learn(seen)
+    assert delta.height == STRINGS_PER_DAY and COMMANDS.merge([COMMANDS.learn(some), COMMANDS.learn(flood)]).equals(delta)
+    scores = COMMANDS.score(seen, delta, included=True)
+    assert scores.height == 101 and scores["score"].sort(descending=True).head(2)[1] < 3 < 7 < scores["score"].max()
+    assert SERVICES.bytes_per_entity > 10 * COMMANDS.bytes_per_entity, "of the one organisation more is kept than of a program"
+
+
+def test_how_strings_are_put_into_blocks_changes_nothing(monkeypatch):
+    seen = concat([runs("cmd.exe", [*USUAL, f"cmd /c echo {BLOB}"]), runs("agent.exe", [f"agent --key {BLOB}"])])
+    whole = COMMANDS.score(seen, COMMANDS.learn(seen.head(12)), included=True)
+    monkeypatch.setattr(ngrams, "BLOCK", 100)
+    assert COMMANDS.score(seen, COMMANDS.learn(seen.head(12)), included=True).equals(whole)

@@ -1,12 +1,15 @@
 """The specialist `lineage`: what is news of a parent, a program and its words, and what is not."""
 
 import datetime
+import random
 
 import polars as pl
 import pytest
 
+from nonself.baseline import keys
 from nonself.core.events import conform
-from nonself.detect import detectors
+from nonself.detect import detectors, lineage
+from nonself.ledger.deltas import stored_bytes
 
 LINEAGE = next(detector for detector in detectors() if detector.name == "odd-lineage")
 START = datetime.datetime(2024, 3, 4, 9, tzinfo=datetime.UTC)
@@ -74,3 +77,27 @@ def test_an_unknown_parent_and_no_command_line_are_values_too():
     bare = events.with_columns(pl.lit(None, pl.String).alias("parent_image"), pl.lit(None, pl.String).alias("cmdline"))
     (reasons,) = LINEAGE.explain(LINEAGE.score(bare, SELF))
     assert reasons[1].seen == "? started certutil.exe" and reasons[3].seen == "none" and reasons[3].bits == 0
+
+
+def test_what_never_repeats_is_kept_by_its_shape():
+    """A day of command lines that all differ: a few rows of each host, and a bounded sample of words for all hosts together."""
+    draw = random.Random(4)
+    words = ["".join(draw.choices("ghijklmnopqrstuvwxyz", k=18)) for _ in range(600)]
+    runs = [(HOSTS[i % 6], "explorer.exe", "cmd.exe", f"/c {word}") for i, word in enumerate(words)]
+    events = starts(*runs).with_columns(pl.lit(START).alias("time"))
+    delta = LINEAGE.merge([LINEAGE.learn(events.head(300)), LINEAGE.learn(events.tail(300))])
+    assert delta.equals(LINEAGE.learn(events))
+    of_hosts = delta.filter(keys.of_actors())
+    assert of_hosts.height == len(HOSTS), "one shape each"
+    assert delta.filter(~keys.of_actors()).group_by("y").len()["len"].sort().to_list() == [1, lineage.LINES], "the switch, and the words"
+    assert stored_bytes(delta) / len(HOSTS) < 1_024
+    scores = LINEAGE.score(events, delta, included=True)
+    assert scores.height == len(words) and scores["score"].max() < 2, "a word that may have been dropped is unknown, not new"
+
+
+def test_words_that_tell_no_more_than_their_kind_are_one_shape():
+    same = [r"/c copy \\\\fs1\\a\\ x1.docx", r"/c copy \\\\fs2\\b\\ q7.docx"]
+    other = [r"/c copy \\\\fs1\\a\\ x1.exe", r"/d copy \\\\fs1\\a\\ x1.docx", r"/c move \\\\fs1\\a\\ x1.docx"]
+    seen = [LINEAGE.learn(starts(("ws1", "explorer.exe", "cmd.exe", line))).filter(keys.of_actors())["x"][0] for line in same + other]
+    assert seen[0] == seen[1] and len(set(seen)) == 4
+    assert len({x[:8] for x in seen}) == 1 and all(len(x) == 12 for x in seen), "parent and program are the same"

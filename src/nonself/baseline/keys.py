@@ -16,6 +16,8 @@ MAX_BYTES = 512
 _HEAD = 112
 SEPARATOR = "\x1f"
 """Joins the parts of a key (ASCII unit separator); taken out of the parts first, so that no part can pose as two."""
+SHARED = SEPARATOR
+"""Begins a y that is no actor: there a self holds what is known of all actors together."""
 
 
 def digest(text: str) -> int:
@@ -36,6 +38,11 @@ def marks(values: pl.Series) -> pl.Series:
     distinct = values.unique(maintain_order=True)
     short = [base64.b64encode(hashlib.blake2b(value.encode(), digest_size=3).digest()).decode() for value in distinct.to_list()]
     return values.replace_strict(distinct, pl.Series(short, dtype=pl.String), return_dtype=pl.String)
+
+
+def of_actors() -> pl.Expr:
+    """Whether a row of a self is about one of its actors."""
+    return ~pl.col("y").str.starts_with(SHARED)
 
 
 def numbered(*columns: pl.Series) -> list[Ints]:

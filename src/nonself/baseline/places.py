@@ -11,7 +11,6 @@ by then are kept aside in order, and searched.
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
 from nonself.baseline.codes import Ints, found
 

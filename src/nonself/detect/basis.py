@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from nonself.baseline import keys
 from nonself.core.scores import Delta
 from nonself.detect.content import specs
 
@@ -20,6 +21,7 @@ def enough(detector: Detector, self_: Delta) -> bool:
 
 def told(self_: Delta) -> str:
     """The self in a sentence: "31 days since 2024-03-01, 12,345 windows of 57 entities"."""
+    self_ = self_.filter(keys.of_actors()) if "y" in self_.columns else self_
     windows = int(self_["slots"].bitwise_count_ones().sum() or 0) if "slots" in self_.columns else self_.height
     parts = [f"{_count(self_['day'].n_unique(), 'day')} since {self_['day'].min()!s}", _count(windows, "window")]
     if self_.schema.get("n") == pl.Int64:

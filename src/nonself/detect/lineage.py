@@ -1,4 +1,4 @@
-"""The specialist `lineage`: a program, started by this parent with these words, as nobody here starts it."""
+"""The specialist `lineage`: a program, started by this parent with such words, as nobody here starts it."""
 
 from __future__ import annotations
 
@@ -26,25 +26,29 @@ WITNESSES = 3
 NAMED = 3
 """Words of a command line named in a reason."""
 LINES = 192
-"""Kinds of command lines kept of a host and day at most, and words kept of a program, kind of word and day."""
+"""Ways to start a program kept of a host and day at most, and words of a program, kind and day."""
 _STEPS = ("program", "pair", "whole")
 _TESTS = 2
 """Ancestry and words. The three parts of the ancestry are nested: they are one test."""
 
 
 class Lineage:
-    """How odd it is that this host started this program, that this parent did, that it did with these words, and what the words are.
+    """How odd it is that this host started this program, that this parent did, with such a command line, and what its words are.
 
     Formula: score = -log2 P(G >= s) = s - log2(1 + s ln 2), G the sum of two surprises (`tails.sum_bits`): ancestry and words are two
-    tests. s = B(program) + B(parent, program) + B(parent, program, words) + max over words of T(word).
+    tests. s = B(program) + B(parent, program) + B(parent, program, shape) + max over words of T(word).
     B(x) = min(-log2 P(x|host), -log2 P0(x)): the rarity tails of `nonself.baseline.rareness` for this host and for the other hosts; both
     must find it odd, where at least three other hosts are known. T(word) = -log2 P(word | program and kind of word), or of the kind given
     the program; kinds are switches, addresses, folders, files, numbers, long encoded texts and plain words: a program whose files always
-    differ shows nothing by a new file, but does by a new switch.
+    differ shows nothing by a new file, but does by a new switch. The shape of a command line is its words, each once, those that vary by
+    their nature by their kind: switches and short plain words as they are, files by their extension, all others by kind alone.
     Unit: bits. 0 with no history.
     Reference: Teh 2006 (hierarchical Pitman-Yor); Das & Schneider 2007 (rareness as a tail); Fisher 1932 (combination of tests).
-    Cost: five passes of `rare` over the self's rows (day, host, chain), two of them over the words of each distinct command line.
-    Reasons: the program, its parent, its whole command line, its oddest word; each of the first three after what peers take back.
+    Cost: three passes of `rare` over the self's rows of hosts, two over those of words, of each distinct command line asked.
+    Size: a host keeps 12 characters of what it ran, 24 bits of hash for each of the three parts, since they are only told apart: among n
+    known ones a new one passes for one of them with probability n / 2^24. Words are kept once for all hosts, by program and kind. Of a host
+    and day, and of a program, kind and day, the `LINES` of the smallest hashes stay; a word past them says nothing.
+    Reasons: the program, its parent, the shape of its command line, its oddest word; each of the first three after what peers take back.
 
     Living off the land needs no list here: rundll32 is no news, rundll32 with words it is never given is. A record names the parent
     alone, so chains end there; what came before would have to be looked up in other records, which no sum of deltas can do.
@@ -79,7 +83,7 @@ class Lineage:
         return scores((chosen, self.spec, groups), odd["score"].to_numpy(), private(odd.drop("score"), self.spec), _SCORES, floor)
 
     def explain(self, scores: Scores) -> list[tuple[Reason, ...]]:
-        """Per row: program, parent, whole command line, oddest words. Bits add up to the score."""
+        """Per row: program, parent, kind of command line, oddest words. Bits add up to the score."""
         return [self._reasons(row) for row in scores.select(*_READ).iter_rows(named=True)]
 
     def _reasons(self, row: Mapping[str, Any]) -> tuple[Reason, ...]:
@@ -122,8 +126,7 @@ _READ = ("score", *_PRIVATE)
 def _odd(windows: pl.DataFrame, self_: Delta) -> pl.DataFrame:
     """Row for row of `windows` (columns day, slot, y, x): score, and the private columns that rest on the self."""
     asked = windows.join(_chains(windows["x"]), on="x", how="left", maintain_order="left")
-    given = pl.col("y").str.starts_with(_ANY)
-    ran, said = self_.filter(~given), self_.filter(given)
+    ran, said = self_.filter(keys.of_actors()), self_.filter(~keys.of_actors())
     columns: dict[str, pl.Series] = {"_chain": asked.select(pl.concat_list("parent", "program", "shape")).to_series()}
     total = np.zeros(windows.height)
     for number, step in enumerate(_STEPS):
@@ -165,7 +168,7 @@ def _chains(x: pl.Series) -> pl.DataFrame:
 def _words_of(chains: pl.DataFrame) -> pl.DataFrame:
     """Each word of each chain: columns x, y (kind and program), program, kind, word."""
     words = chains.select("x", "program", word="words").explode("word").filter(pl.col("word").is_not_null()).with_columns(kind=_KIND)
-    return words.with_columns(y=pl.concat_str("kind", "program", separator=keys.SEPARATOR))
+    return words.with_columns(y=pl.concat_str(pl.lit(keys.SHARED), "kind", pl.lit(keys.SEPARATOR), "program"))
 
 
 def _step(asked: pl.DataFrame, ran: pl.DataFrame, marks: int) -> tuple[Floats, pl.Series]:
@@ -181,7 +184,7 @@ def _step(asked: pl.DataFrame, ran: pl.DataFrame, marks: int) -> tuple[Floats, p
 def _odd_words(asked: pl.DataFrame, said: pl.DataFrame) -> pl.DataFrame:
     """Row for row of `asked`: bits of its oddest word or kind of word, and the oddest ones."""
     words = _words_of(asked.select("x", "program", "words").unique("x", maintain_order=True))
-    kind, program = (pl.col("y").str.splitn(keys.SEPARATOR, 2).struct.field(f"field_{i}") for i in range(2))
+    kind, program = (pl.col("y").str.splitn(keys.SEPARATOR, 3).struct.field(f"field_{i}") for i in (1, 2))
     kinds = pairs.canonical(said.select("day", program.alias("y"), kind.alias("x"), "slots"))
     told = pl.concat([
         _novelty(asked, said, words.select("x", "y", "word")),
@@ -203,8 +206,6 @@ def _novelty(asked: pl.DataFrame, known: pl.DataFrame, words: pl.DataFrame) -> p
     return pl.concat([some.select("row", "word"), told.select(bits, "c", "n")], how="horizontal")
 
 
-_ANY = "any "
-"""How the names of kinds of words begin, and nothing else that is a y."""
 _KIND = (  # what kind of word `word` is; the kinds' own names have a space, which no word has
     pl.when(pl.col("word").str.contains("://", literal=True))
     .then(pl.lit("any address"))

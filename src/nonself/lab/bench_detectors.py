@@ -23,6 +23,7 @@ from typing import Any
 import polars as pl
 
 from nonself import sources
+from nonself.baseline import keys
 from nonself.core.config import Config
 from nonself.core.errors import UsageError
 from nonself.core.events import Events, concat
@@ -112,8 +113,8 @@ def _measured(detector: Any, view: Any) -> tuple[dict[str, Any], float]:
     learnt = time.process_time()
     scores = detector.score(view, detector.merge([delta]), included=True, floor=floor)
     scored = time.process_time()
-    entities = delta["y"].n_unique() if delta.height else 0
-    active = delta.select("day", "y").n_unique() if delta.height else 0
+    actors = delta.filter(keys.of_actors()) if delta.height else delta
+    entities, active = (actors.select(columns).n_unique() if actors.height else 0 for columns in (["y"], ["day", "y"]))
     row = {
         "name": detector.name,
         "learn_cpu_seconds": round(learnt - at, 2),
