@@ -95,6 +95,19 @@ def test_what_never_repeats_is_kept_by_its_shape():
     assert scores.height == len(words) and scores["score"].max() < 2, "a word that may have been dropped is unknown, not new"
 
 
+def test_what_a_full_day_may_have_dropped_is_unknown_not_new():
+    """A machine alone that starts one program in ever other ways, and forty others in one way each."""
+    letters = [f"{a}{b}" for a in "ghijklmnopqrstuvwxyz" for b in "ghijklmnopqrstuvwxyz"]
+    others = [("ws1", "explorer.exe", f"tool-{a}.exe", "") for a in letters[:40]]
+    runs = [("ws1", "explorer.exe", "cmd.exe", f"-{word}") for word in letters] + others
+    days = [starts(*runs, day=day).with_columns(pl.lit(START + datetime.timedelta(days=day)).alias("time")) for day in range(6)]
+    self_ = LINEAGE.merge([LINEAGE.learn(events) for events in days])
+    assert self_.filter(keys.of_actors()).height == 6 * lineage.LINES
+    again = LINEAGE.score(starts(*others, day=10), self_)
+    reasons = [reason for row in LINEAGE.explain(again) for reason in row[:2]]
+    assert any("unknown how often" in reason.normal for reason in reasons) and max(reason.bits for reason in reasons) < 1
+
+
 def test_words_that_tell_no_more_than_their_kind_are_one_shape():
     same = [r"/c copy \\\\fs1\\a\\ x1.docx", r"/c copy \\\\fs2\\b\\ q7.docx"]
     other = [r"/c copy \\\\fs1\\a\\ x1.exe", r"/d copy \\\\fs1\\a\\ x1.docx", r"/c move \\\\fs1\\a\\ x1.docx"]

@@ -176,7 +176,11 @@ def _step(asked: pl.DataFrame, ran: pl.DataFrame, marks: int) -> tuple[Floats, p
     windows = asked.select("day", "slot", "y", x=pl.col("key").str.head(4 * marks))
     known = pairs.canonical(ran.with_columns(pl.col("x").str.head(4 * marks)), most=LINES)
     told = rareness.surprise(windows, known, most=LINES)
-    both = pl.when(pl.col("ys") < WITNESSES).then("bits").otherwise(pl.min_horizontal("bits", "bits_peers"))
+    if marks < len(_STEPS):  # of a full day programs may be missing whose every key was dropped
+        full = ran.group_by("day", "y").len().filter(pl.col("len") >= LINES)["y"].unique()
+        told = told.with_columns(pl.col("hidden") | (pl.col("y").is_in(full.implode()) & (pl.col("c") == 0)))
+    own = pl.when(pl.col("hidden") & (pl.col("c") == 0)).then("bits_peers").otherwise("bits")
+    both = pl.when(pl.col("ys") < WITNESSES).then(own).otherwise(pl.min_horizontal("bits", "bits_peers"))
     rests = told.select(pl.struct(pl.col(field.name).cast(field.dtype) for field in _TOLD.fields)).to_series()
     return told.select(both).to_series().to_numpy(), rests
 
