@@ -151,10 +151,11 @@ def instants(value: pl.Expr) -> pl.Expr:
 
     A time without zone is taken as UTC; digits beyond microseconds are cut.
     """
-    return value.map_batches(_instants, return_dtype=TIME, is_elementwise=True)
+    return value.map_batches(instants_of, return_dtype=TIME, is_elementwise=True)
 
 
-def _instants(value: pl.Series) -> pl.Series:
+def instants_of(value: pl.Series) -> pl.Series:
+    """`instants` of a column at hand."""
     times = stamps.read(value)
     if times.null_count() > value.null_count():  # the forms that are rare cost more
         text = value.alias("t").to_frame().select(pl.col("t").str.replace("T", " ", literal=True).str.strip_suffix("Z"))

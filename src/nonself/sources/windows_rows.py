@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from nonself.core.schema import SCHEMA
-from nonself.sources.records import instants, texts
+from nonself.sources.records import instants_of, texts
 from nonself.sources.windows_convert import CONVERTED, WHOLE, Converters, said, spoken
 from nonself.sources.windows_fields import Flat, text
 from nonself.sources.windows_map import Kind, Route, content
@@ -21,6 +21,8 @@ Fields = Mapping[str, Sequence[Any]]
 COMMON = ("Computer", "TimeCreated", "UtcTime", "Level", "Keywords")
 """Native fields that are taken of events of all kinds. Provider, channel and event id tell the kind."""
 _TYPED = CONVERTED | {"class_uid", "activity_id"}
+_FEW = 512
+"""So many values are converted one by one: most logs of a machine are small, and each call of polars costs as much as twenty values."""
 _NO_CHOICE = (None, "", "-", "0x0")
 
 
@@ -79,10 +81,14 @@ class Rows:
             return {}
         for cells in self._columns.values():
             cells.extend([None] * (len(self.numbers) - len(cells)))
-        order = np.argsort(np.array(self.numbers))
-        frame = pl.DataFrame([_series(name, cells) for name, cells in self._columns.items()])[order]
-        self.numbers.sort()
-        columns = {series.name: series for series in frame.with_columns(instants(pl.col("time"))).get_columns()}
+        frame = pl.DataFrame([_series(name, cells) for name, cells in self._columns.items() if cells.count(None) < len(cells)])
+        numbers = np.array(self.numbers)
+        if (numbers[1:] < numbers[:-1]).any():
+            frame = frame[np.argsort(numbers)]
+            self.numbers.sort()
+        columns = {series.name: series for series in frame.get_columns()}
+        if "time" in columns:
+            columns["time"] = instants_of(columns["time"])
         if self._ext:
             columns["ext"] = texts("ext", [self._ext.get(number) for number in self.numbers])
         return columns
@@ -100,8 +106,14 @@ def _series(name: str, values: list[Any]) -> pl.Series:
     """A column as it was collected: of its own type, or native values as text, or what that means."""
     if name in _TYPED:
         return pl.Series(name, values, dtype=SCHEMA[name])
-    texts = spoken(_texts(name, values))
-    return WHOLE[name](texts) if name in WHOLE else texts
+    whole, single = WHOLE.get(name, (None, None))
+    if len(values) <= _FEW:
+        texts = said([value if type(value) is str or value is None else text(value) for value in values])
+        if single is None:
+            return pl.Series(name, texts, dtype=pl.String)
+        return pl.Series(name, [None if value is None else single(value) for value in texts], dtype=SCHEMA[name])
+    column = spoken(_texts(name, values))
+    return column if whole is None else whole(column)
 
 
 def _texts(name: str, values: list[Any]) -> pl.Series:
