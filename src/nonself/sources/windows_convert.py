@@ -12,7 +12,7 @@ from typing import Any
 
 import polars as pl
 
-from nonself.sources.windows_fields import text
+from nonself.sources.windows_fields import is_nothing, text
 
 _SEVERITY = {"0": 1, "1": 5, "2": 4, "3": 3, "4": 1, "5": 1}  # Windows level -> OCSF severity
 _INTEGRITY = {"S-1-16-0": "Untrusted", "S-1-16-4096": "Low", "S-1-16-8192": "Medium", "S-1-16-8448": "Medium",
@@ -64,7 +64,7 @@ class Converters:
         return found
 
     def _accounts_of(self, who: Sequence[Any], where: Sequence[Any] | None) -> tuple[Sequence[Any], Sequence[Any]]:
-        if where is None or where.count(None) == len(where):
+        if where is None or is_nothing(where):
             pairs = self._alone.of(who)
         else:
             pairs = self._accounts.of(list(zip(_texts(who), _texts(where), strict=True)))

@@ -18,7 +18,8 @@ import numpy as np
 import polars as pl
 from msgspec.structs import astuple
 
-from nonself.sources.windows_fields import CLASSIC, as_event_id, as_keywords, as_level, as_time
+from nonself.sources.records import PIECE
+from nonself.sources.windows_fields import CLASSIC, as_event_id, as_keywords, as_level, as_time, is_nothing
 from nonself.sources.windows_map import Kind, content
 from nonself.sources.windows_native import ALIASES, CLOCKS, NESTED
 from nonself.sources.windows_rows import Rows
@@ -95,6 +96,14 @@ def _plan(kind: Kind) -> _Plan:
 
 
 def _read_group(rows: Rows, plan: _Plan, numbers: list[int], lines: list[bytes]) -> list[int]:
+    """Add records that are most likely of one kind; the numbers of those that are not flat are returned."""
+    others: list[int] = []
+    for at in range(0, len(lines), PIECE):
+        others += _read_piece(rows, plan, numbers[at : at + PIECE], lines[at : at + PIECE])
+    return others
+
+
+def _read_piece(rows: Rows, plan: _Plan, numbers: list[int], lines: list[bytes]) -> list[int]:
     others: list[int] = []
     try:
         columns = plan.columns(lines)
@@ -128,12 +137,12 @@ def _resolve(columns: _Columns) -> None:
     if set(map(type, columns["TimeCreated"])) != {str}:
         columns["TimeCreated"] = list(map(as_time, columns["TimeCreated"]))
     columns["Keywords"] = _each(as_keywords, columns["Keywords"])
-    if columns["Level"].count(None) == len(columns["Level"]):
+    if is_nothing(columns["Level"]):
         columns["Level"] = _each(lambda severity: as_level(None, severity), columns["SeverityValue"])
     else:
         columns["Level"] = (
             _each(as_level, columns["Level"])
-            if columns["Level"].count(None) == 0
+            if None not in columns["Level"]
             else list(map(as_level, columns["Level"], columns["SeverityValue"]))
         )
 
@@ -149,8 +158,8 @@ def _each(convert: Callable[[Any], Any], values: Sequence[Any]) -> Sequence[Any]
 
 def _first(choices: list[Sequence[Any]]) -> Sequence[Any]:
     """Row by row the first value that is not null."""
-    given = [choice for choice in choices if choice.count(None) < len(choice)] or choices[:1]
-    if len(given) == 1 or not given[0].count(None):
+    given = [choice for choice in choices if not is_nothing(choice)] or choices[:1]
+    if len(given) == 1 or None not in given[0]:
         return given[0]
     return [next((value for value in row if value is not None), None) for row in zip(*given, strict=True)]
 
