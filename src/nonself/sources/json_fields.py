@@ -164,10 +164,8 @@ class _Shape:
 
     def gather(self, records: list[Any], prefix: Names, values: Values) -> None:
         """Add the members of some records to `values`."""
-        # One flat list cut by strides: tuples that live on for a batch would be gone through by the garbage collector again and again.
-        flat, width, none = list(chain.from_iterable(map(astuple, records))), len(self._members), [None] * len(records)
-        for number, name in enumerate(self._members):
-            column = flat[number::width]
+        none = (None,) * len(records)
+        for name, column in zip(self._members, zip(*map(astuple, records), strict=True), strict=True):
             if column == none:
                 continue
             inner = self._inner.get(name)

@@ -24,7 +24,7 @@ from nonself.sources.mapped import Expressions
 from nonself.sources.mapping import Mapping, path
 from nonself.sources.records import Record, Table, load_json
 
-_SLICE = 256
+_SLICE = 512
 """Records decoded at once: few enough that their values are still in the processor's cache when they are made into columns."""
 Derive = Callable[[pl.DataFrame], pl.DataFrame]
 """Code beside a table: a frame with the event columns so far and the fields (a leading dot each), to one with better event columns."""

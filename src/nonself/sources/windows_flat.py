@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
-from itertools import chain
 from typing import Any
 
 import msgspec
@@ -44,12 +43,10 @@ class _Plan:
     def columns(self, lines: Sequence[bytes]) -> _Columns:
         """The members of all records; raises what is in `_FAULTS`."""
         columns: list[list[Any]] = [[] for _ in self.names]
-        width = len(columns)
         for at in range(0, len(lines), _AT_ONCE):
-            # One flat list cut by strides: tuples that lived on would be gone through by the garbage collector again and again.
-            flat = list(chain.from_iterable(map(astuple, map(self.decode, lines[at : at + _AT_ONCE]))))
-            for number, column in enumerate(columns):
-                column += flat[number::width]
+            rows = map(astuple, map(self.decode, lines[at : at + _AT_ONCE]))
+            for column, values in zip(columns, zip(*rows, strict=True), strict=True):
+                column += values
         return dict(zip(self.names, columns, strict=True))
 
     def decodes(self, line: bytes) -> bool:

@@ -80,7 +80,7 @@ class Shape:
         """The fields of structs that `row` gave, ts in seconds, as columns of their kinds' types."""
         return self._columns(list(zip(*map(astuple, rows), strict=True)))
 
-    def _fit(self, cells: Sequence[list[Any]]) -> bool:
+    def _fit(self, cells: Sequence[Sequence[Any]]) -> bool:
         """Whether all records are of this log by the keys they have; may say no of many where each one alone would be a yes."""
         at = {name: place for place, name in enumerate(self.members)}
         height = len(cells[0])
@@ -98,7 +98,7 @@ class Shape:
                 return False
         return self.path is None
 
-    def _columns(self, cells: Sequence[list[Any]]) -> list[pl.Series]:
+    def _columns(self, cells: Sequence[Sequence[Any]]) -> list[pl.Series]:
         told = {at for _, keys in self.kinds for at in keys}
         made = []
         for at, (name, kind) in enumerate(self.fields):
