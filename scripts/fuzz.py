@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent.parent
 RUNS = 1_000_000
+PACKED = ("syslog", "zeek", "cloudtrail", "weblog", "netflow-csv", "windows-json", "pcap")
+"""Sources whose samples are packed for `files`."""
 
 
 def samples(name: str) -> list[bytes]:
@@ -30,6 +32,10 @@ def samples(name: str) -> list[bytes]:
     sys.path.insert(0, str(ROOT / "tests"))
     from test_sources_samples import SAMPLES
 
+    if name == "files":
+        from nonself.lab import fuzz_files
+
+        return fuzz_files.packed([data for kind in PACKED for _, data, _ in SAMPLES[kind]])
     found = [data for _, data, _ in SAMPLES[name]]
     return found + [path.read_bytes() for path in sorted((ROOT / "tests" / "corpus" / name).glob("*"))]
 
@@ -87,7 +93,9 @@ def _mutation(atheris: Any, mutator: Mutator) -> Any:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="scripts/fuzz", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("source", nargs="+", help="names of sources, as `nonself sources` prints them, or `all`")
+    parser.add_argument(
+        "source", nargs="+", help="names of sources, as `nonself sources` prints them, `files` (packed ones, read whole) or `all`"
+    )
     parser.add_argument("--runs", type=int, default=RUNS, metavar="N", help=f"inputs for each source (default: {RUNS})")
     parser.add_argument(
         "--seconds", type=float, metavar="S", help="end earlier, after so many seconds (of CPU; with --guided of the clock)"
@@ -112,9 +120,10 @@ def main() -> int:
             return 2
         with atheris.instrument_imports(include=["nonself.sources"]):  # alone: the rest is not under test and would only slow the start
             importlib.import_module("nonself.sources")
+    from nonself.lab.fuzz_files import Files
     from nonself.sources import SOURCES
 
-    known = {source.name: source for source in SOURCES}
+    known: dict[str, Source] = {source.name: source for source in (*SOURCES, Files())}
     if unknown := sorted(set(arguments.source) - {*known, "all"}):
         print(f"fuzz: expected names of sources (`nonself sources` lists them), got {', '.join(unknown)}", file=sys.stderr)
         return 2

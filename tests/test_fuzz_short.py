@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from nonself.lab import fuzz
+from nonself.lab.fuzz_files import Files, packed
 from nonself.sources import SOURCES, lines
 from nonself.sources.contract import Chunk, Input, Limits
 from test_sources_samples import SAMPLES
@@ -38,6 +39,12 @@ def test_mutants_raise_nothing_and_every_record_is_counted(source: object, tmp_p
     assert report.inputs >= (FULL or (BINARY if binary else TEXT))
     assert report.events and report.dead  # mutants that are all good, or all bad, would test little
     assert not list(tmp_path.iterdir())
+
+
+def test_packed_files_raise_nothing_either(tmp_path: Path) -> None:
+    samples = packed([data for kind in ("syslog", "zeek", "weblog") for _, data, _ in SAMPLES[kind]])
+    report = fuzz.campaign(Files(), samples, runs=FULL or 150, seed=1, artifacts=tmp_path)
+    assert report.events and report.dead and not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("path", sorted(CORPUS.glob("*/*")), ids=lambda path: f"{path.parent.name}/{path.name}")

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from nonself.sources import discover, lines, read
 from nonself.sources.contract import Limits
+from nonself.sources.windows_convert import WHOLE
 from nonself.sources.windows_json import WindowsJson
 from nonself.sources.windows_map import content
 from nonself.sources.windows_native import ALIASES
@@ -376,3 +377,15 @@ def test_real_json_is_read_whole(data_dir: Path) -> None:
     assert not [letter for _, chunks in found for chunk in chunks for letter in chunk.dead]
     assert events.height > 300
     assert events["time"].null_count() == events["host"].null_count() == 0
+
+
+PIECES = st.sampled_from(["0x", "1f", "-", "+", "9" * 18, "7", "00", "{", "}", ";", "type:  5 ", "::ffff:", "SHA1=", "SHA256=", "MD5=",
+                          "ab" * 16, "C3" * 20, "d" * 24, "\n", " ", "x", "é"])  # fmt: skip
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.lists(PIECES, max_size=5).map("".join), min_size=1, max_size=12))
+@pytest.mark.parametrize("name", WHOLE)
+def test_a_value_means_the_same_one_by_one_and_in_a_column(name: str, values: list[str]) -> None:
+    whole, single = WHOLE[name]
+    assert whole(pl.Series(values, dtype=pl.String)).to_list() == [single(value) for value in values]

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from functools import lru_cache
-
 import polars as pl
 
 from nonself.sources.json_source import JsonSource
@@ -24,7 +21,7 @@ def _derived(frame: pl.DataFrame) -> pl.DataFrame:
     reads = (pl.col(".readOnly") == "true") & (pl.col("class_uid") == 6003) & (pl.col("activity_id") == _OTHER)
     return frame.with_columns(
         service.alias("svc"),
-        _users(frame),
+        _user().alias("user"),
         pl.when(service == "iam").then(pl.col(".requestParameters.userName")).alias("tgt_user"),
         pl.when(failed).then(pl.lit(2, pl.Int8)).otherwise(pl.col("status_id")).alias("status_id"),
         pl.when(failed).then(pl.coalesce("status_code", ".errorMessage", pl.lit("Failure"))).otherwise("status_code").alias("status_code"),
@@ -33,22 +30,19 @@ def _derived(frame: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-_WHO = ("user_type", "user", ".userIdentity.invokedBy", ".userIdentity.principalId", "user_uid")
-
-
-def _users(frame: pl.DataFrame) -> pl.Series:
-    actors = zip(*(frame[name].to_list() for name in _WHO), strict=True)
-    return pl.Series("user", [_user(*actor) for actor in actors], dtype=pl.String)
-
-
-@lru_cache(65_536)
-def _user(kind: str | None, name: str | None, invoked: str | None, principal: str | None, uid: str | None) -> str | None:
+def _user() -> pl.Expr:
     """Who acted: of a role's session the session's name, with the role beside it; of a service its name."""
-    if kind in ("AssumedRole", "FederatedUser") and uid:
-        return re.split("[/:]", uid)[-1] or None
-    if kind == "Root":
-        return "root"
-    return name or invoked or (principal or uid or "").rsplit(":", 1)[-1] or None
+    kind, uid = pl.col("user_type"), _said("user_uid")
+    owner = pl.coalesce(_said(".userIdentity.principalId"), uid).str.extract("([^:]+)$")
+    return (
+        pl.when(kind.is_in(("AssumedRole", "FederatedUser")) & uid.is_not_null()).then(uid.str.extract("([^/:]+)$"))
+        .when(kind == "Root").then(pl.lit("root"))
+        .otherwise(pl.coalesce(_said("user"), _said(".userIdentity.invokedBy"), owner))
+    )  # fmt: skip
+
+
+def _said(column: str) -> pl.Expr:
+    return pl.when(pl.col(column) != "").then(pl.col(column))
 
 
 def _arn() -> pl.Expr:

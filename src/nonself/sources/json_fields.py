@@ -18,7 +18,7 @@ from msgspec.structs import astuple
 
 from nonself.sources.contract import Limits
 from nonself.sources.mapping import Path, Step, path
-from nonself.sources.records import clean, dump_json, load_json, scrub
+from nonself.sources.records import PIECE, clean, dump_json, joined, load_json, scrub
 
 FAULTS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 """What `decode_all` raises for a record that only `decode` may read, or say what is wrong with."""
@@ -94,6 +94,40 @@ class Fields:
         return {name: _column(values, *way) for name, way in zip(self.names, self._ways, strict=True)}
 
 
+class Columns:
+    """Fields of records as columns in the making: values of the last records, and pieces of columns of all before."""
+
+    def __init__(self, fields: Fields, dtypes: Sequence[pl.DataType]) -> None:
+        self._fields, self._dtypes = fields, dtypes
+        self._values = Values()
+        self._rows = 0  # that `_pieces` stand for
+        self._pieces: dict[str, list[tuple[int, pl.Series]]] = {}
+
+    def add(self, records: list[Decoded]) -> None:
+        """Add some records."""
+        self._fields.gather(records, self._values)
+        if self._values.rows >= PIECE:
+            self._settle()
+
+    def frame(self) -> pl.DataFrame:
+        """One column a field, its name with a leading dot."""
+        self._settle()
+        names = zip(self._fields.names, self._dtypes, strict=True)
+        return pl.DataFrame([
+            joined(self._pieces[name], self._rows).alias(f".{name}")
+            if name in self._pieces
+            else pl.Series(f".{name}", [None], dtype=dtype).new_from_index(0, self._rows)
+            for name, dtype in names
+        ])  # fmt: skip
+
+    def _settle(self) -> None:
+        found = zip(self._fields.columns(self._values).items(), self._dtypes, strict=True)
+        for (name, cells), dtype in found:
+            if cells is not None:
+                self._pieces.setdefault(name, []).append((self._rows, series(name, cells, dtype)))
+        self._rows, self._values = self._rows + self._values.rows, Values()
+
+
 def _ask(node: _Node, steps: Path) -> None:
     for at, step in enumerate(steps):
         node = node.members.setdefault(step.member, _Node())
@@ -130,10 +164,8 @@ class _Shape:
 
     def gather(self, records: list[Any], prefix: Names, values: Values) -> None:
         """Add the members of some records to `values`."""
-        # One flat list cut by strides: tuples that live on for a batch would be gone through by the garbage collector again and again.
-        flat, width, none = list(chain.from_iterable(map(astuple, records))), len(self._members), [None] * len(records)
-        for number, name in enumerate(self._members):
-            column = flat[number::width]
+        none = (None,) * len(records)
+        for name, column in zip(self._members, zip(*map(astuple, records), strict=True), strict=True):
             if column == none:
                 continue
             inner = self._inner.get(name)
@@ -196,10 +228,8 @@ def _items(value: Any, step: Step) -> Any:
     return next((item for item in listed if isinstance(item, dict) and str(item.get(step.key)).lower() == wanted), None)
 
 
-def series(name: str, values: list[Any] | None, dtype: pl.DataType, rows: int) -> pl.Series:
-    """Values of any JSON type as a column; text takes what numbers, booleans, lists and objects are written as. None: `rows` nulls."""
-    if values is None:
-        return pl.Series(name, [None], dtype=dtype).new_from_index(0, rows)
+def series(name: str, values: list[Any], dtype: pl.DataType) -> pl.Series:
+    """Values of any JSON type as a column; text takes what numbers, booleans, lists and objects are written as."""
     if dtype == _LIST:
         return _lists(name, values)
     if dtype == pl.String and type(next((value for value in values if value is not None), "")) is not str:

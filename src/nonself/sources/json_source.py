@@ -18,13 +18,13 @@ from nonself.core import events
 from nonself.core.errors import RecordError
 from nonself.sources import lines
 from nonself.sources.contract import Chunk, Input, Limits
-from nonself.sources.json_fields import FAULTS, Decoded, Fields, Values, series
+from nonself.sources.json_fields import FAULTS, Columns, Decoded, Fields
 from nonself.sources.json_records import dump, first_records, records, unwrapped
 from nonself.sources.mapped import Expressions
 from nonself.sources.mapping import Mapping, path
 from nonself.sources.records import Record, Table, load_json
 
-_SLICE = 256
+_SLICE = 512
 """Records decoded at once: few enough that their values are still in the processor's cache when they are made into columns."""
 Derive = Callable[[pl.DataFrame], pl.DataFrame]
 """Code beside a table: a frame with the event columns so far and the fields (a leading dot each), to one with better event columns."""
@@ -63,18 +63,18 @@ class JsonSource:
 
     def _chunk(self, block: lines.Block, origin: str, limits: Limits) -> Chunk:
         table = Table(self.name, origin, self._mapping.version)
-        values = Values()
+        columns = self._columns()
         for start in range(0, len(block.lines), _SLICE):
             part = block.lines[start : start + _SLICE]
-            self._add(part, range(block.first + start, block.first + start + len(part)), table, values, limits)
+            self._add(part, range(block.first + start, block.first + start + len(part)), table, columns, limits)
         table.dead += block.dead
-        return self._made(table, values, block.bytes, limits)
+        return self._made(table, columns, block.bytes, limits)
 
-    def _made(self, table: Table, values: Values, size: int, limits: Limits, *, alone: bool = False) -> Chunk:
+    def _made(self, table: Table, columns: Columns, size: int, limits: Limits, *, alone: bool = False) -> Chunk:
         """The chunk of the records in `table`; those of other sources among them read by these, unless `alone`."""
         if not table.raws:
             return table.chunk(size)
-        frame = self._frame(values)
+        frame = self._frame(columns)
         frame, strangers = self._sorted_out(table, frame, limits, () if alone else self._others)
         table.dead.sort(key=attrgetter("record"))
         table.columns = {column.name: column for column in frame.get_columns() if not column.name.startswith(".")}
@@ -84,16 +84,16 @@ class JsonSource:
     def chunk_of(self, origin: str, rows: list[tuple[int, bytes]], limits: Limits) -> Chunk:
         """Records (number, bytes) that were met elsewhere, each read as ours."""
         table = Table(self.name, origin, self._mapping.version)
-        values = Values()
-        self._add([raw for _, raw in rows], [number for number, _ in rows], table, values, limits)
-        return self._made(table, values, 0, limits, alone=True)
+        columns = self._columns()
+        self._add([raw for _, raw in rows], [number for number, _ in rows], table, columns, limits)
+        return self._made(table, columns, 0, limits, alone=True)
 
-    def _add(self, part: list[bytes], numbers: Sequence[int], table: Table, values: Values, limits: Limits) -> None:
+    def _add(self, part: list[bytes], numbers: Sequence[int], table: Table, columns: Columns, limits: Limits) -> None:
         """Decode some records into the table. Where all are sound, as nearly always, nothing is done record by record."""
         fields, *_ = self._plan()
         if not self._mapping.unwrap and not _any_spaced(part):
             try:
-                fields.gather(fields.decode_all(part), values)
+                columns.add(fields.decode_all(part))
             except FAULTS:
                 pass  # which ones, and why, is found one by one
             else:
@@ -111,7 +111,7 @@ class JsonSource:
                 table.reject(number, line, error)
             else:
                 table.add(number, raw)
-        fields.gather(decoded, values)
+        columns.add(decoded)
 
     def _record(self, line: bytes, limits: Limits) -> bytes:
         """The record's own bytes."""
@@ -119,11 +119,13 @@ class JsonSource:
             return dump(unwrapped(load_json(line, limits), self._mapping.unwrap))
         return dump(load_json(line, limits)) if _spaced(line) else line
 
-    def _frame(self, values: Values) -> pl.DataFrame:
-        fields, dtypes, expressions = self._plan()
-        found = zip(fields.columns(values).items(), dtypes, strict=True)
-        columns = [series(f".{name}", cells, dtype, values.rows) for (name, cells), dtype in found]
-        frame = expressions.columns(pl.DataFrame(columns))
+    def _columns(self) -> Columns:
+        fields, dtypes, _ = self._plan()
+        return Columns(fields, dtypes)
+
+    def _frame(self, columns: Columns) -> pl.DataFrame:
+        *_, expressions = self._plan()
+        frame = expressions.columns(columns.frame())
         return frame if self._derive is None else self._derive(frame)
 
     def _sorted_out(

@@ -149,7 +149,8 @@ class _Cutter:
             self.skipped += end + 1
             yield self._too_long()
             piece = piece[end + 1 :]
-        lines = (self.tail + piece).split(b"\n")
+        lines = piece.split(b"\n")
+        lines[0] = self.tail + lines[0]
         self.tail = lines.pop()
         if lines and len(lines[0]) > self.limits.line_bytes:  # only the first can be: a piece is no longer than a line may be
             yield from self._flush()

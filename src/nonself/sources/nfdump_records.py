@@ -91,8 +91,8 @@ def _walk(block: bytes, readers: dict[int, Callable[[bytes, int, int], Found | N
 
 def _common(block: bytes, at: int, end: int, maps: dict[int, tuple[int, ...]]) -> Found:
     block, kind = block[at:end], block[at]
+    first_ms, last_ms, first, last, _, tcp, proto, source, target = _FIXED(block, 8)  # and so there are flags before them
     flags = block[4] if kind == _V0 else block[4] | block[5] << 8
-    first_ms, last_ms, first, last, _, tcp, proto, source, target = _FIXED(block, 8)
     at = 28 if kind == _V0 else 32
     ends, counts, at = _ends_and_counts(block, at, flags)
     back = _counted_back(block, at, maps.get(struct.unpack_from("<H", block, 6)[0], ()))

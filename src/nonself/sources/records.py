@@ -19,6 +19,8 @@ from nonself.sources.contract import Chunk, DeadLetter, Limits
 from nonself.sources.lines import SAMPLE
 
 Record = dict[str, Any]
+PIECE = 1_024
+"""So many decoded records become columns at a time: their texts are still in the processor's cache when they are copied."""
 _MAX_DIGITS = 4_300  # Python refuses to read longer integers, and no log means them
 _FORMAT = "%Y-%m-%d %H:%M:%S"
 
@@ -103,6 +105,18 @@ def texts(name: str, values: Sequence[bytes | None]) -> pl.Series:
         return pl.Series(name, [None if value is None else decode(value) for value in values], dtype=pl.String)
 
 
+def joined(pieces: Sequence[tuple[int, pl.Series]], height: int) -> pl.Series:
+    """A column of its pieces, each with the row where it begins, and of nulls between them; at least one piece."""
+    parts: list[pl.Series] = []
+    row = 0
+    for first, piece in [*pieces, (height, pieces[0][1].clear())]:
+        if first > row:
+            parts.append(piece.clear(first - row))
+        parts.append(piece)
+        row = first + len(piece)
+    return pl.concat(parts, rechunk=True)
+
+
 def load_json(line: bytes, limits: Limits) -> Record:
     """One JSON object. Raises RecordError "json-syntax", "json-depth" or "not-an-object".
 
@@ -151,10 +165,11 @@ def instants(value: pl.Expr) -> pl.Expr:
 
     A time without zone is taken as UTC; digits beyond microseconds are cut.
     """
-    return value.map_batches(_instants, return_dtype=TIME, is_elementwise=True)
+    return value.map_batches(instants_of, return_dtype=TIME, is_elementwise=True)
 
 
-def _instants(value: pl.Series) -> pl.Series:
+def instants_of(value: pl.Series) -> pl.Series:
+    """`instants` of a column at hand."""
     times = stamps.read(value)
     if times.null_count() > value.null_count():  # the forms that are rare cost more
         text = value.alias("t").to_frame().select(pl.col("t").str.replace("T", " ", literal=True).str.strip_suffix("Z"))

@@ -31,7 +31,7 @@ def read(text: pl.Series) -> pl.Series:
 
     Texts of one length are judged by the first that is a stamp: one that has its marks at other places is null.
     """
-    lengths = text.str.len_bytes().fill_null(0).to_numpy()
+    lengths = text.alias("t").to_frame().select(pl.col("t").str.len_bytes().fill_null(0)).to_series().to_numpy()
     micros, sound = np.zeros(text.len(), np.int64), np.zeros(text.len(), np.bool_)
     found = np.unique(lengths)
     for length in found[(found >= _SHORTEST) & (found <= _LONGEST)][:_FORMS].tolist():

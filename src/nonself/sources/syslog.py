@@ -27,7 +27,7 @@ from nonself.sources.syslog_said import CLASSES, beside, understand
 from nonself.sources.syslog_words import Ints, Lines
 from nonself.sources.syslog_years import Years, years
 
-_AT_ONCE = 8
+_AT_ONCE = 4
 """Chunks read together: calls of polars and numpy cost the same for any number of lines, and there are two hundred to a block."""
 _AUDITED = " msg=audit("
 _RECORD = re.compile(

@@ -23,7 +23,8 @@ _PAD = 64
 """Line ends before and after all lines: whatever is looked for just outside is there, and fits nothing."""
 _BLANK, _END, _BYTE = 32, 10, 8
 _FEW = 12
-"""As many values are looked for one by one before a column is cut row by row."""
+_TRIED = 4
+"""As many values are looked for one by one before a column is cut row by row; and so many where they are not half of all."""
 _ONES = 0x0101010101010101
 
 
@@ -97,18 +98,18 @@ class Lines(Places):
         return cut.to_series() if cut.width else pl.Series([None], dtype=pl.String).new_from_index(0, len(rows))
 
     def cut_all(self, places: Mapping[str, tuple[Ints, Ints]], rows: Ints) -> pl.DataFrame:
-        """`cut` of several fields, of which most rows have few: only those that are there are cut. Fields that no row has are left out."""
+        """`cut` of several fields. Fields that no row has are left out."""
+        text = (self.text if len(rows) == len(self.text) else self.text.gather(rows)).cast(pl.Binary).alias("t")
+        first = self.start if len(rows) == len(self.text) else self.start[rows]
         series = []
         for name, (start, end) in places.items():
-            there = np.flatnonzero((start >= 0) & (end > start))
-            if not len(there):
+            there = (start >= 0) & (end > start)
+            if not there.any():
                 continue
-            text = self.text if len(there) == len(self.text) else self.text.gather(rows[there])
-            start, end = start[there], end[there]
-            offset = pl.Series("o", start - self.start[rows[there]])
-            frame = pl.DataFrame([text.cast(pl.Binary).alias("t"), offset, pl.Series("n", end - start)])
-            cut = frame.select(pl.col("t").bin.slice(pl.col("o"), pl.col("n")).cast(pl.String).alias(name)).to_series()
-            series.append(cut if len(there) == len(rows) else _spread(cut, there, len(rows)))
+            offset = pl.Series("o", start - first)
+            offset = offset if there.all() else offset.set(pl.Series(~there), None)  # nothing is cut from nowhere
+            frame = pl.DataFrame([text, offset, pl.Series("n", end - start)])
+            series.append(frame.select(pl.col("t").bin.slice(pl.col("o"), pl.col("n")).cast(pl.String).alias(name)).to_series())
         return pl.DataFrame(series)
 
     def cut_few(self, start: Ints, end: Ints, rows: Ints) -> pl.Series:
@@ -124,16 +125,11 @@ class Lines(Places):
             codes[left[same]] = len(texts)
             texts.append(text)
             left = left[~same]
+            if len(texts) == _TRIED and len(left) > len(start) // 2:
+                break
         if len(left):
             return self.cut(start, end, rows)
         return pl.Series([text.decode() or None for text in texts], dtype=pl.String).gather(codes)
-
-
-def _spread(values: pl.Series, rows: Ints, height: int) -> pl.Series:
-    """A column of that height with the values in these rows and nulls elsewhere."""
-    at = np.full(height, len(values), np.int64)
-    at[rows] = np.arange(len(values))
-    return values.extend_constant(None, 1).gather(at)
 
 
 def eights(buffer: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint64]:

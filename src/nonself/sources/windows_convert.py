@@ -12,7 +12,7 @@ from typing import Any
 
 import polars as pl
 
-from nonself.sources.windows_fields import text
+from nonself.sources.windows_fields import is_nothing, text
 
 _SEVERITY = {"0": 1, "1": 5, "2": 4, "3": 3, "4": 1, "5": 1}  # Windows level -> OCSF severity
 _INTEGRITY = {"S-1-16-0": "Untrusted", "S-1-16-4096": "Low", "S-1-16-8192": "Medium", "S-1-16-8448": "Medium",
@@ -23,9 +23,11 @@ _RCODE = {"0": "NOERROR", "9001": "FORMERR", "9002": "SERVFAIL", "9003": "NXDOMA
 _QTYPE = {"1": "A", "2": "NS", "5": "CNAME", "6": "SOA", "12": "PTR", "15": "MX", "16": "TXT", "28": "AAAA", "33": "SRV",
           "65": "HTTPS", "252": "AXFR", "255": "ANY"}  # fmt: skip
 _BOOLEAN = {"true": True, "false": False}
-_HEXADECIMAL = "^0x([0-9A-Fa-f]{1,16})$"
-_DIGESTS = ("SHA256=([0-9A-Fa-f]{64})", "SHA1=([0-9A-Fa-f]{40})", "MD5=([0-9A-Fa-f]{32})", "^([0-9A-Fa-f]{32,64})$")
-"""The strongest first; the last stands alone."""
+_HEXADECIMAL = "0x([0-9A-Fa-f]{1,16})"
+_DIGESTS = ("SHA256=([0-9A-Fa-f]{64})", "SHA1=([0-9A-Fa-f]{40})", "MD5=([0-9A-Fa-f]{32})")
+"""The strongest first."""
+_DIGEST = "([0-9A-Fa-f]{32,64})"
+"""One that stands alone."""
 _END = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,3}){3}):[0-9]{1,5}|\[([0-9A-Fa-f:.%]+)\]:[0-9]{1,5}")
 _SPACES = re.compile(r"\s+")
 _NO_ANSWER = r"(?:^|;)(?:type: *[0-9]+ |::ffff:)"
@@ -33,6 +35,7 @@ _URL_HOST = re.compile(r"^[a-zA-Z]+://(?:[^/@]*@)?([^/:?#]+)")
 _URL_PATH = re.compile(r"^[a-zA-Z]+://[^/]*(/.*)$")
 _NOTHING = ("", "-")
 """How Windows writes that there is no value."""
+_WHOLE_NUMBER = re.compile(r"([+-]?)0*([0-9]{1,19})", re.ASCII)
 _ACCOUNTS = (("user", "user_domain"), ("tgt_user", "tgt_domain"))
 _KEYS = frozenset((str, int, tuple, type(None)))
 
@@ -61,7 +64,7 @@ class Converters:
         return found
 
     def _accounts_of(self, who: Sequence[Any], where: Sequence[Any] | None) -> tuple[Sequence[Any], Sequence[Any]]:
-        if where is None or where.count(None) == len(where):
+        if where is None or is_nothing(where):
             pairs = self._alone.of(who)
         else:
             pairs = self._accounts.of(list(zip(_texts(who), _texts(where), strict=True)))
@@ -115,17 +118,45 @@ def _numbers(values: pl.Series) -> pl.Series:
     found = values.cast(pl.Int64, strict=False)
     if found.null_count() == values.null_count():
         return found
-    return found.fill_null(values.str.extract(_HEXADECIMAL).str.to_integer(base=16, dtype=pl.Int64, strict=False))
+    return found.fill_null(values.str.extract(f"^{_HEXADECIMAL}$").str.to_integer(base=16, dtype=pl.Int64, strict=False))
 
 
 def _strongest(values: pl.Series) -> pl.Series:
     """The strongest of `SHA1=...,MD5=...,SHA256=...`, or the digest itself where it stands alone."""
-    first, *others = _DIGESTS
+    first, *others = (*_DIGESTS, f"^{_DIGEST}$")
     found = values.str.extract(first)
     for pattern in others:
         if found.null_count() > values.null_count():
             found = found.fill_null(values.str.extract(pattern))
     return found.str.to_lowercase()
+
+
+def number(value: str) -> int | None:
+    """`_numbers` of one text."""
+    if found := _WHOLE_NUMBER.fullmatch(value):
+        whole = int(found[1] + found[2])
+    elif found := re.fullmatch(_HEXADECIMAL, value):
+        whole = int(found[1], 16)
+    else:
+        return None
+    return whole if -(1 << 63) <= whole < 1 << 63 else None
+
+
+def digest(value: str) -> str | None:
+    """`_strongest` of one text."""
+    named = next((found for pattern in _DIGESTS if (found := re.search(pattern, value))), None)
+    found = named or re.fullmatch(_DIGEST, value)
+    return found[1].lower() if found else None
+
+
+def guid(value: str) -> str:
+    """`_guids` of one text."""
+    return value.strip("{}")
+
+
+def answers(value: str) -> list[str]:
+    """`_answers` of one text."""
+    return re.sub(_NO_ANSWER, ";", value).strip(";").split(";")
 
 
 def _address(value: str) -> str | None:
@@ -179,13 +210,13 @@ _CONVERSIONS: dict[str, Callable[[str], Any]] = {
 """Columns whose text means something, value by value; all others are kept as they are and cast by the schema. `status_id` is given
 keywords."""
 CONVERTED = frozenset(_CONVERSIONS)
-WHOLE: dict[str, Callable[[pl.Series], pl.Series]] = {
-    "pid": _numbers,
-    "parent_pid": _numbers,
-    "proc_guid": _guids,
-    "parent_guid": _guids,
-    "tgt_guid": _guids,
-    "hash": _strongest,
-    "answers": _answers,
+WHOLE: dict[str, tuple[Callable[[pl.Series], pl.Series], Callable[[str], Any]]] = {
+    "pid": (_numbers, number),
+    "parent_pid": (_numbers, number),
+    "proc_guid": (_guids, guid),
+    "parent_guid": (_guids, guid),
+    "tgt_guid": (_guids, guid),
+    "hash": (_strongest, digest),
+    "answers": (_answers, answers),
 }
-"""Columns whose text is converted all at once, when it has been gathered."""
+"""Columns whose text is converted when it has been gathered: all at once, or one by one where it is little."""

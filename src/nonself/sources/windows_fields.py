@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
@@ -109,6 +110,11 @@ def merged(data: Flat, name: str, system: Flat) -> Flat:
     if data.keys().isdisjoint(system):
         return {**system, **data}
     return {**system, **{f"{name}_{field}" if field in system else field: value for field, value in data.items()}}
+
+
+def is_nothing(values: Sequence[Any]) -> bool:
+    """Whether all values are null. Mostly the first tells; counting alone would compare every text with None."""
+    return not values or (values[0] is None and values.count(None) == len(values))
 
 
 def members(value: Any) -> Flat:

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
-from itertools import chain
 from typing import Any
 
 import msgspec
@@ -18,7 +17,8 @@ import numpy as np
 import polars as pl
 from msgspec.structs import astuple
 
-from nonself.sources.windows_fields import CLASSIC, as_event_id, as_keywords, as_level, as_time
+from nonself.sources.records import PIECE
+from nonself.sources.windows_fields import CLASSIC, as_event_id, as_keywords, as_level, as_time, is_nothing
 from nonself.sources.windows_map import Kind, content
 from nonself.sources.windows_native import ALIASES, CLOCKS, NESTED
 from nonself.sources.windows_rows import Rows
@@ -43,12 +43,10 @@ class _Plan:
     def columns(self, lines: Sequence[bytes]) -> _Columns:
         """The members of all records; raises what is in `_FAULTS`."""
         columns: list[list[Any]] = [[] for _ in self.names]
-        width = len(columns)
         for at in range(0, len(lines), _AT_ONCE):
-            # One flat list cut by strides: tuples that lived on would be gone through by the garbage collector again and again.
-            flat = list(chain.from_iterable(map(astuple, map(self.decode, lines[at : at + _AT_ONCE]))))
-            for number, column in enumerate(columns):
-                column += flat[number::width]
+            rows = map(astuple, map(self.decode, lines[at : at + _AT_ONCE]))
+            for column, values in zip(columns, zip(*rows, strict=True), strict=True):
+                column += values
         return dict(zip(self.names, columns, strict=True))
 
     def decodes(self, line: bytes) -> bool:
@@ -95,6 +93,14 @@ def _plan(kind: Kind) -> _Plan:
 
 
 def _read_group(rows: Rows, plan: _Plan, numbers: list[int], lines: list[bytes]) -> list[int]:
+    """Add records that are most likely of one kind; the numbers of those that are not flat are returned."""
+    others: list[int] = []
+    for at in range(0, len(lines), PIECE):
+        others += _read_piece(rows, plan, numbers[at : at + PIECE], lines[at : at + PIECE])
+    return others
+
+
+def _read_piece(rows: Rows, plan: _Plan, numbers: list[int], lines: list[bytes]) -> list[int]:
     others: list[int] = []
     try:
         columns = plan.columns(lines)
@@ -128,12 +134,12 @@ def _resolve(columns: _Columns) -> None:
     if set(map(type, columns["TimeCreated"])) != {str}:
         columns["TimeCreated"] = list(map(as_time, columns["TimeCreated"]))
     columns["Keywords"] = _each(as_keywords, columns["Keywords"])
-    if columns["Level"].count(None) == len(columns["Level"]):
+    if is_nothing(columns["Level"]):
         columns["Level"] = _each(lambda severity: as_level(None, severity), columns["SeverityValue"])
     else:
         columns["Level"] = (
             _each(as_level, columns["Level"])
-            if columns["Level"].count(None) == 0
+            if None not in columns["Level"]
             else list(map(as_level, columns["Level"], columns["SeverityValue"]))
         )
 
@@ -149,8 +155,8 @@ def _each(convert: Callable[[Any], Any], values: Sequence[Any]) -> Sequence[Any]
 
 def _first(choices: list[Sequence[Any]]) -> Sequence[Any]:
     """Row by row the first value that is not null."""
-    given = [choice for choice in choices if choice.count(None) < len(choice)] or choices[:1]
-    if len(given) == 1 or not given[0].count(None):
+    given = [choice for choice in choices if not is_nothing(choice)] or choices[:1]
+    if len(given) == 1 or None not in given[0]:
         return given[0]
     return [next((value for value in row if value is not None), None) for row in zip(*given, strict=True)]
 

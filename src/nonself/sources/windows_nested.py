@@ -9,21 +9,25 @@ and goes the tolerant way. `ext` is EventData's members and the system fields, p
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import accumulate
 from operator import attrgetter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import orjson
 
 from nonself.core.errors import RecordError
-from nonself.sources.records import texts
 from nonself.sources.windows_fields import Flat
 from nonself.sources.windows_map import Kind, Route
 from nonself.sources.windows_native import flatten
 from nonself.sources.windows_rows import COMMON, Rows
+
+if TYPE_CHECKING:
+    from ahocorasick_rs import BytesAhoCorasick
 
 _FAULTS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 _VARYING = ("TimeCreated", "EventRecordID", "ActivityID", "Execution_ProcessID", "Execution_ThreadID")
@@ -67,11 +71,11 @@ def read_nested(rows: Rows, records: Sequence[bytes]) -> list[int]:
     """Add all records of plain named data to `rows`, numbered by their place in `records`; the numbers of the others are returned."""
     known: dict[tuple[bytes, bytes], _Constant | None] = {}
     heads = [_cut(record, known) for record in records]
-    odd = texts("data", [head[2] if head else b"" for head in heads]).str.contains_any(_ODD).to_list()
+    odd = _odd([head[2] if head else b"" for head in heads])
     groups: dict[Route, list[int]] = {}
     others: list[int] = []
     for at, head in enumerate(heads):
-        if head is None or odd[at]:
+        if head is None or at in odd:
             others.append(at)
         else:
             fields = head[0].fields
@@ -79,6 +83,22 @@ def read_nested(rows: Rows, records: Sequence[bytes]) -> list[int]:
     for route, numbers in groups.items():
         others += _read_group(rows, route, numbers, [head for at in numbers if (head := heads[at])])
     return sorted(others)
+
+
+def _odd(data: Sequence[bytes]) -> set[int]:
+    """The places of records that hold anything of `_ODD`."""
+    found = _finder().find_matches_as_indexes(b"\n".join(data))
+    if not found:
+        return set()
+    ends = list(accumulate(len(one) + 1 for one in data))
+    return {bisect_right(ends, start) for _, start, _ in found}
+
+
+@cache
+def _finder() -> BytesAhoCorasick:
+    from ahocorasick_rs import BytesAhoCorasick
+
+    return BytesAhoCorasick([text.encode() for text in _ODD])
 
 
 def _cut(record: bytes, known: dict[tuple[bytes, bytes], _Constant | None]) -> _Head | None:

@@ -11,9 +11,9 @@ import numpy as np
 import polars as pl
 
 from nonself.core.schema import SCHEMA
-from nonself.sources.records import instants, texts
+from nonself.sources.records import PIECE, instants_of, joined, texts
 from nonself.sources.windows_convert import CONVERTED, WHOLE, Converters, said, spoken
-from nonself.sources.windows_fields import Flat, text
+from nonself.sources.windows_fields import Flat, is_nothing, text
 from nonself.sources.windows_map import Kind, Route, content
 
 Fields = Mapping[str, Sequence[Any]]
@@ -21,6 +21,8 @@ Fields = Mapping[str, Sequence[Any]]
 COMMON = ("Computer", "TimeCreated", "UtcTime", "Level", "Keywords")
 """Native fields that are taken of events of all kinds. Provider, channel and event id tell the kind."""
 _TYPED = CONVERTED | {"class_uid", "activity_id"}
+_FEW = 512
+"""So many values are converted one by one: most logs of a machine are small, and each call of polars costs as much as twenty values."""
 _NO_CHOICE = (None, "", "-", "0x0")
 
 
@@ -30,6 +32,8 @@ class Rows:
 
     numbers: list[int] = field(default_factory=list)
     _columns: dict[str, list[Any]] = field(default_factory=dict)
+    _settled: int = 0  # rows that `_pieces` hold, and `_columns` no longer
+    _pieces: dict[str, list[tuple[int, pl.Series]]] = field(default_factory=dict)
     _ext: dict[int, bytes] = field(default_factory=dict)
     _routes: dict[tuple[str, str, int | None], Route] = field(default_factory=dict)
     _converters: Converters = field(default_factory=Converters)
@@ -44,7 +48,7 @@ class Rows:
 
     def add(self, route: Route, numbers: Sequence[int], fields: Fields) -> None:
         """Events of one name: their numbers, and the native fields of its kind and of `COMMON`."""
-        first, count, kind = len(self.numbers), len(numbers), route.kind
+        first, count, kind = len(self.numbers) - self._settled, len(numbers), route.kind
         self.numbers += numbers
         cells: dict[str, Sequence[Any]] = {name: [cell] * count for name, cell in route.cells().items()}
         cells["activity_id"] = _activities(kind, fields, count)
@@ -57,6 +61,8 @@ class Rows:
             if len(column) < first:
                 column.extend([None] * (first - len(column)))
             column.extend(values)
+        if first + count >= PIECE:
+            self._settle()
 
     def add_ext(self, numbers: Iterable[int], ext: Iterable[bytes]) -> None:
         """The native fields of events as JSON, where their raw records are not that."""
@@ -77,34 +83,66 @@ class Rows:
         """All event columns that were given, in the order of the events' numbers; `numbers` is in that order afterwards."""
         if not self.numbers:
             return {}
-        for cells in self._columns.values():
-            cells.extend([None] * (len(self.numbers) - len(cells)))
-        order = np.argsort(np.array(self.numbers))
-        frame = pl.DataFrame([_series(name, cells) for name, cells in self._columns.items()])[order]
-        self.numbers.sort()
-        columns = {series.name: series for series in frame.with_columns(instants(pl.col("time"))).get_columns()}
+        frame = pl.DataFrame(self._all_settled() if len(self.numbers) > _FEW else self._converted())
+        numbers = np.array(self.numbers)
+        if (numbers[1:] < numbers[:-1]).any():
+            frame = frame[np.argsort(numbers)]
+            self.numbers.sort()
+        columns = {series.name: series for series in frame.get_columns()}
+        if "time" in columns:
+            columns["time"] = instants_of(columns["time"])
         if self._ext:
             columns["ext"] = texts("ext", [self._ext.get(number) for number in self.numbers])
         return columns
+
+    def _converted(self) -> list[pl.Series]:
+        """Few rows, value by value."""
+        height = len(self.numbers)
+        return [_series(name, cells + [None] * (height - len(cells))) for name, cells in self._columns.items() if not is_nothing(cells)]
+
+    def _settle(self) -> None:
+        """Make columns of the rows that were added since."""
+        for name, cells in self._columns.items():
+            if not is_nothing(cells):
+                self._pieces.setdefault(name, []).append((self._settled, _texts(name, cells)))
+        self._settled, self._columns = len(self.numbers), {}
+
+    def _all_settled(self) -> list[pl.Series]:
+        self._settle()
+        return [_whole(joined(pieces, len(self.numbers))) for pieces in self._pieces.values()]
 
 
 def _clock(route: Route, fields: Fields) -> Sequence[Any]:
     """When it happened: by Sysmon's own clock where that is said, else by the log's."""
     logged, own = fields["TimeCreated"], said(fields["UtcTime"])
-    if not route.is_sysmon or own.count(None) == len(own):
+    if not route.is_sysmon or is_nothing(own):
         return logged
     return [clock if mine is None else mine for mine, clock in zip(own, logged, strict=True)]
 
 
 def _series(name: str, values: list[Any]) -> pl.Series:
-    """A column as it was collected: of its own type, or native values as text, or what that means."""
+    """A column of few values: of its own type, or native values as text, or what that means."""
     if name in _TYPED:
         return pl.Series(name, values, dtype=SCHEMA[name])
-    texts = spoken(_texts(name, values))
-    return WHOLE[name](texts) if name in WHOLE else texts
+    texts = said([value if type(value) is str or value is None else text(value) for value in values])
+    if name not in WHOLE:
+        return pl.Series(name, texts, dtype=pl.String)
+    _, single = WHOLE[name]
+    return pl.Series(name, [None if value is None else single(value) for value in texts], dtype=SCHEMA[name])
+
+
+def _whole(column: pl.Series) -> pl.Series:
+    """The same of a column that `_texts` gave."""
+    if column.name in _TYPED:
+        return column
+    texts = spoken(column)
+    return WHOLE[column.name][0](texts) if column.name in WHOLE else texts
 
 
 def _texts(name: str, values: list[Any]) -> pl.Series:
+    """Values as a column: of its own type where they have been converted, else of text."""
+    if name in _TYPED:
+        return pl.Series(name, values, dtype=SCHEMA[name])
     try:
         return pl.Series(name, values, dtype=pl.String)
     except (TypeError, OverflowError):  # some are not text
@@ -125,7 +163,7 @@ def _values(spec: str, fields: Fields, count: int) -> Sequence[Any]:
         return [spec[1:]] * count
     if "|" in spec:
         choices = [_values(part, fields, count) for part in spec.split("|")]
-        return _first([choice for choice in choices if choice.count(None) < count], count)
+        return _first([choice for choice in choices if not is_nothing(choice)], count)
     if "+" in spec:
         columns = [_values(part, fields, count) for part in spec.split("+")]
         return ["\\".join(text(part) for part in row if part) or None for row in zip(*columns, strict=True)]

@@ -38,8 +38,9 @@ def fill(table: Table, rows: Rows, records: Sequence[bytes], numbers: Sequence[i
             flats = []
     rows.add_flats(flats)
     table.columns.update(rows.columns())
-    table.numbers = [numbers[at] for at in rows.numbers]
-    table.raws = [records[at] for at in rows.numbers]
+    table.numbers, table.raws = list(numbers), list(records)
+    if len(rows.numbers) < len(records):
+        table.numbers, table.raws = [numbers[at] for at in rows.numbers], [records[at] for at in rows.numbers]
 
 
 def parse_json(limits: Limits) -> Parse:

@@ -71,11 +71,13 @@ def _pick(flag: pl.Expr, yes: pl.Expr, no: pl.Expr) -> pl.Expr:
 def _conn_status(state: pl.Expr, proto: pl.Expr) -> pl.Expr:
     """For TCP only: a datagram without an answer is not a failure."""
     failed = state.is_in(("S0", "REJ", "RSTOS0", "RSTRH", "SH", "SHR"))
-    return pl.when((proto == "tcp") & (state != "OTH")).then(_success(~failed))
+    return pl.when((proto == "tcp") & (state != "OTH")).then(pl.lit(1, dtype=pl.Int8) + failed)
 
 
 def _conn_direction(orig: pl.Expr, resp: pl.Expr) -> pl.Expr:
-    return pl.when(orig & resp).then(3).when(orig & ~resp).then(2).when(~orig & resp).then(1)
+    """1 inbound, 2 outbound, 3 lateral: one bit for each end that is local. Null where either is not said, or both are elsewhere."""
+    local = orig.cast(pl.Int8) * 2 + resp.cast(pl.Int8)
+    return pl.when(local > 0).then(local)
 
 
 def _reply(code: pl.Expr) -> pl.Expr:

@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from operator import attrgetter
 from typing import Annotated, Any
 
 import msgspec
 import numpy as np
 import polars as pl
+from msgspec.structs import astuple
 
+from nonself.sources.records import PIECE
 from nonself.sources.zeek_map import KINDS, TIMELESS
 from nonself.sources.zeek_plan import DTYPES, Fields, natural, needed
 
@@ -27,8 +28,6 @@ _TYPES: dict[str, Any] = {"text": str, "int": _WHOLE, "real": float, "flag": boo
 _ALIEN = ("@stream", "_stream", "id_orig_h")
 """Names that other writers give: such records are read by hand."""
 _UNSET = msgspec.UNSET
-_STEP = 256
-"""Structs alive at once while columns are made of them: as many as stay in the processor's cache."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,7 +47,6 @@ class Shape:
     kinds: tuple[tuple[str, tuple[int, ...]], ...]
     members: tuple[str, ...]
     decode: Callable[[bytes], Any]
-    getters: tuple[Callable[[Any], Any], ...]
 
     def block(self, lines: Sequence[bytes], depth: int) -> list[pl.Series] | None:
         """The columns of lines that all are records of this log; None where one is not, has a value of another type, or may be nested
@@ -56,18 +54,19 @@ class Shape:
 
         Decoded line by line: joined into one array, hostile lines could close and open objects around their neighbours.
         """
-        cells: list[list[Any]] = [[] for _ in self.getters]
-        for start in range(0, len(lines), _STEP):
-            some = lines[start : start + _STEP]
+        pieces: list[list[pl.Series]] = []
+        for start in range(0, len(lines), PIECE):
+            some = lines[start : start + PIECE]
             if _is_deep(some, depth):
                 return None
             try:
-                rows = list(map(self.decode, some))
+                cells = list(zip(*map(astuple, map(self.decode, some)), strict=True))
             except _FAULTS:
                 return None
-            for cell, get in zip(cells, self.getters, strict=True):
-                cell.extend(map(get, rows))
-        return self._columns(cells) if self._fit(cells) else None
+            if not self._fit(cells):
+                return None
+            pieces.append(self._columns(cells))
+        return [pl.concat(parts, rechunk=True) for parts in zip(*pieces, strict=True)]
 
     def row(self, line: bytes) -> Any:
         """The line as a struct, or None where it is no record of this log or has a value of another type."""
@@ -75,13 +74,13 @@ class Shape:
             row = self.decode(line)
         except _FAULTS:
             return None
-        return row if self._fit([[get(row)] for get in self.getters]) else None
+        return row if self._fit([(cell,) for cell in astuple(row)]) else None
 
     def columns(self, rows: Sequence[Any]) -> list[pl.Series]:
         """The fields of structs that `row` gave, ts in seconds, as columns of their kinds' types."""
-        return self._columns([[get(row) for row in rows] for get in self.getters])
+        return self._columns(list(zip(*map(astuple, rows), strict=True)))
 
-    def _fit(self, cells: Sequence[list[Any]]) -> bool:
+    def _fit(self, cells: Sequence[Sequence[Any]]) -> bool:
         """Whether all records are of this log by the keys they have; may say no of many where each one alone would be a yes."""
         at = {name: place for place, name in enumerate(self.members)}
         height = len(cells[0])
@@ -99,7 +98,7 @@ class Shape:
                 return False
         return self.path is None
 
-    def _columns(self, cells: Sequence[list[Any]]) -> list[pl.Series]:
+    def _columns(self, cells: Sequence[Sequence[Any]]) -> list[pl.Series]:
         told = {at for _, keys in self.kinds for at in keys}
         made = []
         for at, (name, kind) in enumerate(self.fields):
@@ -138,5 +137,4 @@ def shape(path: str | None, named: bool) -> Shape:
     ]
     struct = msgspec.defstruct("Record", members, rename={f"f{at}": name for name, at in place.items()}, gc=False)
     kinds = tuple((its, tuple(place[key] for key in sorted(needs))) for its, needs in asked)
-    getters = tuple(attrgetter(f"f{at}") for at in place.values())
-    return Shape(path, fields, named, kinds, tuple(everything), msgspec.json.Decoder(struct).decode, getters)
+    return Shape(path, fields, named, kinds, tuple(everything), msgspec.json.Decoder(struct).decode)
