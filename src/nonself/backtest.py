@@ -29,6 +29,7 @@ from nonself.detect.sigma import Ruleset, hits
 from nonself.incidents import queue
 from nonself.ledger import Ledger
 from nonself.replay import Evening
+from nonself.signatures import ALERTS
 from nonself.triage import verdicts
 
 RULE, ALERT, BEHAVIOUR = "sigma:", "alert:", ""
@@ -121,7 +122,7 @@ def _matched(ledger: Ledger, config: Config, since: datetime) -> list[Finding]:
 
 def _alerts(ledger: Ledger, config: Config, since: datetime) -> list[Finding]:
     """Findings of other tools' alerts since then."""
-    known = hits.merge(ledger.deltas("alerts"))
+    known = hits.merge(ledger.deltas(ALERTS))
     new, count = known.filter(pl.col("start") >= since), sum(ledger.event_counts().values())
     return alert_calibration.findings(new, known, alerts.rules(known), count, min_bits=config.calibrate.rule_min_bits)
 

@@ -8,41 +8,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import date, timedelta
 from functools import partial
 from pathlib import Path
 
 import polars as pl
 
-from nonself import behaviour, sources
-from nonself.calibrate import alerts as alert_calibration
+from nonself import behaviour, signatures, sources
 from nonself.calibrate import drift
-from nonself.calibrate import rules as rule_calibration
 from nonself.core import events as frames
 from nonself.core import memory
 from nonself.core.config import Config
 from nonself.core.enrich import Places
 from nonself.core.errors import UsageError
-from nonself.core.finding import Finding
 from nonself.core.incident import Incident
-from nonself.core.scores import Delta
 from nonself.core.stats import Stats
-from nonself.detect import alerts, intel
-from nonself.detect.sigma import Ruleset, hits
-from nonself.incidents import guaranteed, marked, of_attacks, queue
+from nonself.detect import intel
+from nonself.detect.sigma import Ruleset
+from nonself.incidents import guaranteed, marked, queue
 from nonself.ledger import CONCLUDE, DEAD, Batch, Conclusion, Ledger, Offset
+from nonself.signatures import Signatures
 from nonself.sources.contract import Chunk, Input, Limits, Read
-from nonself.triage.verdicts import in_force
 
-SIGMA = "sigma"
-INTEL = "intel"
-"""Hits of indicators."""
-ALERTS = "alerts"
-"""Hits of other tools' rules."""
-CORRELATION = "sigma-correlation"
-"""What rule correlations take from events, and wait for more of."""
-CORRELATED = "sigma-correlated"
-"""Hits of rule correlations, kept to know how often each fires."""
 HISTORY, LEARNT = "history", "learn"
 """Audit rows: what comes in from here on is history; it was learnt."""
 
@@ -149,7 +135,7 @@ def _settle(ledger: Ledger, ruleset: Ruleset, config: Config, stats: Stats) -> N
         return
     _, deltas = behaviour.concluded(ledger, config, stats)
     with stats.stage("rules"):
-        deltas[CORRELATED] = _correlated(ledger, ruleset)
+        deltas[signatures.CORRELATED] = signatures.correlated(ledger, ruleset)
     with stats.stage("commit"):
         ledger.conclude(Conclusion([], deltas, ledger.incidents(), LEARNT))
 
@@ -175,18 +161,19 @@ def _ingest(
     limits = limits_of(config)
     read = read or partial(sources.read, limits=limits, first=sources.own(map(Path, config.sources.maps)))
     with stats.stage("load intel"):
-        known = _Known(ruleset, Places(config.enrich.country, config.enrich.asn), intel.load([Path(name) for name in config.intel.lists]))
+        known = Signatures(ruleset, intel.load([Path(name) for name in config.intel.lists]))
+        places = Places(config.enrich.country, config.enrich.asn)
     pack = _Pack()
     for reading, chunk in _chunks(sources.discover(paths, limits), ledger, stats, read):
         pack.add(reading, chunk)
         stats.met(reading.source, chunk, done=reading.done, size=reading.input.size)
         tick(stats)
         if pack.records >= config.batch.records or pack.bytes >= config.batch.bytes:
-            _commit(pack, ledger, known, stats)
+            _commit(pack, ledger, known, places, stats)
             pack = _Pack()
             memory.release()
     if pack.offsets:
-        _commit(pack, ledger, known, stats)
+        _commit(pack, ledger, known, places, stats)
 
 
 def limits_of(config: Config) -> Limits:
@@ -228,22 +215,12 @@ def _dead_frame(content: str, chunk: Chunk) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=DEAD, orient="row")
 
 
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """What every batch meets: rules, where addresses are, and indicators."""
-
-    ruleset: Ruleset
-    places: Places
-    intel: intel.Intel
-
-
-def _commit(pack: _Pack, ledger: Ledger, known: _Known, stats: Stats) -> None:
+def _commit(pack: _Pack, ledger: Ledger, known: Signatures, places: Places, stats: Stats) -> None:
     with stats.stage("enrich"):
-        events = known.places.fill(frames.concat(pack.events))
+        events = places.fill(frames.concat(pack.events))
         pack.events.clear()
     with stats.stage("rules"):
-        matched, inputs = known.ruleset.observe(events)
-        found = {SIGMA: matched, CORRELATION: inputs, ALERTS: alerts.learn(events), INTEL: known.intel.match(events)}
+        found = known.hits(events)
     dead = pl.concat(pack.dead) if pack.dead else pl.DataFrame(schema=DEAD)
     with stats.stage("commit"):
         ledger.commit(Batch(list(pack.offsets.values()), events, found, dead))
@@ -253,53 +230,11 @@ def _conclude(ledger: Ledger, ruleset: Ruleset, config: Config, stats: Stats) ->
     """Learn and score what is pending, calibrate, correlate everything, and commit the lot in one transaction."""
     made, deltas = behaviour.concluded(ledger, config, stats)
     with stats.stage("rules"):
-        deltas[CORRELATED] = _correlated(ledger, ruleset)
-        made += _rule_findings(ledger, ruleset, deltas[CORRELATED], config)
-        made += _alert_findings(ledger, config)
-        made += _intel_findings(ledger, config)
+        deltas[signatures.CORRELATED] = signatures.correlated(ledger, ruleset)
+        made += signatures.findings(ledger, ruleset, deltas[signatures.CORRELATED], config)
         deltas[drift.NAME] = drift.merge([deltas[drift.NAME], drift.learn_rules(made, ledger.days(pending=True))])
     with stats.stage("correlate"):
         known = {finding.id: finding for finding in made} | {finding.id: finding for finding in ledger.findings()}
         found = marked(queue(known.values(), ledger.incidents(), ledger.verdicts(), config), guaranteed(ledger, deltas[drift.NAME]))
     with stats.stage("commit"):
         ledger.conclude(Conclusion(made, deltas, found))
-
-
-def _correlated(ledger: Ledger, ruleset: Ruleset) -> Delta:
-    """Hits of rule correlations that hold a pending event. Inputs of earlier days are read as far back as a window can reach."""
-    pending = ruleset.merge_inputs(ledger.deltas(CORRELATION, pending=True))
-    first = pending["day"].min()
-    if not isinstance(first, date):
-        return ruleset.correlate(pending)
-    since = first - timedelta(days=min(ruleset.reach.days + 1, (first - date.min).days))
-    return ruleset.correlate(ruleset.merge_inputs(ledger.deltas(CORRELATION, since=since)), pending)
-
-
-def _rule_findings(ledger: Ledger, ruleset: Ruleset, correlated: Delta, config: Config) -> list[Finding]:
-    new = pl.concat([ruleset.merge(ledger.deltas(SIGMA, pending=True)), correlated])
-    known = pl.concat([ruleset.merge(ledger.deltas(SIGMA)), *ledger.deltas(CORRELATED), correlated])
-    by_id = {rule.id: rule for rule in ruleset.rules}
-    return rule_calibration.findings(new, known, by_id, _read_so_far(ledger), min_bits=config.calibrate.rule_min_bits)
-
-
-def _alert_findings(ledger: Ledger, config: Config) -> list[Finding]:
-    """Findings of other tools' alerts, calibrated by how often each fires here hour by hour. What was judged malicious is no part of the
-    normal: its episodes are left out of what others are compared with."""
-    new, known = hits.merge(ledger.deltas(ALERTS, pending=True)), hits.merge(ledger.deltas(ALERTS))
-    attacks = of_attacks(ledger.incidents(), in_force(ledger.verdicts()))
-    judged = [(f.detector.partition(":")[2], f.entity, f.start) for f in ledger.findings(attacks) if f.detector.startswith("alert:")]
-    keys = ("rule", "entity", "start")
-    learnt = known.join(pl.DataFrame(judged, schema={key: known.schema[key] for key in keys}, orient="row"), on=keys, how="anti")
-    past = pl.concat([learnt, new]).unique(hits.KEY)
-    return alert_calibration.findings(new, past, alerts.rules(known), _read_so_far(ledger), min_bits=config.calibrate.rule_min_bits)
-
-
-def _intel_findings(ledger: Ledger, config: Config) -> list[Finding]:
-    """Findings of indicators that were met, calibrated by how often each is met here."""
-    new, known = hits.merge(ledger.deltas(INTEL, pending=True)), hits.merge(ledger.deltas(INTEL))
-    floor = config.calibrate.rule_min_bits
-    return rule_calibration.findings(new, known, intel.Intel.rules(known), _read_so_far(ledger), min_bits=floor, kind="intel")
-
-
-def _read_so_far(ledger: Ledger) -> int:
-    return sum(ledger.event_counts().values())
