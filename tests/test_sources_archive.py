@@ -183,6 +183,25 @@ def test_a_damaged_member_keeps_its_head_and_harms_no_other(tmp_path: Path) -> N
     assert scan(tmp_path / "h.zip") == (2 * COUNT, [("!a.log", "corrupt-zip")])
 
 
+@pytest.mark.parametrize(("place", "expected"), [("name", (2 * COUNT, [])), ("offset", (COUNT, ["corrupt-zip"]))])
+def test_a_member_without_a_name_or_a_place_harms_no_other(tmp_path: Path, place: str, expected: tuple[int, list[str]]) -> None:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        archive.writestr(zipfile.ZipInfo("a.log"), LOG)
+        odd = zipfile.ZipInfo("x")
+        odd.extra = struct.pack("<HHQ", 1, 8, (1 << 64) - 1) if place == "offset" else b""
+        archive.writestr(odd, LOG)
+    packed = bytearray(out.getvalue())
+    entry = packed.rindex(b"PK\1\2")
+    if place == "name":
+        packed[entry + 28 : entry + 32] = struct.pack("<HH", 0, 1)  # its letter counts as an extra byte
+    else:
+        packed[entry + 42 : entry + 46] = b"\xff" * 4
+    (tmp_path / "odd.zip").write_bytes(packed)
+    total, dead = scan(tmp_path)
+    assert (total, [reason for _, reason in dead]) == expected
+
+
 def test_paths_inside_are_only_names(tmp_path: Path) -> None:
     names = ["../../../../tmp/evil.log", "/etc/passwd", "C:\\x.log", "a/../../b", "\x1b[31mred\x1b[0m"]
     (tmp_path / "d").mkdir()

@@ -58,6 +58,13 @@ def test_every_source_has_samples_and_says_what_it_is() -> None:
         assert set(source.classes) <= set(CLASSES)
 
 
+@pytest.mark.parametrize("piece", [b"::", b"1.", b"f:", b"1.2.3.4, ", b"a=", b"a ", b'\\"', b"[", b'{"', b"<", b"|", b"- "])
+def test_no_line_takes_for_ever_to_recognise(piece: bytes) -> None:
+    """A pattern that can be cut in too many ways would not end within years, and a scan with it."""
+    for source in SOURCES:
+        source.recognise(piece * (65_536 // len(piece)), "x")
+
+
 @pytest.mark.parametrize("name", ["windows-json", "zeek", "cloudtrail", "suricata", "okta"])
 def test_many_records_mean_what_few_of_them_do(name: str) -> None:
     """Columns are made of a thousand records at a time; which ones a record is among, and what those lack, must not matter."""

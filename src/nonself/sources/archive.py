@@ -173,7 +173,7 @@ def _zip_members(archive: Open) -> Iterator[Member]:
     with archive() as file, zipfile.ZipFile(cast(BinaryIO, Window(file, 0, file.seek(0, 2)))) as listing:
         infos = listing.infolist()
     for info in infos:
-        if info.is_dir():
+        if info.filename.endswith("/"):  # is_dir() fails on no name at all
             continue
         problem = None
         if info.flag_bits & 1:
@@ -184,6 +184,8 @@ def _zip_members(archive: Open) -> Iterator[Member]:
 
 
 def _open_zipped(archive: Open, info: zipfile.ZipInfo) -> BinaryIO:
+    if not 0 <= info.header_offset < 1 << 63:
+        raise zipfile.BadZipFile("no member where the directory says")
     file = archive()
     file.seek(info.header_offset)
     header = file.read(30)

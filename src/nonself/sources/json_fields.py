@@ -18,7 +18,7 @@ from msgspec.structs import astuple
 
 from nonself.sources.contract import Limits
 from nonself.sources.mapping import Path, Step, path
-from nonself.sources.records import PIECE, clean, dump_json, joined, load_json, scrub
+from nonself.sources.records import BATCH, clean, dump_json, joined, load_json, scrub
 
 FAULTS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 """What `decode_all` raises for a record that only `decode` may read, or say what is wrong with."""
@@ -106,7 +106,7 @@ class Columns:
     def add(self, records: list[Decoded]) -> None:
         """Add some records."""
         self._fields.gather(records, self._values)
-        if self._values.rows >= PIECE:
+        if self._values.rows >= BATCH:
             self._settle()
 
     def frame(self) -> pl.DataFrame:

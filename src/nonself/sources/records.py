@@ -19,7 +19,7 @@ from nonself.sources.contract import Chunk, DeadLetter, Limits
 from nonself.sources.lines import SAMPLE
 
 Record = dict[str, Any]
-PIECE = 1_024
+BATCH = 1_024
 """So many decoded records become columns at a time: their texts are still in the processor's cache when they are copied."""
 _MAX_DIGITS = 4_300  # Python refuses to read longer integers, and no log means them
 _FORMAT = "%Y-%m-%d %H:%M:%S"

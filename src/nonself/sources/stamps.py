@@ -31,12 +31,13 @@ def read(text: pl.Series) -> pl.Series:
 
     Texts of one length are judged by the first that is a stamp: one that has its marks at other places is null.
     """
-    lengths = text.alias("t").to_frame().select(pl.col("t").str.len_bytes().fill_null(0)).to_series().to_numpy()
+    values = text.to_list()
+    lengths = np.array([len(value) if value is not None and value.isascii() else 0 for value in values], np.int64)
     micros, sound = np.zeros(text.len(), np.int64), np.zeros(text.len(), np.bool_)
     found = np.unique(lengths)
     for length in found[(found >= _SHORTEST) & (found <= _LONGEST)][:_FORMS].tolist():
         rows = np.flatnonzero(lengths == length)
-        chosen = (text if len(rows) == text.len() else text[rows]).to_list()
+        chosen = values if len(rows) == len(values) else [values[row] for row in rows.tolist()]
         form = next((one for one in (value.encode() for value in chosen[:_FORMS]) if _STAMP.fullmatch(one)), None)
         if form is not None:
             table = np.ascontiguousarray(np.frombuffer("".join(chosen).encode(), np.uint8).reshape(len(rows), length).T)

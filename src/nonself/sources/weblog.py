@@ -37,8 +37,13 @@ _STAMP = 29
 """Characters of `[02/Mar/2026:10:00:01 +0100] `, which stands before the request."""
 _PARTS = 7
 _BYTE_ADDRESS = ADDRESS.encode()
+# Addresses of the chain are taken whole (?>): what is part of one may look like one, and a line of colons can be cut in too many ways.
 _LINE = re.compile(
-    rb'^(?:(?:[^\s"=]{1,255} |-? ?"?(?:' + _BYTE_ADDRESS + rb'(?:, ?)?){1,16}"? )?(?:' + _BYTE_ADDRESS + rb'),? \S+|[^\s"=\[\]]{1,255} -) '
+    rb'^(?:(?:[^\s"=]{1,255} |-? ?"?(?:(?>'
+    + _BYTE_ADDRESS
+    + rb')(?:, ?)?){1,16}"? )?(?:'
+    + _BYTE_ADDRESS
+    + rb'),? \S+|[^\s"=\[\]]{1,255} -) '
     rb'[^\[\]"]{1,255} \[\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4}\] "(?:[^"\\]|\\.)*+" (?:\d{3}|-) (?:\d+|-)(?: |$)'
 )
 _PRIVATE = r"^(10\.|127\.|192\.168\.|172\.(1[6-9]|2\d|3[01])\.|169\.254\.|100\.(6[4-9]|[7-9]\d|1[01]\d|12[0-7])\.|::1$|[fF][cCdDeE])"

@@ -17,7 +17,7 @@ import numpy as np
 import polars as pl
 from msgspec.structs import astuple
 
-from nonself.sources.records import PIECE
+from nonself.sources.records import BATCH
 from nonself.sources.windows_fields import CLASSIC, as_event_id, as_keywords, as_level, as_time, is_nothing
 from nonself.sources.windows_map import Kind, content
 from nonself.sources.windows_native import ALIASES, CLOCKS, NESTED
@@ -95,8 +95,8 @@ def _plan(kind: Kind) -> _Plan:
 def _read_group(rows: Rows, plan: _Plan, numbers: list[int], lines: list[bytes]) -> list[int]:
     """Add records that are most likely of one kind; the numbers of those that are not flat are returned."""
     others: list[int] = []
-    for at in range(0, len(lines), PIECE):
-        others += _read_piece(rows, plan, numbers[at : at + PIECE], lines[at : at + PIECE])
+    for at in range(0, len(lines), BATCH):
+        others += _read_piece(rows, plan, numbers[at : at + BATCH], lines[at : at + BATCH])
     return others
 
 

@@ -9,11 +9,9 @@ and goes the tolerant way. `ext` is EventData's members and the system fields, p
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from itertools import accumulate
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
@@ -71,11 +69,11 @@ def read_nested(rows: Rows, records: Sequence[bytes]) -> list[int]:
     """Add all records of plain named data to `rows`, numbered by their place in `records`; the numbers of the others are returned."""
     known: dict[tuple[bytes, bytes], _Constant | None] = {}
     heads = [_cut(record, known) for record in records]
-    odd = _odd([head[2] if head else b"" for head in heads])
+    is_odd = _finder().find_matches_as_indexes
     groups: dict[Route, list[int]] = {}
     others: list[int] = []
     for at, head in enumerate(heads):
-        if head is None or at in odd:
+        if head is None or is_odd(head[2]):
             others.append(at)
         else:
             fields = head[0].fields
@@ -85,17 +83,9 @@ def read_nested(rows: Rows, records: Sequence[bytes]) -> list[int]:
     return sorted(others)
 
 
-def _odd(data: Sequence[bytes]) -> set[int]:
-    """The places of records that hold anything of `_ODD`."""
-    found = _finder().find_matches_as_indexes(b"\n".join(data))
-    if not found:
-        return set()
-    ends = list(accumulate(len(one) + 1 for one in data))
-    return {bisect_right(ends, start) for _, start, _ in found}
-
-
 @cache
 def _finder() -> BytesAhoCorasick:
+    """Finds `_ODD`. Of one record at a time: whoever writes them chooses how much is found."""
     from ahocorasick_rs import BytesAhoCorasick
 
     return BytesAhoCorasick([text.encode() for text in _ODD])

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from nonself.core.schema import SCHEMA
-from nonself.sources.records import PIECE, instants_of, joined, texts
+from nonself.sources.records import BATCH, instants_of, joined, texts
 from nonself.sources.windows_convert import CONVERTED, WHOLE, Converters, said, spoken
 from nonself.sources.windows_fields import Flat, is_nothing, text
 from nonself.sources.windows_map import Kind, Route, content
@@ -61,7 +61,7 @@ class Rows:
             if len(column) < first:
                 column.extend([None] * (first - len(column)))
             column.extend(values)
-        if first + count >= PIECE:
+        if first + count >= BATCH:
             self._settle()
 
     def add_ext(self, numbers: Iterable[int], ext: Iterable[bytes]) -> None:

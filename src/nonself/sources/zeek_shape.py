@@ -16,7 +16,7 @@ import numpy as np
 import polars as pl
 from msgspec.structs import astuple
 
-from nonself.sources.records import PIECE
+from nonself.sources.records import BATCH
 from nonself.sources.zeek_map import KINDS, TIMELESS
 from nonself.sources.zeek_plan import DTYPES, Fields, natural, needed
 
@@ -55,8 +55,8 @@ class Shape:
         Decoded line by line: joined into one array, hostile lines could close and open objects around their neighbours.
         """
         pieces: list[list[pl.Series]] = []
-        for start in range(0, len(lines), PIECE):
-            some = lines[start : start + PIECE]
+        for start in range(0, len(lines), BATCH):
+            some = lines[start : start + BATCH]
             if _is_deep(some, depth):
                 return None
             try:
