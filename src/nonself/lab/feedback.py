@@ -19,7 +19,8 @@ REVIEWS, WRONG, RECALL = 50, 0.17, 0.95
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """True finds (attempts among them) among the `REVIEWS` first, with and without learning, and of them the malicious ones; and how many
-    false incidents stand above the one that completes `RECALL` of all that are true, ranked by bits and by what verdicts have taught."""
+    false incidents stand above the one that completes `RECALL` of all that are true, ranked by bits and by what verdicts have taught of
+    what is an attack at all."""
 
     found: int
     found_without: int
