@@ -150,7 +150,7 @@ def test_of_two_that_look_alike_the_less_known_is_looked_at_first() -> None:
     assert abs(known.score - new.score) < 0.2 and new.place > known.place
 
 
-def test_an_attempt_is_half_an_attack() -> None:
+def test_an_attempt_comes_after_an_attack_and_before_what_is_false() -> None:
     judged = [(row("m"), verdicts.WORTH["malicious"]), (row("a"), verdicts.WORTH["attempt"]), (row("f"), verdicts.WORTH["false alarm"])]
     learnt = ranking.fit(judged * 8)
     assert learnt.rank(row("m")).place > learnt.rank(row("a")).place > learnt.rank(row("f")).place
