@@ -61,6 +61,17 @@ def test_a_burst_is_told_by_how_far_it_passes_the_highest_hour() -> None:
     assert told["alert of another tool"] == pytest.approx(math.log2(100)) and told["burst"] == pytest.approx(math.log2(10))
 
 
+def test_a_first_hour_is_no_rarer_than_among_first_hours() -> None:
+    loud = [(f"loud{n}", f"h{n % 5}", n, 1_000) for n in range(50)]
+    assert found([*HOURLY, *loud], ("new", "a", 99, 1_000))["burst"] < 0.1, "nearly all rules come by the thousand at first"
+    assert found([*HOURLY, *loud], ("new", "a", 99, 1_001))["burst"] == pytest.approx(math.log2(52)), "50, the chatter and its own"
+    quiet = [(rule, host, hour, 1) for rule, host, hour, _ in loud]
+    assert found([*HOURLY, *quiet], ("new", "a", 99, 4))["burst"] == pytest.approx(2), "nor is it rarer than its number says"
+    others = [(f"other{n}", "a", n, 1) for n in range(50)]
+    grown = [*HOURLY, *others, *((f"other{n}", "a", 98, 2_000) for n in range(50))]
+    assert found(grown, ("new", "a", 99, 1_000))["burst"] == pytest.approx(math.log2(52)), "only first hours count"
+
+
 def test_a_tool_that_calls_everything_critical_says_nothing_by_it() -> None:
     same = found(HOURLY, ("new", "a", 99, 1), new="critical", chatter="critical")
     assert same["severity the tool gives"] == pytest.approx(0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import tomllib
 from collections import defaultdict
@@ -19,6 +20,7 @@ from nonself.core.finding import Finding, Reason
 from nonself.core.incident import Incident
 from nonself.core.verdict import Verdict
 from nonself.triage import exceptions, lifecycle, ranking, verdicts
+from nonself.triage.features import VARIANCE, Features, features, touched
 from test_sigma_correlation import LOG, at, frame, ruleset
 
 T0 = datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -74,18 +76,18 @@ def test_merges_and_splits_are_recorded() -> None:
     assert (first.merged, first.why, second.why) == (("h",), "", "split off from j")
 
 
-def row(*detectors: str, bits: float = 30.0, **more: object) -> ranking.Features:
+def row(*detectors: str, bits: float = 30.0, **more: object) -> Features:
     found = [msgspec.structs.replace(finding(f"f-{name}", detector=name), **more) for name in detectors]
-    return ranking.features(incident("x", "f", bits=bits), found)
+    return features(incident("x", "f", bits=bits), found, {})
 
 
 @given(st.lists(st.tuples(st.sampled_from(["a", "b", "c"]), st.sampled_from([0.0, 0.5, 1.0]), st.floats(0, 80)), max_size=25))
 @settings(max_examples=30)
 def test_a_rank_is_the_sum_of_what_it_says(rows: list[tuple[str, float, float]]) -> None:
     learnt = ranking.fit([(row(name, bits=bits), worth) for name, worth, bits in rows])
-    asked = ranking.features(incident("x", "f"), [finding("f", detector="a", bits=3), finding("g", detector="new", bits=9)])
+    asked = features(incident("x", "f"), [finding("f", detector="a", bits=3), finding("g", detector="new", bits=9)], {})
     rank = learnt.rank(asked)
-    assert 0 < rank.probability < 1 and rank.place >= rank.score
+    assert 0 < rank.probability < 1 and 0 < rank.malicious < 1
     assert sum(part for _, part in rank.because) == pytest.approx(rank.score, abs=0.05)
     assert learnt.places([asked])[0] == pytest.approx(rank.place)
 
@@ -111,12 +113,12 @@ def test_without_verdicts_bits_rank_and_nothing_is_sure_of_the_middle() -> None:
 )  # fmt: skip
 @settings(max_examples=40)
 def test_every_group_of_features_has_the_same_variance(found: list[Finding]) -> None:
-    features = ranking.features(incident("x", "f"), found)
+    told = features(incident("x", "f"), found, {})
     groups: dict[str, float] = defaultdict(float)
-    for name, value in features.items():
+    for name, value in told.items():
         groups[name.partition(" ")[0]] += value**2
     del groups["bits"]
-    assert all(total == pytest.approx(ranking.VARIANCE) for total in groups.values())
+    assert all(total == pytest.approx(VARIANCE) for total in groups.values())
     assert len(groups) == (5 if any(f.bits > 0 for f in found) else 1)
 
 
@@ -137,7 +139,7 @@ def test_a_wrong_verdict_among_many_is_taken_for_a_slip() -> None:
 def test_what_is_learnt_of_one_detector_is_shared_with_its_like() -> None:
     learnt = ranking.fit([(row("sigma:a", attack=("T1110",), tactics=("credential-access",)), 1.0), (row("b"), 0.0)] * 6)
     like, other, unlike = row("sigma:new", attack=("T1110",)), row("sigma:new"), row("new")
-    scores, variances = learnt.moments([like, other, unlike])
+    scores, variances = learnt.attack.moments([like, other, unlike])
     assert scores[0] > scores[1] > scores[2]
     assert variances[0] < variances[1], "what is like something judged is better known"
 
@@ -148,11 +150,53 @@ def test_of_two_that_look_alike_the_less_known_is_looked_at_first() -> None:
     assert abs(known.score - new.score) < 0.2 and new.place > known.place
 
 
-def test_an_attempt_is_half_an_attack() -> None:
+def test_an_attempt_comes_after_an_attack_and_before_what_is_false() -> None:
     judged = [(row("m"), verdicts.WORTH["malicious"]), (row("a"), verdicts.WORTH["attempt"]), (row("f"), verdicts.WORTH["false alarm"])]
     learnt = ranking.fit(judged * 8)
     assert learnt.rank(row("m")).place > learnt.rank(row("a")).place > learnt.rank(row("f")).place
     assert "unsure" not in verdicts.WORTH
+
+
+def trace(name: str, entity: str, everywhere: dict[str, int]) -> Features:
+    """An incident of a detector of its own about one entity."""
+    return features(incident(name, "f", entities=(entity,)), [finding("f", detector=name, entity=entity)], everywhere)
+
+
+def test_what_was_judged_malicious_leads_to_the_rest_of_it() -> None:
+    everywhere = {"host:a": 2, "host:b": 2}
+    judged = [(trace("m", "host:a", everywhere), 1.0), *((trace(f"f{n}", "host:c", everywhere), 0.0) for n in range(8))]
+    learnt = ranking.fit(judged)
+    rest, other = (learnt.rank(trace("x", entity, everywhere)) for entity in ("host:a", "host:b"))
+    assert rest.malicious > other.malicious and rest.place > other.place
+    assert rest.score == pytest.approx(other.score), "whose it is says nothing of whether it is an attack at all"
+    assert rest.traces[0][0] == "host:a" and not other.traces
+
+
+def test_an_entity_that_everybody_meets_leads_nowhere() -> None:
+    def leads(others: int) -> float:
+        everywhere = {"host:a": others}
+        learnt = ranking.fit([(trace("m", "host:a", everywhere), 1.0), (trace("f", "host:b", everywhere), 0.0)] * 3)
+        return sum(part for _, part in learnt.rank(trace("x", "host:a", everywhere)).traces)
+
+    assert leads(2) > 2 * leads(1_000) > 0 and leads(1) == 0
+    assert touched([incident("i", "f", entities=("a", "a", "b")), incident("j", "f", entities=("a",))]) == {"a": 2, "b": 1}
+
+
+@given(st.lists(st.tuples(st.sampled_from(["a", "b", "c"]), st.sampled_from(["host:x", "host:y"]), st.booleans()), min_size=1, max_size=12))
+@settings(max_examples=20)
+def test_the_weights_are_the_most_probable_ones(told: list[tuple[str, str, bool]]) -> None:
+    """In all directions, not only in those of the judged: there the gradient of the log posterior is nothing."""
+    rows = [trace(name, entity, {"host:x": 3, "host:y": 9}) for name, entity, _ in told]
+    model = ranking.fit([(row, float(attack)) for row, (*_, attack) in zip(rows, told, strict=True)]).malicious
+    gradient = tuple(-weight for weight in model.weights)
+    scores, variances = model.moments(rows)
+    for row, z, (*_, attack) in zip(rows, scores, told, strict=True):
+        p = 1 / (1 + math.exp(-z))
+        said = ranking.NOISE + (1 - 2 * ranking.NOISE) * p
+        pull = (attack - said) / (said * (1 - said)) * (1 - 2 * ranking.NOISE) * p * (1 - p)
+        gradient = tuple(g + pull * row.get(name, 0.0) for g, name in zip(gradient, model.names, strict=True))
+    assert max(map(abs, gradient)) < 1e-4
+    assert all(0 <= v <= math.fsum(x * x for x in row.values()) + 1e-9 for v, row in zip(variances, rows, strict=True))
 
 
 def test_learning_orders_better_than_bits_where_one_detector_is_noise() -> None:

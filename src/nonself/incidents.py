@@ -5,7 +5,7 @@ The same is done when a scan is concluded, when a verdict is given and when a ch
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from nonself.core.verdict import Verdict
 from nonself.correlate import incidents as correlate
 from nonself.ledger import Ledger
 from nonself.triage import exceptions, lifecycle, ranking, verdicts
+from nonself.triage.features import Features, features, touched
 
 
 def queue(findings: Iterable[Finding], old: Iterable[Incident], given: Iterable[Verdict], config: Config) -> list[Incident]:
@@ -42,7 +43,7 @@ def rejudged(found: Iterable[Incident], known: Mapping[str, Finding], standing: 
     listed = list(found)
     learnt = learn(listed, known, standing)
     if learnt is not None:
-        places = learnt.places([ranking.features(i, members(i, known)) for i in listed])
+        places = learnt.places(described(listed, known))
         listed = [msgspec.structs.replace(i, rank=float(place)) for i, place in zip(listed, places, strict=True)]
     else:
         listed = [msgspec.structs.replace(i, rank=None) for i in listed]
@@ -71,13 +72,19 @@ def _caveat(incident: Incident, standing: drift.Drift) -> str:
 
 def learn(found: Iterable[Incident], known: Mapping[str, Finding], standing: Mapping[str, Verdict]) -> ranking.Ranking | None:
     """The ranking that the verdicts on these incidents teach; None where there are too few."""
-    judged = [(incident, verdicts.of(incident, standing)) for incident in found]
-    telling = [
-        (ranking.features(incident, members(incident, known)), verdicts.WORTH[verdict.judgement])
-        for incident, verdict in judged
-        if verdict is not None and verdict.judgement in verdicts.WORTH
-    ]
-    return ranking.fit(telling) if len(telling) >= ranking.LEAST else None
+    listed = list(found)
+    judged = [(incident, verdicts.of(incident, standing)) for incident in listed]
+    telling = [(incident, verdicts.WORTH[v.judgement]) for incident, v in judged if v is not None and v.judgement in verdicts.WORTH]
+    if len(telling) < ranking.LEAST:
+        return None
+    rows = described([incident for incident, _ in telling], known, listed)
+    return ranking.fit([(row, worth) for row, (_, worth) in zip(rows, telling, strict=True)])
+
+
+def described(some: Sequence[Incident], known: Mapping[str, Finding], found: Sequence[Incident] | None = None) -> list[Features]:
+    """What some incidents are to the ranking, of all that were `found` (these, where it is not said)."""
+    everywhere = touched(some if found is None else found)
+    return [features(incident, members(incident, known), everywhere) for incident in some]
 
 
 def members(incident: Incident, known: Mapping[str, Finding]) -> list[Finding]:

@@ -17,8 +17,12 @@ story, and the two become one. One that only repeats what its detector has said 
 added to that story for nothing. Else it begins a story, having paid for a day of looks at its own entity.
 
 An entity is in one story at a time, the strongest that touched it within the linger, so work is bounded whatever the degree of a hub, and
-a strong story displaces a weak one. Everything is known from the past alone: a stream and a batch in order of start end in the same
-stories. `incidents` puts findings in order first, so that those that come late end as if all had come in order.
+a strong story displaces a weak one. What it is in may be long past and too dear to reach, and what happens to it now would fall to pieces:
+a finding that can't reach any story so may reach, at the same price, what touched one of its entities within the hour (`BESIDE_HOURS`)
+without being in that entity's story.
+
+Everything is known from the past alone: a stream and a batch in order of start end in the same stories. `incidents` puts findings in order
+first, so that those that come late end as if all had come in order.
 """
 
 from __future__ import annotations
@@ -38,11 +42,17 @@ PRIOR_HOURS = 24.0
 """Watched before the first finding, as it were: in the first hours nobody knows what is busy."""
 SEED_HOURS = 24.0
 """Looks that the beginning of a story pays for."""
+BESIDE_HOURS = 1.0
+"""How long something that is not in its entity's story can be reached."""
 _BLOCK = 50_000
 """Findings turned into Python's numbers at a time."""
 _BUCKETS = 64
 _SUBJECTS = [log2(max(1.0, -_BUCKETS * log(1 - full / _BUCKETS))) for full in range(_BUCKETS)] + [log2(_BUCKETS * log(_BUCKETS) + _BUCKETS)]
 """log2 of distinct subjects by occupied buckets (linear counting; Whang, Vander-Zanden & Taylor 1990): 64 bits each, whatever comes."""
+
+
+Offer = tuple[float, int, int]
+"""Cost, entity and earlier finding of an edge."""
 
 
 class Graph:
@@ -56,9 +66,9 @@ class Graph:
         self.stories = Stories()
         self._watched = PRIOR_HOURS
         self._now = float("-inf")
-        self._slot = array("q")  # entity -> story that it is in; -1 for none
-        self._opened = array("d")  # since when
-        self._last = array("q")  # the finding that touched it last in that story
+        self._last = array("q")  # entity -> the finding that touched it last of the story that it is in; -1 for none
+        self._opened = array("d")  # since when it is in it
+        self._beside = array("q")  # entity -> the finding that touched it last of those that went to another story; -1 for none
         self._looks = array("d")
         self._subjects = array("Q")  # a bit for each occupied bucket
         self._times: dict[int, int] = {}  # entity and detector -> findings it made of it
@@ -73,8 +83,8 @@ class Graph:
         entity."""
         if len(facts) and (facts.start[0] < self._now or bool(np.any(np.diff(facts.start) < 0))):
             raise ValueError("expected findings in order of start")
-        more = len(lasting) - len(self._slot)
-        for numbers, empty in ((self._slot, -1), (self._last, -1), (self._subjects, 0)):
+        more = len(lasting) - len(self._last)
+        for numbers, empty in ((self._last, -1), (self._beside, -1), (self._subjects, 0)):
             numbers.extend([empty] * more)
         for times in (self._opened, self._looks):
             times.extend([0.0] * more)
@@ -99,18 +109,18 @@ class Graph:
                 self._count(touched, looks)
 
     def _place(self, finding: int, row: tuple[float, float, float, int], times: int, touched: list[int], lasting: Sequence[bool]) -> None:
-        start, end, bits, kind = row
+        start, _, bits, kind = row
         stories = self.stories
         left, story, edge = bits, -1, (-1, -1)
-        for cost, entity, other in self._offers(start, end, bits, times, touched, lasting):
-            other = stories.root(other)
+        for cost, entity, earlier in self._offers(row, times, touched, lasting) or self._besides(row, times, touched):
+            other = stories.of(earlier)
             if other == story or left - cost < MARGIN:
                 continue
             left -= cost
             if story < 0:
-                story, edge = other, (self._last[entity], entity)
+                story, edge = other, (earlier, entity)
             else:
-                story = stories.merge(story, other, finding, self._last[entity], entity)
+                story = stories.merge(story, other, finding, earlier, entity)
         if story < 0 and times:
             story, edge, left = self._repeat(kind, start, touched, lasting)
         if story < 0:
@@ -122,41 +132,55 @@ class Graph:
             stories.subjects[story] |= _bucket(touched[0])
             self._hold(story, finding, start, touched, lasting)
 
-    def _offers(
-        self, start: float, end: float, bits: float, times: int, touched: list[int], lasting: Sequence[bool]
-    ) -> list[tuple[float, int, int]]:
-        """(cost, entity, story) of the edges that the finding could pay for, cheapest first."""
+    def _offers(self, row: tuple[float, float, float, int], times: int, touched: list[int], lasting: Sequence[bool]) -> list[Offer]:
+        """The edges that the finding could pay for to what is in its entities' stories, cheapest first."""
+        start, end, bits, _ = row
         offers = []
         for place, entity in enumerate(touched):
-            slot = self._slot[entity]
-            if slot < 0 or self._over(entity, start, lasting[entity]):
-                continue
             last = self._last[entity]
+            if last < 0 or self._over(entity, start, lasting[entity]):
+                continue
             wait = max(end, self._ends[last]) - min(start, self._starts[last])
             if wait > self.linger and not lasting[entity]:
                 continue
-            part = (wait + 1) / max(self._watched, wait + 1)
-            cost = log2(1 + self._looks[entity] * part)
-            if bits - cost < MARGIN:
-                continue
-            cost += _SUBJECTS[self.stories.subjects[self.stories.root(slot)].bit_count()]
-            if place:
-                cost += _SUBJECTS[self._subjects[entity].bit_count()]
-            if times:
-                cost = max(cost, bits + log2(-expm1(-times * part)))
+            cost = self._cost(place, entity, last, wait, bits, times)
             if bits - cost >= MARGIN:
-                offers.append((cost, entity, slot))
+                offers.append((cost, entity, last))
         return sorted(offers) if len(offers) > 1 else offers
+
+    def _besides(self, row: tuple[float, float, float, int], times: int, touched: list[int]) -> list[Offer]:
+        """The edges that it could pay for to what has just touched its entities without being in their stories, cheapest first."""
+        start, end, bits, _ = row
+        offers = []
+        for place, entity in enumerate(touched):
+            last = self._beside[entity]
+            if last < 0 or (wait := max(end, self._ends[last]) - min(start, self._starts[last])) > BESIDE_HOURS:
+                continue
+            cost = self._cost(place, entity, last, wait, bits, times)
+            if bits - cost >= MARGIN:
+                offers.append((cost, entity, last))
+        return sorted(offers)
+
+    def _cost(self, place: int, entity: int, earlier: int, wait: float, bits: float, times: int) -> float:
+        """What an edge to an earlier finding costs; at least the first part of it, where that is too much already."""
+        part = (wait + 1) / max(self._watched, wait + 1)
+        cost = log2(1 + self._looks[entity] * part)
+        if bits - cost < MARGIN:
+            return cost
+        cost += _SUBJECTS[self.stories.subjects[self.stories.of(earlier)].bit_count()]
+        if place:
+            cost += _SUBJECTS[self._subjects[entity].bit_count()]
+        return max(cost, bits + log2(-expm1(-times * part))) if times else cost
 
     def _repeat(self, kind: int, start: float, touched: list[int], lasting: Sequence[bool]) -> tuple[int, tuple[int, int], float]:
         """The story in which this detector has already spoken of something lasting that the finding touches: the same thing again, which
         belongs there and adds nothing. (story or -1, edge, gain)"""
         for entity in touched:
-            slot = self._slot[entity]
-            if slot >= 0 and lasting[entity] and not self._over(entity, start, lasting[entity]):
-                story = self.stories.root(slot)
+            last = self._last[entity]
+            if last >= 0 and lasting[entity] and not self._over(entity, start, lasting[entity]):
+                story = self.stories.of(last)
                 if self.stories.has(story, kind):
-                    return story, (self._last[entity], entity), 0.0
+                    return story, (last, entity), 0.0
         return -1, (-1, -1), 0.0
 
     def _over(self, entity: int, start: float, lasting: bool) -> bool:
@@ -169,17 +193,27 @@ class Graph:
         """The finding's entities are in its story now, but for those that a stronger one holds."""
         stories, bits = self.stories, self.stories.bits[story]
         for entity in touched:
-            slot = self._slot[entity]
-            if slot >= 0 and slot != story and not self._over(entity, start, lasting[entity]):
-                slot = stories.root(slot)
-                if slot != story and stories.bits[slot] >= bits:
+            if self._last[entity] >= 0 and self._over(entity, start, lasting[entity]):
+                self._free(entity, start)
+            last = self._last[entity]
+            held = stories.of(last) if last >= 0 else -1
+            if held != story:
+                if held >= 0 and stories.bits[held] >= bits:
+                    self._beside[entity] = finding
                     continue
-            elif slot == story and self._over(entity, start, lasting[entity]):
-                slot = -1
-            if slot != story:
+                if held >= 0:
+                    self._beside[entity] = last
                 self._opened[entity] = start
-            self._slot[entity] = story
             self._last[entity] = finding
+
+    def _free(self, entity: int, start: float) -> None:
+        """The entity leaves its story for the one beside it, if that has not lingered long enough."""
+        beside = self._beside[entity]
+        self._last[entity], self._beside[entity] = beside, -1
+        if beside >= 0:
+            self._opened[entity] = self._starts[beside]
+            if start - self._ends[beside] > self.linger:
+                self._last[entity] = -1
 
     def _count(self, touched: list[int], looks: float) -> None:
         bucket = _bucket(touched[0])

@@ -43,6 +43,10 @@ class Stories:
             story = parent[story]
         return story
 
+    def of(self, finding: int) -> int:
+        """The story that a finding is in by now."""
+        return self.root(self.home[finding])
+
     def begin(self, gain: float, kind: int) -> int:
         """A new story, of the next finding."""
         story = len(self.bits)

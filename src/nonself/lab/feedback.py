@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from nonself.core.finding import Finding
 from nonself.core.incident import Incident
 from nonself.triage import ranking
+from nonself.triage.features import Features, features, touched
 
 Known = tuple[Incident, Sequence[Finding], float]
 """An incident, its findings, and what it is worth (`triage.verdicts.WORTH`): 1 a malicious one, 1/2 an attempt, 0 what is false."""
@@ -18,7 +19,8 @@ REVIEWS, WRONG, RECALL = 50, 0.17, 0.95
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """True finds (attempts among them) among the `REVIEWS` first, with and without learning, and of them the malicious ones; and how many
-    false incidents stand above the one that completes `RECALL` of all that are true, ranked by bits and by what verdicts have taught."""
+    false incidents stand above the one that completes `RECALL` of all that are true, ranked by bits and by what verdicts have taught of
+    what is an attack at all."""
 
     found: int
     found_without: int
@@ -33,7 +35,8 @@ def review(incidents: Sequence[Known], seed: int, *, reviews: int = REVIEWS, wro
     incidents that the reviewer did not see: verdicts are given on a random half of the incidents and figures taken on the other half."""
     draw = random.Random(seed)
     plain = sorted(incidents, key=lambda known: (-known[0].bits, known[0].id))
-    rows = [ranking.features(incident, findings) for incident, findings, _ in plain]
+    everywhere = touched(incident for incident, *_ in plain)
+    rows = [features(incident, findings, everywhere) for incident, findings, _ in plain]
     truth = [worth for *_, worth in plain]
 
     def told(worth: float) -> float:
@@ -43,7 +46,7 @@ def review(incidents: Sequence[Known], seed: int, *, reviews: int = REVIEWS, wro
     half = list(range(len(rows)))
     draw.shuffle(half)
     taught, rest = half[: len(half) // 2][:reviews], sorted(half[len(half) // 2 :])
-    scores, _ = ranking.fit([(rows[n], told(truth[n])) for n in taught]).moments(rows)
+    scores, _ = ranking.fit([(rows[n], told(truth[n])) for n in taught]).attack.moments(rows)
     return Outcome(
         found=sum(truth[n] > 0 for n in seen),
         found_without=sum(worth > 0 for worth in truth[:reviews]),
@@ -55,11 +58,11 @@ def review(incidents: Sequence[Known], seed: int, *, reviews: int = REVIEWS, wro
 
 
 def _reviewed(
-    rows: Sequence[ranking.Features], truth: Sequence[float], reviews: int, told: Callable[[float], float]
+    rows: Sequence[Features], truth: Sequence[float], reviews: int, told: Callable[[float], float]
 ) -> list[int]:  # fmt: skip
     """Who was reviewed, by number: the first of the queue, which is sorted anew after every verdict (what it is `told` to be)."""
     seen: list[int] = []
-    judged: list[tuple[ranking.Features, float]] = []
+    judged: list[tuple[Features, float]] = []
     waiting = list(range(len(rows)))
     while waiting and len(seen) < reviews:
         if len(judged) >= ranking.LEAST:

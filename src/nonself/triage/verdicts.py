@@ -20,7 +20,7 @@ TRUE: frozenset[Judgement] = frozenset(("malicious", "attempt"))
 FALSE: frozenset[Judgement] = frozenset(("benign trigger", "false alarm"))
 """Verdicts to learn from; `unsure` says nothing either way."""
 WORTH: dict[Judgement, float] = {"malicious": 1.0, "attempt": 0.5, "benign trigger": 0.0, "false alarm": 0.0}
-"""How much of an attack something judged so is to the ranking: who came to nothing matters, but not as much as who came in."""
+"""What something judged so is to the ranking: 1 is malicious, 0 no attack, what lies between an attack that came to nothing."""
 
 
 def in_force(verdicts: Iterable[Verdict]) -> dict[str, Verdict]:
