@@ -16,6 +16,7 @@ import msgspec
 from nonself.analyst import claims as make
 from nonself.analyst import playbooks
 from nonself.analyst.actions import Action, propose
+from nonself.analyst.bearing import bearing
 from nonself.analyst.carrying import carrying
 from nonself.analyst.facts import gather
 from nonself.analyst.hypotheses import BY_NAME, Proposal, weigh
@@ -120,13 +121,13 @@ def _claims(records: Records, answers: Sequence[Answer]) -> list[tuple[str, Clai
     """Every claim to be checked, with the part of the story it would stand in."""
     findings = sorted(records.findings.values(), key=lambda f: (-f.bits, f.start, f.id))
     carry = carrying(records)
-    core = {uid for f in findings if f.id in carry for uid in f.events}
-    others = {uid for f in findings for uid in f.events} - core
+    core = {uid for f in findings if f.id in carry for uid in bearing(f, records)}
+    others = {uid for f in findings for uid in bearing(f, records)} - core
     told = [f for f in findings if f.id in carry][:_FINDINGS] + [f for f in findings if f.id not in carry][:_FINDINGS]
     made = [("finding" if f.id in carry else "also", make.of_finding(f, records)) for f in told]
     for part, events in (("event", records.cited(core)), ("also", records.cited(others))):
         made += [(part, claim) for claim in (*make.of_events(events), *make.transfers(events))]
-    evidence = records.cited(core | others)
+    evidence = records.cited(uid for f in findings for uid in f.events)
     made += [("around", claim) for answer in answers for claim in make.of_answer(answer, records)]
     for entity in [e for e in records.incident.entities if kind(e) in ("domain", "ip", "host", "user", "hash")][:_TOLD_FIRST]:
         made += [("around", claim) for claim in make.first_seen(entity, records)]

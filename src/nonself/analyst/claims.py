@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
+from nonself.analyst.bearing import bearing
 from nonself.analyst.checks import peers
 from nonself.analyst.queries import Answer
 from nonself.analyst.records import ROLE_COLUMNS, Records
@@ -103,8 +104,8 @@ def _first(row: Row, columns: Iterable[str]) -> object:
 
 
 def of_finding(finding: Finding, records: Records) -> Claim:
-    """That a rule matched, or that a detector found something unusual. Evidence the lake no longer holds can't be cited."""
-    held = tuple(dict.fromkeys(uid for uid in finding.events if uid in records.places))[:CITED]
+    """That a rule matched, or that a detector found something unusual. It cites what bears it."""
+    held = bearing(finding, records)[:CITED]
     args = {"finding": finding.id, "title": finding.title, "entity": finding.entity}
     if finding.detector.startswith(_RULES):
         return Claim(predicate="MatchedRule", args=args, events=held)

@@ -17,7 +17,8 @@ from typing import Any
 
 import polars as pl
 
-from nonself.analyst.queries import outside
+from nonself.analyst.names import outside
+from nonself.analyst.nearby import Hour, hour
 from nonself.analyst.records import Records
 from nonself.core.entities import kind
 from nonself.core.events import Events
@@ -36,6 +37,8 @@ _MANY, _SOME = 3, 8
 """A detector that has found something about more entities is no longer rare here; about more than `_SOME`, it says nothing of tactics."""
 _CLOUD, _SOFTWARE = (3004, 6001, 6003, 6005), (1001, 1005, 1006, 1007, 1008, 1009, 201001, 201002, 201004)
 _FLOWS = (4001, 4002, 4005, 4006, 4007)
+_ACCOUNTS = (3001, 3002, 3005, 3006)
+_FEW_DAYS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,10 @@ class Facts:
     grave          rules of level high or critical that matched; `stages` the tactics of the rules that are not everywhere
     rare_rule      bits of the most surprising match of a rule that is rare here
     learnt         bits of the most surprising finding of a learnt detector
+    near           what the most telling finding of the same accounts and machines tells that is within a day and no part of the incident
+    out_of_hours   share of the evidence that is of hours in which few people act here
+    strangers      acts of accounts, in the cloud or logging on, from an outside address that nobody else uses, nor they on other days
+    new_roles      acts in roles of the cloud that were taken on two days at most here
     regular        whether calls at regular times were found; `alone`, whether besides one machine alone met an outside address or domain
     refused        calls that the cloud refused
     calls, names, flows   calls to the cloud, DNS questions, connections of the busiest pair, among the evidence
@@ -72,6 +79,10 @@ class Facts:
     stages: int
     rare_rule: float
     learnt: float
+    near: float
+    out_of_hours: float
+    strangers: int
+    new_roles: int
     regular: bool
     alone: bool
     refused: int
@@ -105,6 +116,10 @@ def gather(records: Records) -> Facts:
         late=len(tactics & _LATE),
         tactics=len(tactics),
         learnt=max((f.bits for f in findings if not f.detector.startswith(_RULES)), default=0.0),
+        near=max((tells(f, records) for f in records.near if not lasting(f, records)), default=0.0),
+        out_of_hours=_out_of_hours(evidence, records.quiet),
+        strangers=_strangers(evidence, records),
+        new_roles=_new_roles(evidence, records),
         regular=regular,
         alone=regular and _lone_outside(records),
         recurring=_recurring(findings, records),
@@ -169,6 +184,29 @@ def _of_evidence(evidence: Events) -> dict[str, Any]:
         "network": int(classes.is_between(4001, 4014).sum()) / total,
         "cloud": cloud / total,
     }
+
+
+def _out_of_hours(evidence: Events, quiet: frozenset[Hour]) -> float:
+    times = evidence["time"].drop_nulls().to_list()
+    return sum(hour(time) in quiet for time in times) / len(times) if times else 0.0
+
+
+def _strangers(evidence: Events, records: Records) -> int:
+    acts = evidence.filter(pl.col("class_uid").is_in((*_CLOUD, *_ACCOUNTS)) & outside("@src_ip"))
+    return sum(
+        count
+        for address, count in acts.group_by("@src_ip").len().iter_rows()
+        for met in [records.events.filter(pl.col("@src_ip") == address)]
+        if met["@user"].drop_nulls().n_unique() <= 1 and met["time"].dt.date().n_unique() <= _FEW_DAYS
+    )
+
+
+def _new_roles(evidence: Events, records: Records) -> int:
+    return sum(
+        count
+        for role, count in evidence.drop_nulls("@assumed_role").group_by("@assumed_role").len().iter_rows()
+        if records.events.filter(pl.col("@assumed_role") == role)["time"].dt.date().n_unique() <= _FEW_DAYS
+    )
 
 
 def _recurring(findings: Sequence[Finding], records: Records) -> float:
