@@ -2,9 +2,10 @@
 written is read for them, but for rules' matches, which can only speak for malice.
 
 How much a finding tells is its bits, at most `MOST_BITS`, times how seldom its detector speaks here: 1 where it has found something about
-one entity alone, a fifth less with each doubling of the entities, 0 from 32 on; and less in a ledger whose findings are about fewer than
-32 entities, where all of them are silent. Of findings that rest on the same events (half of the events of either) one counts, and so does
-one of each detector; those that were found of the same entity on three days or more tell nothing, but for calls at regular times.
+one entity alone, a fifth less with each doubling of the entities, 0 from 32 on; and of a learnt detector less in a ledger whose findings
+are about fewer than 32 entities, where all of them are silent. Of findings that rest on the same events (half of the events of either) one
+counts, and so does one of each detector; those that were found of the same entity on three days or more tell nothing, but for calls at
+regular times.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ class Facts:
     grave          rules of level high or critical that matched; `stages` the tactics of the rules that are not everywhere
     rare_rule      bits of the most surprising match of a rule that is rare here
     learnt         bits of the most surprising finding of a learnt detector
-    near           what the most telling finding of the same accounts and machines tells that is within a day and no part of the incident
+    near           what the second most telling finding tells, of the incident or beside it: of the same accounts and machines within a day
     out_of_hours   share of the evidence that is of hours in which few people act here
     strangers      acts of accounts, in the cloud or logging on, from an outside address that nobody else uses, nor they on other days
     new_roles      acts in roles of the cloud that were taken on two days at most here
@@ -107,7 +108,7 @@ def gather(records: Records) -> Facts:
     few = [f for f in telling if records.spread[f.detector] <= _SOME]
     tactics = {tactic for f in few for tactic in f.tactics}
     regular = any("beacon" in f.detector for f in findings)
-    told = [tells(f, records) for f in telling]
+    told = sorted((tells(f, records) for f in telling), reverse=True)
     return Facts(
         bits=records.incident.bits,
         best=max(told, default=0.0),
@@ -116,7 +117,7 @@ def gather(records: Records) -> Facts:
         late=len(tactics & _LATE),
         tactics=len(tactics),
         learnt=max((f.bits for f in findings if not f.detector.startswith(_RULES)), default=0.0),
-        near=max((tells(f, records) for f in records.near if not lasting(f, records)), default=0.0),
+        near=max((*told[1:2], *(tells(f, records) for f in records.near if not lasting(f, records))), default=0.0),
         out_of_hours=_out_of_hours(evidence, records.quiet),
         strangers=_strangers(evidence, records),
         new_roles=_new_roles(evidence, records),
@@ -131,8 +132,9 @@ def gather(records: Records) -> Facts:
 
 def tells(finding: Finding, records: Records) -> float:
     """How much a finding tells, in bits."""
-    seldom = max(0.0, 1.0 - log2(max(1, records.spread[finding.detector])) / 5) * min(1.0, log2(1 + records.subjects) / 5)
-    return seldom * min(max(finding.bits, 0.0), MOST_BITS)
+    seldom = max(0.0, 1.0 - log2(max(1, records.spread[finding.detector])) / 5)
+    heard = 1.0 if finding.detector.startswith(_RULES) else min(1.0, log2(1 + records.subjects) / 5)
+    return seldom * heard * min(max(finding.bits, 0.0), MOST_BITS)
 
 
 def _telling(findings: Sequence[Finding], records: Records) -> list[Finding]:

@@ -142,7 +142,13 @@ def _actions(told: Outline, decided: Decided) -> Iterator[str]:
 def _tail(told: Outline) -> Iterator[str]:
     case = told.case
     if case.unproven:
-        yield from ("", "## Not established", "", f"{len(case.unproven)} statements are part of no sentence above:", "")
+        yield from (
+            "",
+            "## Not established",
+            "",
+            f"{len(case.unproven)} statements could not be established and are part of no sentence above:",
+            "",
+        )
     yield from (f"- `{claim.id}` {claim.truth}: {claim.why}" for claim in case.unproven)
     yield from ("", "## Questions asked", "", "| question | events | answer |", "|---|---|---|")
     for answer in case.answers:

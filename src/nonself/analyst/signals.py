@@ -43,7 +43,12 @@ MALICE: tuple[Signal, ...] = (
     Signal("grave rules", "rules of level high or critical matched", lambda f: f.grave, (1, 2, 3)),
     Signal("surprising rule", "a rule matched that is rare here, at many bits", lambda f: f.rare_rule, (8, 11)),
     Signal("surprising behaviour", "a learnt detector found something at many bits", lambda f: f.learnt, (9, 12)),
-    Signal("beside it", "something telling was found of the same accounts or machines within a day", lambda f: f.near, (3, 6, 9, 12, 15)),
+    Signal(
+        "not alone",
+        "something else that tells is in it, or was found of the same accounts or machines within a day",
+        lambda f: f.near,
+        (3, 6, 9, 12, 15),
+    ),
     Signal("out of hours", "it happened in hours in which few people act here", lambda f: f.out_of_hours, (0.5, 0.9)),
     Signal("strange address", "accounts acted from an outside address of nobody else's", lambda f: f.strangers, (1, 5)),
     Signal("new role", "roles of the cloud were taken that are hardly ever taken here", lambda f: f.new_roles),
