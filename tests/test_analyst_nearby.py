@@ -44,8 +44,8 @@ def records(rows: list[Mapping[str, Any]], *findings: Finding, evidence: int = 0
     events = frames.conform(pl.DataFrame(made, infer_schema_length=None))
     first = Finding(**{**{f: getattr(findings[0], f) for f in Finding.__struct_fields__}, "events": tuple(events["uid"].tail(evidence))})
     incident = Incident(
-        id="inc", title="t", bits=12.0, start=first.start, end=first.end, entities=first.entities, stages=(), findings=(first.id,), edges=(),
-        n_events=evidence,
+        id="inc", title="t", bits=12.0, start=first.start, end=first.end, entities=first.entities, stages=(), findings=(first.id,),
+        edges=(), n_events=evidence,
     )  # fmt: skip
     with Ledger.open(":memory:") as ledger:
         ledger.commit(Batch([Offset("o", "aa", "s", 1, 1, True, len(made), len(made), 0, 1)], events, {}, no_dead()))

@@ -173,7 +173,7 @@ def _told(established: Sequence[Claim], part: dict[str, str], records: Records) 
 def _questions(proposal: Proposal, unproven: Sequence[Claim]) -> tuple[str, ...]:
     """What a person should find out next: what would refute the likeliest hypotheses, and what could not be checked."""
     likely = [w for w in proposal.hypotheses if w.p >= 0.05][:3]
-    asked = [f"“{w.name}” would be refuted by this: {BY_NAME[w.name].refuted_by}. Is it so?" for w in likely]
+    asked = [f"Find out whether this is so, which would refute “{w.name}”: {BY_NAME[w.name].refuted_by}." for w in likely]
     if unproven:
         asked.append(f"{len(unproven)} statements could not be established: which log would settle them?")
     return tuple(asked)

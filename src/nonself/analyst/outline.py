@@ -188,12 +188,11 @@ def _count(n: int, one: str, many: str = "") -> str:
 
 
 def weighty(case: Case) -> list[Weighed]:
-    """The hypotheses worth a person's time, likeliest first: of one in a hundred and more, two at least, with their heaviest signals."""
-    return [
-        msgspec.structs.replace(w, signals=w.signals[:_SIGNALS])
-        for place, w in enumerate(case.proposal.hypotheses)
-        if place < 2 or w.p >= 0.01
-    ]
+    """The hypotheses worth a person's time, likeliest first: the likeliest malicious and the likeliest harmless one, and others of one in a
+    hundred and more; each with its heaviest signals."""
+    ranked = case.proposal.hypotheses
+    first = {w.judgement == "malicious": w.name for w in reversed(ranked)}
+    return [msgspec.structs.replace(w, signals=w.signals[:_SIGNALS]) for w in ranked if w.p >= 0.01 or w.name in first.values()]
 
 
 def percent(p: float) -> str:
