@@ -195,20 +195,20 @@ def _out_of_hours(evidence: Events, quiet: frozenset[Hour]) -> float:
 
 def _strangers(evidence: Events, records: Records) -> int:
     acts = evidence.filter(pl.col("class_uid").is_in((*_CLOUD, *_ACCOUNTS)) & outside("@src_ip"))
-    return sum(
-        count
-        for address, count in acts.group_by("@src_ip").len().iter_rows()
-        for met in [records.events.filter(pl.col("@src_ip") == address)]
-        if met["@user"].drop_nulls().n_unique() <= 1 and met["time"].dt.date().n_unique() <= _FEW_DAYS
-    )
+    lone = pl.col("@user").drop_nulls().n_unique() <= 1
+    return _seldom(acts, "@src_ip", records, lone)
 
 
 def _new_roles(evidence: Events, records: Records) -> int:
-    return sum(
-        count
-        for role, count in evidence.drop_nulls("@assumed_role").group_by("@assumed_role").len().iter_rows()
-        if records.events.filter(pl.col("@assumed_role") == role)["time"].dt.date().n_unique() <= _FEW_DAYS
-    )
+    return _seldom(evidence, "@assumed_role", records, pl.lit(True))
+
+
+def _seldom(acts: Events, name: str, records: Records, also: pl.Expr) -> int:
+    """How many acts have a `name` that is met on `_FEW_DAYS` days at most, and of whose events `also` holds."""
+    few = pl.col("time").dt.date().n_unique() <= _FEW_DAYS
+    names = acts[name].drop_nulls().unique().to_list()
+    met = records.events.filter(pl.col(name).is_in(names)).group_by(name).agg((few & also).alias("seldom"))
+    return acts.join(met.filter("seldom"), on=name, how="semi").height
 
 
 def _recurring(findings: Sequence[Finding], records: Records) -> float:
