@@ -42,7 +42,7 @@ def test_what_hangs_together_is_told_and_the_rest_is_not() -> None:
 
 
 def test_a_machine_joins_what_is_near_in_time_and_an_inside_address_nothing() -> None:
-    near, far = finding("near", "b", 1.5, bits=2.0), finding("far", "c", 9, bits=2.0, entities=("ip:10.0.0.9",))
+    near, far = finding("near", "b", 1.5, bits=3.5), finding("far", "c", 9, bits=3.5, entities=("ip:10.0.0.9",))
     assert carrying(records(finding("seed", "a", entities=("ip:10.0.0.9",)), near, far)) == {"seed", "near"}
 
 

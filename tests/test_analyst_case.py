@@ -75,7 +75,7 @@ def test_what_is_claimed_falsely_is_listed_and_never_said() -> None:
 def test_what_was_looked_for_and_not_found_is_said() -> None:
     _, case = judged(True)
     assert case.absent
-    assert "no log was cleared on ws41" in report.markdown(case).lower().replace("\\", "")
+    assert "no transfer of a megabyte or more to the outside was recorded of ws41 `c-" in report.markdown(case).lower().replace("\\", "")
 
 
 def test_instruction_like_text_raises_and_is_told() -> None:

@@ -1,13 +1,11 @@
-"""The guarded model: whatever it answers, the floor stands; what it said is replayed to the bit; a loopback endpoint is really asked."""
+"""The guarded model: whatever it answers, the floor stands; what it said is replayed to the bit."""
 
 from __future__ import annotations
 
 import importlib.util
 import json
-import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +18,8 @@ from nonself.analyst.advisor import advise
 from nonself.analyst.case import Case, investigate
 from nonself.analyst.cassettes import Cassettes
 from nonself.analyst.local import Local
-from nonself.analyst.model import Budget, Endpoint, Model, Price, Request, Response
+from nonself.analyst.model import Budget, Model, Price, Request, Response
 from nonself.analyst.outline import outline
-from nonself.analyst.post import LARGEST
 from nonself.analyst.pseudonyms import Vault
 from nonself.analyst.records import Records, read
 from nonself.analyst.redact import LeakError
@@ -232,73 +229,6 @@ def test_whatever_is_taken_is_clauses_and_connectives(text: str) -> None:
     for claim in (FIRST, SECOND):
         taken = taken.replace(f"{{{claim.id}}}", " ")
     assert set(taken.lower().replace(",", " ").replace(".", " ").split()) <= compose.CONNECTIVES
-
-
-# The endpoint
-
-
-class _Server(BaseHTTPRequestHandler):
-    answers: list[tuple[int, bytes]] = []
-    got: list[tuple[str, dict[str, str], bytes]] = []
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        self.got.append((self.path, dict(self.headers), body))
-        status, answer = self.answers.pop(0)
-        self.send_response(status)
-        if status == 302:
-            self.send_header("Location", "http://127.0.0.1:9/elsewhere")
-        self.send_header("Content-Length", str(len(answer)))
-        self.end_headers()
-        self.wfile.write(answer)
-
-    def log_message(self, *args: Any) -> None:
-        """Say nothing on stderr."""
-
-
-@pytest.fixture
-def server() -> Iterator[str]:
-    listening = HTTPServer(("127.0.0.1", 0), _Server)
-    thread = threading.Thread(target=listening.serve_forever, daemon=True)
-    thread.start()
-    _Server.got.clear()
-    yield f"http://127.0.0.1:{listening.server_port}/v1"
-    listening.shutdown()
-    listening.server_close()
-
-
-REQUEST = Request(model="m", system="s", user="u", schema={}, tokens=5)
-COMPLETION = b'{"choices":[{"message":{"content":"{}"}}],"usage":{"prompt_tokens":3,"completion_tokens":2},"more":1}'
-
-
-def test_an_endpoint_is_asked_the_previewed_bytes(server: str) -> None:
-    _Server.answers[:] = [(200, COMPLETION)]
-    response = Endpoint(server, "m", "loopback", key="k3y").ask(REQUEST, 5.0)
-    assert (response.text, response.tokens_in, response.tokens_out) == ("{}", 3, 2)
-    path, headers, body = _Server.got[0]
-    assert path == "/v1/chat/completions" and body == REQUEST.bytes and headers["Authorization"] == "Bearer k3y"
-    assert b"k3y" not in body
-
-
-@pytest.mark.parametrize(
-    ("status", "body"),
-    [(500, b""), (302, b""), (401, COMPLETION), (200, b""), (200, b"{"), (200, b'{"choices":[]}'), (200, b"[" * 9_999),
-     (200, b'{"choices":7}'),
-     (200, b'{"choices":[{"message":{"content":null}}]}'), (200, b" " * (LARGEST + 1)), (200, b"\xff")],
-)  # fmt: skip
-def test_what_is_no_completion_is_a_model_error(server: str, status: int, body: bytes) -> None:
-    _Server.answers[:] = [(status, body)]
-    with pytest.raises(ModelError):
-        Endpoint(server, "m", "loopback").ask(REQUEST, 5.0)
-
-
-def test_nothing_is_sent_against_the_policy(server: str) -> None:
-    for policy in ("none", "allowlist"):
-        with pytest.raises(ModelError):
-            Endpoint(server, "m", policy).ask(REQUEST, 5.0)  # type: ignore[arg-type]
-    assert not _Server.got
-    with pytest.raises(ModelError, match="can't be reached"):
-        Endpoint("http://127.0.0.1:9/v1", "m", "loopback").ask(REQUEST, 2.0)
 
 
 # llama.cpp

@@ -51,7 +51,7 @@ def test_a_week_counts_what_came_beside_what_came_before(state: Path) -> None:
     assert told.until - told.since == timedelta(days=7)
     assert [(v.id, bool(title)) for v, title in told.judged] == [("ver-1", True)]
     by_title = {t.title: t for t in told.triggers}
-    assert all((t.shown, t.true, t.false) == (2, 0, 1) for t in by_title.values()) and len(by_title) == 4
+    assert all((t.shown, t.true, t.false) == (2, 0, 1) for t in by_title.values()) and len(by_title) == 5
     assert ("Credential Access", 1, 15) in told.tactics
 
 

@@ -11,6 +11,7 @@ from typing import Literal
 import msgspec
 
 from nonself.analyst.hypotheses import Proposal
+from nonself.analyst.names import is_outside, is_person
 from nonself.core.claim import Claim
 from nonself.core.entities import kind
 from nonself.core.incident import Incident
@@ -80,10 +81,4 @@ def _resting(established: Sequence[Claim]) -> dict[str, list[str]]:
 
 def _ours(entity: str) -> bool:
     """Private addresses and machine accounts: isolating the host does more, and breaks less."""
-    if kind(entity) == "ip":
-        value = entity.partition(":")[2]
-        return value.startswith(("10.", "192.168.", "fd", "fc")) or (value.startswith("172.") and value.split(".")[1] in _SIXTEEN)
-    return kind(entity) == "user" and (entity.endswith("$") or entity.startswith("user:system@"))
-
-
-_SIXTEEN = tuple(str(n) for n in range(16, 32))
+    return (kind(entity) == "ip" and not is_outside(entity)) or (kind(entity) == "user" and not is_person(entity))

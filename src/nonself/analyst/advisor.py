@@ -63,10 +63,9 @@ class Desk:
     def ask(self, request: Request) -> Any:
         """The answer as JSON. ModelError for none; LeakError where the request holds a name it must not."""
         outgoing(request, self.forbidden)
-        self.budget.take(request)
-        self.requests.append(request.id)
-        response = self.model.ask(request, self.budget.seconds - self.budget.used_seconds)
-        self.budget.pay(request, response)
+        response = self.budget.ask(self.model, request, self.requests)
+        if response.cut:
+            raise ModelError(f"the answer was cut off at {request.tokens} tokens", do="a model that thinks first must be told not to")
         try:
             return json.loads(response.text)
         except (ValueError, RecursionError) as error:
@@ -195,7 +194,7 @@ def _join(desk: Desk) -> str:
         *_described(desk),
         Fixed("\nWrite a summary: join clauses such as {c0}, in order of time, with words of: " + " ".join(sorted(compose.CONNECTIVES))),
     ]
-    answer = desk.ask(_request(desk, parts, _object(summary={"type": "string", "maxLength": compose.LONGEST})))
+    answer = desk.ask(_request(desk, parts, _object(summary={"type": "string"})))
     try:
         summary = compose.accept(_text(answer, "summary"), told)
     except compose.RefusalError as refusal:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from nonself.analyst.model import Model, Request, Response
+from nonself.analyst.model import Model, Request, Response, UnansweredError
 from nonself.core.errors import ModelError
 
 
@@ -31,18 +31,18 @@ class Cassettes:
         if tape and tape.response:
             return tape.response
         if self._inner is None:
-            raise ModelError(tape.failed if tape else "no answer to this request was recorded")
+            raise UnansweredError(tape.failed, tape.seconds) if tape else ModelError("no answer to this request was recorded")
         try:
             response = self._inner.ask(request, seconds)
         except ModelError as error:
-            self._record(path, request, None, str(error))
+            spent = error.seconds if isinstance(error, UnansweredError) else 0.0
+            self._record(path, _Tape(request=request.bytes.decode(), failed=str(error), seconds=spent))
             raise
-        self._record(path, request, response, "")
+        self._record(path, _Tape(request=request.bytes.decode(), response=response))
         return response
 
-    def _record(self, path: Path, request: Request, response: Response | None, failed: str) -> None:
+    def _record(self, path: Path, bare: _Tape) -> None:
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        bare = _Tape(request=request.bytes.decode(), response=response, failed=failed)
         fresh = path.with_suffix(".new")
         handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(handle, "wb") as file:
@@ -52,8 +52,9 @@ class Cassettes:
 
 class _Tape(msgspec.Struct, frozen=True, kw_only=True):
     request: str
-    response: Response | None
-    failed: str
+    response: Response | None = None
+    failed: str = ""
+    seconds: float = 0.0
     sha256: str = ""
 
 

@@ -121,13 +121,13 @@ def nothing_found(args: Args, cited: Events, records: Records) -> Outcome:
 
 
 def found_by(*prefixes: str, negate: bool = False) -> Check:
-    """The finding args["finding"] is of this incident, has that title and entity, rests on the cited events, and is of a detector whose
-    name begins with one of `prefixes` (with none of them, if `negate`)."""
+    """The finding args["finding"] is of this incident or beside it, has that title and entity, rests on the cited events, and is of a
+    detector whose name begins with one of `prefixes` (with none of them, if `negate`)."""
 
     def check(args: Args, cited: Events, records: Records) -> Outcome:
-        finding = records.findings.get(args["finding"])
+        finding = records.findings.get(args["finding"]) or next((f for f in records.near if f.id == args["finding"]), None)
         if finding is None:
-            return unverifiable("there is no such finding in this incident")
+            return unverifiable("there is no such finding in this incident or beside it")
         if finding.detector.startswith(prefixes) == negate:
             return refuted("the finding is of another kind")
         if (finding.title, finding.entity) != (args["title"], args["entity"]) or not _bits(args, finding):

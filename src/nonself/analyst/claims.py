@@ -7,9 +7,11 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
+from nonself.analyst.bearing import bearing
 from nonself.analyst.checks import peers
+from nonself.analyst.names import is_outside
 from nonself.analyst.queries import Answer
-from nonself.analyst.records import ROLE_COLUMNS, Records
+from nonself.analyst.records import Records
 from nonself.analyst.texts import families
 from nonself.core.claim import Claim
 from nonself.core.entities import kind
@@ -103,8 +105,8 @@ def _first(row: Row, columns: Iterable[str]) -> object:
 
 
 def of_finding(finding: Finding, records: Records) -> Claim:
-    """That a rule matched, or that a detector found something unusual. Evidence the lake no longer holds can't be cited."""
-    held = tuple(dict.fromkeys(uid for uid in finding.events if uid in records.places))[:CITED]
+    """That a rule matched, or that a detector found something unusual. It cites what bears it."""
+    held = bearing(finding, records)[:CITED]
     args = {"finding": finding.id, "title": finding.title, "entity": finding.entity}
     if finding.detector.startswith(_RULES):
         return Claim(predicate="MatchedRule", args=args, events=held)
@@ -120,18 +122,17 @@ def of_answer(answer: Answer, records: Records) -> list[Claim]:
 
 
 def first_seen(entity: str, records: Records) -> list[Claim]:
-    """By how many the entity was ever met; and where the records reach back a day before its first, when that was: all that is in a log of
-    one day is there for the first time."""
+    """How many machines ever met an outside thing; and, where the records reach back a day before an entity's first, when that was: all
+    that is in a log of one day is there for the first time."""
     met = records.touching(entity).drop_nulls("time")
     if not met.height:
         return []
     claims = []
     if records.span and met["time"][0] - records.span[0] >= timedelta(days=1):
         claims = [Claim(predicate="FirstSeen", args={"entity": entity, "time": met["time"][0].isoformat()}, events=(met["uid"][0],))]
-    peer_kind = "host" if kind(entity) in ("domain", "ip", "hash", "file", "process") else "user" if kind(entity) == "host" else "ip"
-    if peer_kind in ROLE_COLUMNS:
-        count = len(peers(records, entity, peer_kind))
-        claims.append(Claim(predicate="MetBy", args={"entity": entity, "peers": peer_kind, "count": str(count)}, events=()))
+    if kind(entity) in ("domain", "hash") or is_outside(entity):
+        count = len(peers(records, entity, "host"))
+        claims.append(Claim(predicate="MetBy", args={"entity": entity, "peers": "host", "count": str(count)}, events=()))
     return claims
 
 

@@ -2,9 +2,10 @@
 written is read for them, but for rules' matches, which can only speak for malice.
 
 How much a finding tells is its bits, at most `MOST_BITS`, times how seldom its detector speaks here: 1 where it has found something about
-one entity alone, a fifth less with each doubling of the entities, 0 from 32 on; and less in a ledger whose findings are about fewer than
-32 entities, where all of them are silent. Of findings that rest on the same events (half of the events of either) one counts, and so does
-one of each detector; those that were found of the same entity on three days or more tell nothing, but for calls at regular times.
+one entity alone, a fifth less with each doubling of the entities, 0 from 32 on; and of a learnt detector less in a ledger whose findings
+are about fewer than 32 entities, where all of them are silent. Of findings that rest on the same events (half of the events of either) one
+counts, and so does one of each detector; those that were found of the same entity on three days or more tell nothing, but for calls at
+regular times.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from typing import Any
 
 import polars as pl
 
-from nonself.analyst.queries import outside
+from nonself.analyst.names import outside
+from nonself.analyst.nearby import Hour, hour
 from nonself.analyst.records import Records
 from nonself.core.entities import kind
 from nonself.core.events import Events
@@ -36,6 +38,8 @@ _MANY, _SOME = 3, 8
 """A detector that has found something about more entities is no longer rare here; about more than `_SOME`, it says nothing of tactics."""
 _CLOUD, _SOFTWARE = (3004, 6001, 6003, 6005), (1001, 1005, 1006, 1007, 1008, 1009, 201001, 201002, 201004)
 _FLOWS = (4001, 4002, 4005, 4006, 4007)
+_ACCOUNTS = (3001, 3002, 3005, 3006)
+_FEW_DAYS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,10 @@ class Facts:
     grave          rules of level high or critical that matched; `stages` the tactics of the rules that are not everywhere
     rare_rule      bits of the most surprising match of a rule that is rare here
     learnt         bits of the most surprising finding of a learnt detector
+    near           what the second most telling finding tells, of the incident or beside it: of the same accounts and machines within a day
+    out_of_hours   share of the evidence that is of hours in which few people act here
+    strangers      acts of accounts, in the cloud or logging on, from an outside address that nobody else uses, nor they on other days
+    new_roles      acts in roles of the cloud that were taken on two days at most here
     regular        whether calls at regular times were found; `alone`, whether besides one machine alone met an outside address or domain
     refused        calls that the cloud refused
     calls, names, flows   calls to the cloud, DNS questions, connections of the busiest pair, among the evidence
@@ -72,6 +80,10 @@ class Facts:
     stages: int
     rare_rule: float
     learnt: float
+    near: float
+    out_of_hours: float
+    strangers: int
+    new_roles: int
     regular: bool
     alone: bool
     refused: int
@@ -96,7 +108,7 @@ def gather(records: Records) -> Facts:
     few = [f for f in telling if records.spread[f.detector] <= _SOME]
     tactics = {tactic for f in few for tactic in f.tactics}
     regular = any("beacon" in f.detector for f in findings)
-    told = [tells(f, records) for f in telling]
+    told = sorted((tells(f, records) for f in telling), reverse=True)
     return Facts(
         bits=records.incident.bits,
         best=max(told, default=0.0),
@@ -105,6 +117,10 @@ def gather(records: Records) -> Facts:
         late=len(tactics & _LATE),
         tactics=len(tactics),
         learnt=max((f.bits for f in findings if not f.detector.startswith(_RULES)), default=0.0),
+        near=max((*told[1:2], *(tells(f, records) for f in records.near if not lasting(f, records))), default=0.0),
+        out_of_hours=_out_of_hours(evidence, records.quiet),
+        strangers=_strangers(evidence, records),
+        new_roles=_new_roles(evidence, records),
         regular=regular,
         alone=regular and _lone_outside(records),
         recurring=_recurring(findings, records),
@@ -116,8 +132,9 @@ def gather(records: Records) -> Facts:
 
 def tells(finding: Finding, records: Records) -> float:
     """How much a finding tells, in bits."""
-    seldom = max(0.0, 1.0 - log2(max(1, records.spread[finding.detector])) / 5) * min(1.0, log2(1 + records.subjects) / 5)
-    return seldom * min(max(finding.bits, 0.0), MOST_BITS)
+    seldom = max(0.0, 1.0 - log2(max(1, records.spread[finding.detector])) / 5)
+    heard = 1.0 if finding.detector.startswith(_RULES) else min(1.0, log2(1 + records.subjects) / 5)
+    return seldom * heard * min(max(finding.bits, 0.0), MOST_BITS)
 
 
 def _telling(findings: Sequence[Finding], records: Records) -> list[Finding]:
@@ -169,6 +186,29 @@ def _of_evidence(evidence: Events) -> dict[str, Any]:
         "network": int(classes.is_between(4001, 4014).sum()) / total,
         "cloud": cloud / total,
     }
+
+
+def _out_of_hours(evidence: Events, quiet: frozenset[Hour]) -> float:
+    times = evidence["time"].drop_nulls().to_list()
+    return sum(hour(time) in quiet for time in times) / len(times) if times else 0.0
+
+
+def _strangers(evidence: Events, records: Records) -> int:
+    acts = evidence.filter(pl.col("class_uid").is_in((*_CLOUD, *_ACCOUNTS)) & outside("@src_ip"))
+    lone = pl.col("@user").drop_nulls().n_unique() <= 1
+    return _seldom(acts, "@src_ip", records, lone)
+
+
+def _new_roles(evidence: Events, records: Records) -> int:
+    return _seldom(evidence, "@assumed_role", records, pl.lit(True))
+
+
+def _seldom(acts: Events, name: str, records: Records, also: pl.Expr) -> int:
+    """How many acts have a `name` that is met on `_FEW_DAYS` days at most, and of whose events `also` holds."""
+    few = pl.col("time").dt.date().n_unique() <= _FEW_DAYS
+    names = acts[name].drop_nulls().unique().to_list()
+    met = records.events.filter(pl.col(name).is_in(names)).group_by(name).agg((few & also).alias("seldom"))
+    return acts.join(met.filter("seldom"), on=name, how="semi").height
 
 
 def _recurring(findings: Sequence[Finding], records: Records) -> float:

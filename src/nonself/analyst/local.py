@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from nonself.analyst.model import Request, Response
+from nonself.analyst.model import Request, Response, UnansweredError
 from nonself.analyst.post import LARGEST
 from nonself.core.errors import ModelError
 
@@ -51,11 +51,11 @@ class Local:
         except (ValueError, RuntimeError, TypeError) as error:
             raise ModelError("the local model failed", got=type(error).__name__) from error
         spent = time.monotonic() - started
-        text, usage = _said(answer)
+        text, usage, cut = _said(answer)
         if spent > seconds or len(text) > LARGEST:
-            raise ModelError("the local model was too slow" if spent > seconds else "the local model said too much")
+            raise UnansweredError("the local model was too slow" if spent > seconds else "the local model said too much", spent)
         tokens_in, tokens_out = (_count(usage.get(name)) for name in ("prompt_tokens", "completion_tokens"))
-        return Response(text=text, tokens_in=tokens_in, tokens_out=tokens_out, seconds=spent)
+        return Response(text=text, tokens_in=tokens_in, tokens_out=tokens_out, seconds=spent, cut=cut)
 
     def _loaded(self) -> Any:
         if self._server is None:
@@ -78,14 +78,16 @@ class Local:
         return parameters
 
 
-def _said(answer: Any) -> tuple[str, dict[str, Any]]:
+def _said(answer: Any) -> tuple[str, dict[str, Any], bool]:
+    """Text, usage, and whether the text was cut off."""
     try:
-        text, usage = answer["choices"][0]["message"]["content"], answer.get("usage", {})
+        choice, usage = answer["choices"][0], answer.get("usage", {})
+        text, cut = choice["message"]["content"], choice.get("finish_reason") == "length"
     except (KeyError, IndexError, TypeError, AttributeError) as error:
         raise ModelError("the local model's answer is not a completion") from error
     if not isinstance(text, str) or not isinstance(usage, dict):
         raise ModelError("the local model answered without a text")
-    return text, usage
+    return text, usage, cut
 
 
 def _count(value: Any) -> int:

@@ -15,9 +15,12 @@ from typing import Any, Protocol
 import msgspec
 
 from nonself.analyst import egress
-from nonself.analyst.post import post
+from nonself.analyst.post import BusyError, post
 from nonself.analyst.taint import Prompt
 from nonself.core.errors import ModelError
+
+_PAUSE = 0.5
+"""Seconds between two tries at an endpoint that is not ready."""
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,12 +62,22 @@ def request(model: str, system: Prompt, user: Prompt, schema: dict[str, Any], to
 
 
 class Response(msgspec.Struct, frozen=True, kw_only=True):
-    """What came back: the text, and what it cost by the endpoint's own count (0 where it does not say)."""
+    """What came back: the text, and what it cost by the endpoint's own count (0 where it does not say). `cut`: it ended because the
+    request's tokens were spent."""
 
     text: str
     tokens_in: int = 0
     tokens_out: int = 0
     seconds: float = 0.0
+    cut: bool = False
+
+
+class UnansweredError(ModelError):
+    """No answer; `seconds` were spent on finding that out, and count as those of an answer do."""
+
+    def __init__(self, message: str, seconds: float) -> None:
+        super().__init__(message)
+        self.seconds = seconds
 
 
 class Model(Protocol):
@@ -112,16 +125,27 @@ class Budget:
         """What was spent so far."""
         return self.price.usd(self.spent_in, self.spent_out)
 
-    def take(self, request: Request) -> None:
-        """ModelError where the request would pass the budget."""
+    def ask(self, model: Model, request: Request, asked: list[str]) -> Response:
+        """The answer, charged for; the request's id goes to `asked`. ModelError where it would pass the budget, or where there is no
+        answer, of which the time is charged."""
+        self._take(request)
+        asked.append(request.id)
+        try:
+            response = model.ask(request, self.seconds - self.used_seconds)
+        except UnansweredError as error:
+            self.used_seconds += error.seconds
+            raise
+        self._pay(request, response)
+        return response
+
+    def _take(self, request: Request) -> None:
         tokens_in = len(request.bytes) // 4
         tokens = self.spent_in + self.spent_out + tokens_in + request.tokens
         usd = self.spent_usd + self.price.usd(tokens_in, request.tokens)
         if tokens > self.tokens or self.used_seconds >= self.seconds or (self.usd and usd > self.usd):
             raise ModelError("the budget of this incident is spent")
 
-    def pay(self, request: Request, response: Response) -> None:
-        """Count what an answer has cost."""
+    def _pay(self, request: Request, response: Response) -> None:
         told = response.tokens_in + response.tokens_out > 0
         self.used_seconds += response.seconds
         self.spent_in += response.tokens_in if told else len(request.bytes) // 4
@@ -139,28 +163,54 @@ class Endpoint:
     key: str = ""
 
     def ask(self, request: Request, seconds: float) -> Response:
-        """One POST, no redirect followed, no proxy used; the policy is asked before each."""
+        """One POST, no redirect followed, no proxy used, once more every `_PAUSE` while the endpoint is not ready; the policy is asked
+        before each."""
         started = time.monotonic()
+        try:
+            body = self._posted(request, started + seconds)
+            choice, usage = _completion(body)
+        except ModelError as error:
+            raise UnansweredError(str(error), time.monotonic() - started) from error
+        return Response(
+            text=choice.message.content or "",
+            tokens_in=usage.prompt_tokens,
+            tokens_out=usage.completion_tokens,
+            seconds=time.monotonic() - started,
+            cut=choice.finish_reason == "length",
+        )
+
+    def _posted(self, request: Request, deadline: float) -> bytes:
         headers = {"Authorization": f"Bearer {self.key}"} if self.key else {}
         allowed = egress.Egress(self.policy, self.allowed)
-        body = post(self.url.rstrip("/") + "/chat/completions", request.bytes, headers, allowed, seconds)
-        try:
-            answer = msgspec.json.decode(body, type=_Completion)
-        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-            raise ModelError("the endpoint's answer is not a completion") from error
-        text = answer.choices[0].message.content if answer.choices else None
-        if text is None:
-            raise ModelError("the endpoint answered without a text")
-        spent = time.monotonic() - started
-        return Response(text=text, tokens_in=answer.usage.prompt_tokens, tokens_out=answer.usage.completion_tokens, seconds=spent)
+        while True:
+            left = max(_PAUSE, deadline - time.monotonic())
+            try:
+                return post(self.url.rstrip("/") + "/chat/completions", request.bytes, headers, allowed, left)
+            except BusyError:
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    raise
+                time.sleep(min(_PAUSE, left))
+
+
+def _completion(body: bytes) -> tuple[_Choice, _Usage]:
+    try:
+        answer = msgspec.json.decode(body, type=_Completion)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise ModelError("the endpoint's answer is not a completion") from error
+    if not answer.choices or (answer.choices[0].message.content is None and not answer.choices[0].message.reasoning_content):
+        raise ModelError("the endpoint answered without a text")
+    return answer.choices[0], answer.usage
 
 
 class _Message(msgspec.Struct):
     content: str | None = None
+    reasoning_content: str | None = None
 
 
 class _Choice(msgspec.Struct):
     message: _Message
+    finish_reason: str | None = None
 
 
 class _Usage(msgspec.Struct):

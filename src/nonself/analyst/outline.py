@@ -1,23 +1,31 @@
 """The outline of a report: which verified claims stand where, the same for every format.
 
 What happened is told by the findings that carry the incident (`carrying`): the rules that matched and the most surprising of the rest, in
-order of time, each with what its events say; then the others, and further events. What else was found on the same machines stands apart. A
-claim that is not verified has no place here but the list of what is not established.
+order of time, each with what its events say; then the others, and further events. What was found beside the incident, and what else was
+found on the same machines, stands apart. Sentences of the same words are one line that says how often. A claim that is not verified has
+no place here but the list of what is not established.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
+import msgspec
+
 from nonself.analyst.case import Advice, Case, Told
-from nonself.analyst.hypotheses import BY_NAME
+from nonself.analyst.hypotheses import BY_NAME, Weighed
+from nonself.analyst.prose import sentence
 from nonself.core import attack
 from nonself.core.claim import Claim
 
 _ATTACHED = 3
 """What a rule's own events say is told in so many sentences; all of it is among the cited claims."""
-MOST_LINES = 60
+MOST_LINES = 30
+_AROUND = 12
+"""Of what the questions brought, so much is told: what is nearest to the story in time."""
+_SIGNALS = 6
 _SURPRISING, _BITS = 6, 10.0
 """So many findings of learnt detectors, of so many bits or more, are told in the story; the others are listed after it."""
 
@@ -29,6 +37,15 @@ class Paragraph:
     time: datetime | None
     claims: tuple[Claim, ...]
     more: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One sentence, when it was first so, and how many claims say it in the same words."""
+
+    time: datetime | None
+    claim: Claim
+    times: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +66,11 @@ class Outline:
     headline: str
     summary: tuple[str, ...]
     paragraphs: tuple[Paragraph, ...]
-    unusual: tuple[Told, ...]
-    events: tuple[Told, ...]
-    also: tuple[Told, ...]
-    around: tuple[Told, ...]
+    unusual: tuple[Line, ...]
+    events: tuple[Line, ...]
+    beside: tuple[Line, ...]
+    also: tuple[Line, ...]
+    around: tuple[Line, ...]
     texts: tuple[Claim, ...]
     stages: tuple[Stage, ...]
     hidden: dict[str, int]
@@ -61,7 +79,7 @@ class Outline:
     def told(self) -> tuple[Claim, ...]:
         """Every claim a sentence of the report rests on."""
         parts = [claim for paragraph in self.paragraphs for claim in paragraph.claims]
-        parts += [told.claim for told in (*self.unusual, *self.events, *self.also, *self.around)]
+        parts += [line.claim for line in (*self.unusual, *self.events, *self.beside, *self.also, *self.around)]
         return tuple({c.id: c for c in (*parts, *self.texts, *self.case.absent)}.values())
 
 
@@ -70,25 +88,42 @@ def outline(case: Case) -> Outline:
     paragraphs = _paragraphs(case)
     said = {claim.id for paragraph in paragraphs for claim in paragraph.claims}
     parts = {
-        name: [t for t in case.story if t.part == part and t.claim.id not in said]
-        for name, part in (("unusual", "finding"), ("events", "event"), ("also", "also"), ("around", "around"))
+        name: _lines(t for t in case.story if t.part == part and t.claim.id not in said)
+        for name, part in (("unusual", "finding"), ("events", "event"), ("beside", "beside"), ("also", "also"), ("around", "around"))
     }
+    parts["around"], left = _nearest(parts["around"], [p.time for p in paragraphs if p.time])
     return Outline(
         case=case,
         headline=_headline(case),
         summary=_summary(case),
         paragraphs=paragraphs[:MOST_LINES],
-        unusual=tuple(parts["unusual"][:MOST_LINES]),
-        events=tuple(parts["events"][:MOST_LINES]),
-        also=tuple(parts["also"][:MOST_LINES]),
-        around=tuple(parts["around"][:MOST_LINES]),
+        **{name: tuple(lines[:MOST_LINES]) for name, lines in parts.items()},
         texts=tuple(t.claim for t in case.story if t.part == "text"),
         stages=tuple(
-            Stage(attack.TACTICS.get(s.tactic, s.tactic), tuple((t, attack.name(t)) for t in s.techniques), s.start)
-            for s in case.incident.stages
+            Stage(attack.TACTICS.get(s.tactic, s.tactic), tuple((t, attack.name(t)) for t in s.techniques), s.start) for s in case.stages
         ),
-        hidden={name: len(lines) - MOST_LINES for name, lines in parts.items() if len(lines) > MOST_LINES},
+        hidden={name: len(lines) - MOST_LINES for name, lines in parts.items() if len(lines) > MOST_LINES} | {"around": left},
     )
+
+
+def _lines(told: Iterable[Told]) -> list[Line]:
+    """One line for all that say the same, in order of the first."""
+    lines: dict[str, Line] = {}
+    for one in told:
+        text = sentence(one.claim, str)
+        first = lines.get(text)
+        lines[text] = replace(first, times=first.times + 1) if first else Line(one.time, one.claim)
+    return list(lines.values())
+
+
+def _nearest(lines: Sequence[Line], times: Sequence[datetime]) -> tuple[list[Line], int]:
+    """The lines nearest to any of those times, in their order, and how many are left out."""
+
+    def away(line: Line) -> float:
+        return min((abs((line.time - time).total_seconds()) for time in times), default=0.0) if line.time else 0.0
+
+    kept = {line.claim.id for line in sorted(lines, key=away)[:_AROUND]}
+    return [line for line in lines if line.claim.id in kept], len(lines) - len(kept)
 
 
 def _paragraphs(case: Case) -> tuple[Paragraph, ...]:
@@ -131,10 +166,11 @@ def _summary(case: Case) -> tuple[str, ...]:
     rules = sum(t.claim.predicate == "MatchedRule" for t in case.story)
     hosts = sum(e.startswith("host:") for e in incident.entities)
     users = sum(e.startswith("user:") for e in incident.entities)
+    times = [t.time for t in case.story if t.part == "finding" and t.time] or [incident.start, incident.end]
     lines = [
         f"The likeliest explanation ({percent(best.p)}): {BY_NAME[best.name].means}. "
         f"Malicious explanations together: {percent(proposal.p_malicious)}.",
-        f"It took place between {incident.start:%Y-%m-%d %H:%M} and {incident.end:%Y-%m-%d %H:%M} UTC and touches "
+        f"What carries it began between {min(times):%Y-%m-%d %H:%M} and {max(times):%Y-%m-%d %H:%M} UTC; the incident touches "
         f"{_count(hosts, 'machine')} and {_count(users, 'account')}.",
         f"{_count(rules, 'rule match', 'rule matches')} and {_count(len(incident.findings) - rules, 'other finding')} rest on "
         f"{_count(incident.n_events, 'event')}; {_count(len(case.answers), 'question')} were asked of the records, "
@@ -149,6 +185,14 @@ def _summary(case: Case) -> tuple[str, ...]:
 
 def _count(n: int, one: str, many: str = "") -> str:
     return f"{n:,} {one if n == 1 else many or one + 's'}"
+
+
+def weighty(case: Case) -> list[Weighed]:
+    """The hypotheses worth a person's time, likeliest first: the likeliest malicious and the likeliest harmless one, and others of one in a
+    hundred and more; each with its heaviest signals."""
+    ranked = case.proposal.hypotheses
+    first = {w.judgement == "malicious": w.name for w in reversed(ranked)}
+    return [msgspec.structs.replace(w, signals=w.signals[:_SIGNALS]) for w in ranked if w.p >= 0.01 or w.name in first.values()]
 
 
 def percent(p: float) -> str:

@@ -17,9 +17,13 @@ LARGEST = 1 << 20
 """Bytes of an answer that are read; a longer one is a failure."""
 
 
+class BusyError(ModelError):
+    """The endpoint is there and not ready (HTTP 503): llama.cpp says so while it loads its model."""
+
+
 def post(url: str, body: bytes, headers: Mapping[str, str], egress: Egress, seconds: float) -> bytes:
     """The body of the answer to a POST of JSON. The policy is asked, and the address it allowed is connected to, whatever the name resolves
-    to by then. EgressError where it is not allowed, ModelError where nothing, or no success, comes back."""
+    to by then. EgressError where it is not allowed, BusyError for a 503, ModelError where nothing else, or no success, comes back."""
     scheme, host, port = parts(url)
     address = allow(url, egress.policy, egress.allowed)
     connection = _connection(scheme, host, address, port, seconds)
@@ -29,8 +33,10 @@ def post(url: str, body: bytes, headers: Mapping[str, str], egress: Egress, seco
     try:
         connection.request("POST", (split.path or "/") + (f"?{split.query}" if split.query else ""), body, told)
         response = connection.getresponse()
+        if response.status == http.client.SERVICE_UNAVAILABLE:
+            raise BusyError("the endpoint is not ready", got="HTTP 503")
         if not 200 <= response.status < 300:
-            raise ModelError("the endpoint refused", got=f"HTTP {response.status}")
+            raise ModelError("the endpoint refused", got=f"HTTP {response.status}", do="its own log says why")
         return _read(response, deadline)
     except (OSError, http.client.HTTPException, ssl.SSLError, ValueError) as error:
         raise ModelError("the endpoint can't be reached", got=type(error).__name__) from error

@@ -15,7 +15,7 @@ from nonself.analyst import checks
 from nonself.analyst.checks import Check, Test, column, every, roles
 from nonself.analyst.records import touches
 
-Kind = Literal["entity", "path", "text", "time", "count", "bytes", "port", "word", "id"]
+Kind = Literal["entity", "path", "text", "time", "count", "bytes", "port", "word", "kind", "id"]
 """How an argument is shown. Entities, paths and texts may be attacker-written; the others are made of digits or of words of ours."""
 WRITTEN: frozenset[str] = frozenset({"entity", "path", "text"})
 
@@ -171,8 +171,8 @@ _ALL = (
         checks.first_seen,
     ),
     Predicate(
-        "MetBy", "how many entities of a kind ever met an entity", {"entity": _E, "peers": "word", "count": "count"},
-        ("the number of entities of kind {peers} that ever met {entity} is {count}",),
+        "MetBy", "how many entities of a kind ever met an entity", {"entity": _E, "peers": "kind", "count": "count"},
+        ("the number of {peers} that ever met {entity} is {count}",),
         checks.met_by, cites=False,
     ),
     Predicate(

@@ -16,6 +16,7 @@ Escape = Callable[[str], str]
 _HOLE = re.compile(r"\{(\w+)\}")
 _CLAIM = re.compile(r"(\{c-[0-9a-f]+\})")
 _LONGEST = 160
+_MANY = {"host": "machines", "user": "accounts", "ip": "addresses", "domain": "names"}
 
 
 def clause(claim: Claim, escape: Escape, phrase: int = 0) -> str:
@@ -57,6 +58,8 @@ def shown(value: str, kind: Kind) -> str:
         return f"{when:%Y-%m-%d %H:%M:%S}Z" if when else shorten(value, 40)
     if kind == "bytes":
         return _bytes(value)
+    if kind == "kind":
+        return _MANY.get(value, "entities")
     return shorten(value, _LONGEST)
 
 

@@ -28,10 +28,7 @@ def read_texts(records: Records, model: Model, budget: Budget, requests: list[st
     found = []
     for text in sorted(texts, key=lambda text: (-len(text), text))[:MOST_TEXTS]:
         request = _request(model.name, text)
-        budget.take(request)
-        requests.append(request.id)
-        response = model.ask(request, budget.seconds - budget.used_seconds)
-        budget.pay(request, response)
+        response = budget.ask(model, request, requests)
         found.append(Suspicion(KINDS.get(_kind(response.text), 0.0)))
     return total(found)
 

@@ -7,13 +7,13 @@ answer is named by its content, so that a report says exactly what was asked and
 from __future__ import annotations
 
 import hashlib
-import re
 from dataclasses import dataclass
 from datetime import datetime
 
 import msgspec
 import polars as pl
 
+from nonself.analyst.names import outside
 from nonself.analyst.records import Records, touches
 from nonself.core.entities import kind
 from nonself.core.events import Events
@@ -21,23 +21,12 @@ from nonself.core.events import Events
 KEPT = 20
 """Events an answer names; all are counted and all are in its hash."""
 
-_PRIVATE = r"^(10\.|192\.168\.|172\.(1[6-9]|2\d|3[01])\.|f[cd][0-9a-f]{2}:)"
 _AUTOSTART = pl.col("reg_key").str.to_lowercase().str.contains(r"\\(run|runonce|services)\\")
 _LSASS = pl.col("tgt_image").str.to_lowercase().str.ends_with("lsass.exe")
 
 
 def _class(*uids: int) -> pl.Expr:
     return pl.col("class_uid").is_in(uids)
-
-
-def outside(column: str) -> pl.Expr:
-    """Whether an `ip:` column names an address that is not private."""
-    return ~pl.col(column).str.strip_prefix("ip:").str.contains(_PRIVATE)
-
-
-def is_outside(address: str) -> bool:
-    """The same of one address."""
-    return re.match(_PRIVATE, address) is None
 
 
 @dataclass(frozen=True, slots=True)

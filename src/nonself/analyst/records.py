@@ -13,6 +13,7 @@ from datetime import UTC, date, datetime, time
 
 import polars as pl
 
+from nonself.analyst.nearby import Hour, by_actor, near, quiet_hours
 from nonself.core.entities import ROLES, kind
 from nonself.core.events import Events
 from nonself.core.finding import Finding
@@ -44,7 +45,8 @@ class Records:
 
     `findings` by id. `days` holds, for each detector and entity of them, the days on which all findings of the ledger are of that detector
     and entity; `spread`, for each detector, how many entities it has found something about; `subjects` how many any finding is about.
-    `span` is the time the ledger covers, in whole days: what "never before" can mean."""
+    `near` are findings beside the incident's, about the same accounts and machines within a day (`nearby`), and `quiet` the hours in which
+    few people act here. `span` is the time the ledger covers, in whole days: what "never before" can mean."""
 
     incident: Incident
     findings: dict[str, Finding]
@@ -55,6 +57,8 @@ class Records:
     subjects: int = 0
     complete: bool = True
     places: dict[str, int] = field(default_factory=dict)
+    near: tuple[Finding, ...] = ()
+    quiet: frozenset[Hour] = frozenset()
 
     def cited(self, uids: Iterable[str]) -> Events:
         """The events of those names; unknown ones give nothing."""
@@ -79,9 +83,11 @@ class Reader:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
         self._told = ledger.findings()
+        self._actors = by_actor(self._told)
         self._subjects = len({finding.entity for finding in self._told})
         self._small = sum(ledger.event_counts().values()) <= MOST
         self._all: Events | None = None
+        self._quiet: frozenset[Hour] = frozenset()
 
     def read(self, incident: Incident) -> Records:
         """The records of an incident."""
@@ -91,14 +97,28 @@ class Reader:
         events, complete = self._near(set(incident.entities[:ENTITIES]), evidence)
         events = events.unique("uid", keep="first", maintain_order=True)
         places = {uid: place for place, uid in enumerate(events["uid"].to_list())}
-        days, spread = _days(findings, self._told), _spread(findings, self._told)
-        return Records(incident, findings, events, _span(self._ledger), days, spread, self._subjects, complete, places)
+        beside = near(findings, self._actors)
+        both = (*findings.values(), *beside)
+        return Records(
+            incident=incident,
+            findings=findings,
+            events=events,
+            span=_span(self._ledger),
+            days=_days(both, self._told),
+            spread=_spread(both, self._told),
+            subjects=self._subjects,
+            near=beside,
+            quiet=self._quiet if self._small else quiet_hours(events),
+            complete=complete,
+            places=places,
+        )
 
     def _near(self, names: set[str], evidence: set[str]) -> tuple[Events, bool]:
         """Events that touch one of `names` or are evidence, and whether that is all of them."""
         if self._small:
             if self._all is None:
                 self._all = _named(self._ledger.events(columns=_COLUMNS))
+                self._quiet = quiet_hours(self._all)
             return self._all.filter(_touching(names, named=True) | pl.col("uid").is_in(evidence)), True
         parts: list[Events] = [_named(self._ledger.events(uids=(), columns=_COLUMNS))]
         held, complete = 0, True
@@ -135,16 +155,16 @@ def _span(ledger: Ledger) -> tuple[datetime, datetime] | None:
     return datetime.combine(days[0], time.min, UTC), datetime.combine(days[-1], time.max, UTC)
 
 
-def _days(findings: dict[str, Finding], told: Iterable[Finding]) -> dict[tuple[str, str], frozenset[date]]:
-    met: dict[tuple[str, str], set[date]] = {(f.detector, f.entity): set() for f in findings.values()}
+def _days(findings: Iterable[Finding], told: Iterable[Finding]) -> dict[tuple[str, str], frozenset[date]]:
+    met: dict[tuple[str, str], set[date]] = {(f.detector, f.entity): set() for f in findings}
     for finding in told:
         if (finding.detector, finding.entity) in met:
             met[finding.detector, finding.entity].add(finding.start.date())
     return {key: frozenset(days) for key, days in met.items()}
 
 
-def _spread(findings: dict[str, Finding], told: Iterable[Finding]) -> dict[str, int]:
-    met: dict[str, set[str]] = {f.detector: set() for f in findings.values()}
+def _spread(findings: Iterable[Finding], told: Iterable[Finding]) -> dict[str, int]:
+    met: dict[str, set[str]] = {f.detector: set() for f in findings}
     for finding in told:
         if finding.detector in met:
             met[finding.detector].add(finding.entity)

@@ -8,10 +8,10 @@ from typing import Any
 import msgspec
 
 from nonself.analyst.approvals import NOTHING, PROPOSED, Decision, standing
-from nonself.analyst.case import Case, Told
+from nonself.analyst.case import Case
 from nonself.analyst.hypotheses import BY_NAME
-from nonself.analyst.outline import Outline, cost, outline, percent
-from nonself.analyst.prose import joined, sentence
+from nonself.analyst.outline import Line, Outline, cost, outline, percent, weighty
+from nonself.analyst.prose import joined, sentence, shown
 from nonself.analyst.queries import TOOLS
 from nonself.core import safe
 from nonself.core.claim import Claim
@@ -72,18 +72,30 @@ def _story(told: Outline) -> Iterator[str]:
         yield "No rule matched and nothing is very surprising; what was found follows."
     yield from _lines("Unusual here", told.unusual, told.hidden.get("unusual", 0))
     yield from _lines("Further events of it", told.events, told.hidden.get("events", 0))
+    yield from _lines("Found beside it, within a day", told.beside, told.hidden.get("beside", 0))
     yield from _lines("Also seen on the same machines", told.also, told.hidden.get("also", 0))
     yield from _lines("Around it", told.around, told.hidden.get("around", 0))
     if told.texts:
         yield from ("", "## Text written for a reader", "", *(f"- {_cited(claim)}" for claim in told.texts))
-    yield from ("", "## Looked for and not found", "")
-    yield from (f"- {_cited(claim)}" for claim in told.case.absent)
-    if not told.case.absent:
-        yield "Every question had an answer."
+    if told.case.absent:
+        yield from ("", "## Looked for and not found", "", *_absent(told.case.absent))
 
 
-def _lines(title: str, told: Iterable[Told], hidden: int) -> Iterator[str]:
-    lines = [f"- {t.time:%m-%d %H:%M:%S} {_cited(t.claim)}" if t.time else f"- {_cited(t.claim)}" for t in told]
+def _absent(claims: Iterable[Claim]) -> Iterator[str]:
+    """One line a question, with all that it was asked of."""
+    by_tool: dict[str, list[Claim]] = {}
+    for claim in claims:
+        by_tool.setdefault(claim.args["tool"], []).append(claim)
+    for tool, asked in by_tool.items():
+        names = ", ".join(f"{safe.markdown(shown(claim.args['entity'], 'entity'))} `{claim.id}`" for claim in asked)
+        before, _, after = TOOLS[tool].nothing.partition("{entity}")
+        yield f"- {before[:1].upper() + before[1:]}{names}{after}."
+
+
+def _lines(title: str, told: Iterable[Line], hidden: int) -> Iterator[str]:
+    lines = [
+        (f"- {t.time:%m-%d %H:%M:%S} " if t.time else "- ") + _cited(t.claim) + (f" ({t.times} times)" if t.times > 1 else "") for t in told
+    ]
     if lines:
         yield from ("", f"## {title}", "", *lines)
         if hidden:
@@ -107,7 +119,7 @@ def _verdict(told: Outline) -> Iterator[str]:
         "| hypothesis | probability | what speaks for and against it (bits) | what would refute it |",
         "|---|---|---|---|",
     )
-    for weighed in told.case.proposal.hypotheses:
+    for weighed in weighty(told.case):
         signals = ", ".join(f"{name} {bits:+.1f}" for name, bits in weighed.signals)
         yield f"| {weighed.name} | {percent(weighed.p)} | {signals or 'nothing'} | {BY_NAME[weighed.name].refuted_by} |"
     if told.case.advice.order:
@@ -117,25 +129,26 @@ def _verdict(told: Outline) -> Iterator[str]:
 
 
 def _actions(told: Outline, decided: Decided) -> Iterator[str]:
-    yield from ("", "## Proposed actions", "")
+    if told.case.actions:
+        yield from ("", "## Proposed actions", "")
     for action in told.case.actions:
         rests = " ".join(f"`{c}`" for c in action.claims[:5])
         entity = safe.markdown(safe.shorten(action.entity.partition(":")[2], 120))
         state = safe.markdown(standing(decided.get(action.hash, PROPOSED)))
         yield f"- {action.verb} {kind(action.entity)} **{entity}**: {action.effect}. State: {state}; rests on {rests};"
         yield f"  hash `{action.hash[:16]}`"
-    if not told.case.actions:
-        yield "None."
 
 
 def _tail(told: Outline) -> Iterator[str]:
     case = told.case
-    yield from (
-        "",
-        "## Not established",
-        "",
-        f"{len(case.unproven)} statements could not be established and are part of no sentence above.",
-    )
+    if case.unproven:
+        yield from (
+            "",
+            "## Not established",
+            "",
+            f"{len(case.unproven)} statements could not be established and are part of no sentence above:",
+            "",
+        )
     yield from (f"- `{claim.id}` {claim.truth}: {claim.why}" for claim in case.unproven)
     yield from ("", "## Questions asked", "", "| question | events | answer |", "|---|---|---|")
     for answer in case.answers:

@@ -126,12 +126,12 @@ def _told(one: Judged, case: Case, records: Records, example: Example, seconds: 
         one.whole, one.whole_true = len(whole), len(whole & campaign)
     one.sentences = len(told.told)
     one.grounded = sum(verify(claim, records).truth == "verified" for claim in told.told)
-    one.fabricated = fabricated(told, records, list(records.findings.values()))
+    one.fabricated = fabricated(told, records, (*records.findings.values(), *records.near))
     return one
 
 
 def fabricated(told: Outline, records: Records, findings: Sequence[Finding]) -> int:
-    """How many names in the report's claims stand nowhere in the events or findings of the incident."""
+    """How many names in the report's claims stand nowhere in the incident's events or these findings: its own, and those beside it."""
     columns = [name for name in records.events.columns if records.events.schema[name] == records.events.schema["uid"]]
     known = {value for name in columns for value in records.events[name].drop_nulls().unique().to_list()}
     known |= {name for f in findings for name in (f.title, f.entity, *f.entities)} | set(told.case.incident.entities)

@@ -71,6 +71,9 @@ def _events(values: dict[str, str], malicious: bool) -> Events:
         {"class_uid": 4002, "op": "http", "src_ip": "10.1.0.9", "url_host": values["query"], "user_agent": values["user_agent"]},
         {"class_uid": 1007, "activity_id": 1, "op": "1", "image": odd, "cmdline": f"helper -p {CANARY}", "parent_guid": "{1-2-3}"},
     ]
+    if malicious:
+        lsass = "C:\\Windows\\System32\\lsass.exe"
+        rows += [{"class_uid": 1007, "activity_id": 3, "op": "10", "image": odd, "tgt_image": lsass}, {"class_uid": 1008, "op": "1102"}]
     common = {"source": "sample", "origin": "sample.log", "host": host, "user": user, **who}
     made = [
         {**common, **row, "time": _T0 + timedelta(minutes=n), "record": n, "uid": frames.uid("sample", f"{malicious}{n}".encode())}
@@ -94,7 +97,8 @@ def _findings(uids: list[str], named: dict[str, str], malicious: bool) -> list[F
                 "high",
             ),
             ("sigma:dropper", "Program run from a public folder", "host", uids[6:7], ("execution", "defense-evasion"), "medium"),
-            ("sigma:memory", "Credentials read from memory", "user", uids[6:7], ("credential-access",), "high"),
+            ("sigma:cleared", "Security log cleared", "host", uids[8:9], ("defense-evasion",), "high"),
+            ("sigma:memory", "Credentials read from memory", "user", uids[7:8], ("credential-access",), "high"),
         ]
     return [
         Finding(

@@ -13,9 +13,9 @@ from markupsafe import Markup
 
 from nonself import __version__
 from nonself.analyst.approvals import NOTHING, PROPOSED, Decision, standing
-from nonself.analyst.case import Case, Told
+from nonself.analyst.case import Case
 from nonself.analyst.hypotheses import BY_NAME, SAYS
-from nonself.analyst.outline import Outline, cost, outline, percent
+from nonself.analyst.outline import Line, Outline, cost, outline, percent, weighty
 from nonself.analyst.prose import joined, sentence, shown
 from nonself.analyst.queries import TOOLS
 from nonself.core import safe
@@ -74,6 +74,7 @@ def _parts(told: Outline, decided: Mapping[str, Decision]) -> dict[str, Any]:
         ],
         "unusual": _lines(told.unusual),
         "further": _lines(told.events),
+        "beside": _lines(told.beside),
         "also": _lines(told.also),
         "around": _lines(told.around),
         "texts": [_claim(c) for c in told.texts],
@@ -91,7 +92,7 @@ def _parts(told: Outline, decided: Mapping[str, Decision]) -> dict[str, Any]:
                 "name": w.name, "p": w.p, "percent": percent(w.p), "means": BY_NAME[w.name].means, "refuted_by": BY_NAME[w.name].refuted_by,
                 "signals": [(name, f"{bits:+.1f}", SAYS[name]) for name, bits in w.signals],
             }
-            for w in case.proposal.hypotheses
+            for w in weighty(case)
         ],
         "answers": [
             {"text": TOOLS[a.query.tool].asks.replace("{entity}", a.query.entity.partition(":")[2]), "n": a.n, "sha256": a.sha256}
@@ -100,8 +101,8 @@ def _parts(told: Outline, decided: Mapping[str, Decision]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _lines(told: Iterable[Told]) -> list[dict[str, Any]]:
-    return [{"time": t.time, **_claim(t.claim)} for t in told]
+def _lines(told: Iterable[Line]) -> list[dict[str, Any]]:
+    return [{"time": t.time, "times": t.times, **_claim(t.claim)} for t in told]
 
 
 def _claim(claim: Claim) -> dict[str, Any]:
