@@ -10,15 +10,16 @@ import numpy as np
 import polars as pl
 
 from nonself.baseline import keys, pairs, rareness, tails
-from nonself.baseline.codes import Floats
+from nonself.baseline.codes import Floats, Ints
 from nonself.core.events import Events
 from nonself.core.finding import Reason
 from nonself.core.scores import SCORES, Delta, Scores
 from nonself.detect import example, rows
 from nonself.detect.contract import Example
-from nonself.detect.rare import ROW_BYTES, how_often, shown
+from nonself.detect.rare import ROW_BYTES, how_often, masks
+from nonself.detect.rows import Chosen, Groups
 from nonself.detect.spec import Spec
-from nonself.detect.told import private, scores
+from nonself.detect.told import scores
 from nonself.detect.view import View
 
 WITNESSES = 3
@@ -66,7 +67,7 @@ class Lineage:
         """Columns day, y, x, slots (bit mask of hours): which host (y) ran what (x: parent, program, shape of the command line), and which
         words (x) a program was given anywhere, by kind of word (y: kind, program). The x of hosts are `keys.marks`."""
         chosen = rows.chosen(events, self.spec, evidence=False)
-        return _delta(shown(chosen, self.spec)) if chosen else pairs.merge([])
+        return _delta(chosen, self.spec) if chosen else pairs.merge([])
 
     def merge(self, deltas: list[Delta]) -> Delta:
         """Union of the masks; at most `LINES` x per y and day."""
@@ -79,8 +80,13 @@ class Lineage:
         if chosen is None:
             return pl.DataFrame(schema=_SCORES)
         groups = rows.grouped(chosen.day, chosen.part(chosen.y), chosen.part(chosen.x), chosen.slot)
-        odd = _odd(pl.DataFrame(rows.named_keys(chosen, self.spec, groups.first)), self_)
-        return scores((chosen, self.spec, groups), odd["score"].to_numpy(), private(odd.drop("score"), self.spec), _SCORES, floor)
+        odd, words = _odd(chosen, self.spec, groups, self_)
+
+        def told(some: Ints, named: pl.DataFrame) -> pl.DataFrame:
+            parts = odd.drop("score")[some].with_columns(_oddest(words, some))
+            return parts.with_columns(named.select(rows.phrase(self.spec).alias("_what")))
+
+        return scores((chosen, self.spec, groups), odd["score"].to_numpy(), told, _SCORES, floor)
 
     def explain(self, scores: Scores) -> list[tuple[Reason, ...]]:
         """Per row: program, parent, kind of command line, oddest words. Bits add up to the score."""
@@ -123,57 +129,75 @@ _SCORES = {**SCORES, **_PRIVATE}
 _READ = ("score", *_PRIVATE)
 
 
-def _odd(windows: pl.DataFrame, self_: Delta) -> pl.DataFrame:
-    """Row for row of `windows` (columns day, slot, y, x): score, and the private columns that rest on the self."""
-    asked = windows.join(_chains(windows["x"]), on="x", how="left", maintain_order="left")
+def _odd(chosen: Chosen, spec: Spec, groups: Groups, self_: Delta) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Of each window its score and the private columns that rest on the self; and of each word of it `_novelty`."""
+    chains, at = _chains(chosen, groups)
+    named = rows.named_keys(chosen, spec, groups.first)
+    windows = pl.DataFrame({**{key: named[key] for key in ("day", "slot", "y")}, "key": chains["key"].gather(at)})
     ran, said = self_.filter(keys.of_actors()), self_.filter(~keys.of_actors())
-    columns: dict[str, pl.Series] = {"_chain": asked.select(pl.concat_list("parent", "program", "shape")).to_series()}
+    columns: dict[str, pl.Series] = {"_chain": chains.select(pl.concat_list("parent", "program", "shape")).to_series().gather(at)}
     total = np.zeros(windows.height)
     for number, step in enumerate(_STEPS):
-        bits, columns["_" + step] = _step(asked, ran, number + 1)
+        bits, columns["_" + step] = _step(windows, ran, number + 1)
         columns["_bits_" + step] = pl.Series(bits)
         total += bits
-    words = _odd_words(asked, said)
-    columns |= {name: words[name] for name in ("_bits_words", "_words")}
-    total += words["_bits_words"].to_numpy()
+    words = _odd_words(windows, said, chains, at)
+    most = np.zeros(windows.height)
+    np.maximum.at(most, words["row"].to_numpy(), words["bits"].to_numpy())
+    columns["_bits_words"] = pl.Series(most)
+    total += most
     score = tails.sum_bits(total, np.full(total.size, _TESTS))
     share = pl.Series(np.divide(score, total, out=np.zeros_like(score), where=total > 0))
     shares = {name: column * share for name, column in columns.items() if name.startswith("_bits_")}
-    return pl.DataFrame({**columns, **shares, "score": score})
+    return pl.DataFrame({**columns, **shares, "score": score}), words
 
 
-def _delta(table: pl.DataFrame) -> Delta:
-    """What some starts of programs (columns day, y, x, slots; x: parent, program, words) add."""
-    chains = _chains(table["x"])
-    ran = table.join(chains.select("x", "key"), on="x").select("day", "y", pl.col("key").alias("x"), "slots")
-    said = table.drop("y").join(_words_of(chains), on="x").select("day", "y", pl.col("word").alias("x"), "slots")
+def _delta(chosen: Chosen, spec: Spec) -> Delta:
+    """What some starts of programs add."""
+    starts = rows.grouped(chosen.day, chosen.part(chosen.y), chosen.part(chosen.x))
+    chains, at = _chains(chosen, starts)
+    named = rows.named_keys(chosen, spec, starts.first)
+    ran = pl.DataFrame({"day": named["day"], "y": named["y"], "x": chains["key"].gather(at), "slots": masks(chosen, starts)})
+    everywhere = rows.grouped(chosen.day, chosen.part(chosen.x))
+    words = _words_of(chains)
+    row, word = _each(words, at[starts.of_rows()[everywhere.first]], chains.height)
+    days = rows.named_keys(chosen, spec, everywhere.first)["day"]
+    given = {"day": days.gather(row), "y": words["y"].gather(word), "x": words["word"].gather(word)}
+    said = pl.DataFrame({**given, "slots": masks(chosen, everywhere).gather(row)})
     return pairs.canonical(pl.concat([ran, said]), most=LINES)
 
 
-def _chains(x: pl.Series) -> pl.DataFrame:
-    """Each distinct x with its parent, program, words (a list), the shape of its command line, and its key: the marks of program, of
-    parent and program, and of all three. A key of `rows` that was cut may lack some parts."""
+def _chains(chosen: Chosen, groups: Groups) -> tuple[pl.DataFrame, Ints]:
+    """Each different chain with its parent, program, words (a list), the shape of its command line, and its key: the marks of program, of
+    parent and program, and of all three; and which of these each group is of. A key of `rows` that was cut may lack some parts."""
+    met, at = np.unique(chosen.part(chosen.x)[groups.first], return_inverse=True)
     part = pl.col("x").str.splitn(keys.SEPARATOR, 3).struct
     named = {name: part.field(f"field_{i}").fill_null("") for i, name in enumerate(("parent", "program", "words"))}
-    split = pl.DataFrame({"x": x.unique(maintain_order=True)}).with_columns(**named)
+    split = chosen.x.values[met].alias("x").to_frame().select(**named)
     split = split.with_columns(pl.col("words").str.split(" ").list.filter(pl.element() != ""))
-    shapes = _words_of(split).with_columns(shape=_SHAPE).group_by("x").agg(pl.col("shape").unique(maintain_order=True))
-    split = split.join(shapes.select("x", pl.col("shape").list.join(" ")), on="x", how="left", maintain_order="left")
-    split = split.with_columns(pl.col("shape").fill_null(""))
+    shapes = _words_of(split).with_columns(shape=_SHAPE).group_by("chain").agg(pl.col("shape").unique(maintain_order=True))
+    shape = pl.Series("shape", [""]).new_from_index(0, split.height).scatter(shapes["chain"], shapes["shape"].list.join(" "))
+    split = split.with_columns(shape)
     pair = pl.concat_str("parent", "program", separator=keys.SEPARATOR)
     told = split.select("program", pair=pair, whole=pl.concat_str(pair, "shape", separator=keys.SEPARATOR))
-    return split.with_columns(key=pl.select(pl.concat_str(map(keys.marks, told.get_columns()))).to_series())
+    return split.with_columns(key=pl.select(pl.concat_str(map(keys.marks, told.get_columns()))).to_series()), at
 
 
 def _words_of(chains: pl.DataFrame) -> pl.DataFrame:
-    """Each word of each chain: columns x, y (kind and program), program, kind, word."""
-    words = chains.select("x", "program", word="words").explode("word").filter(pl.col("word").is_not_null()).with_columns(kind=_KIND)
-    return words.with_columns(y=pl.concat_str(pl.lit(keys.SHARED), "kind", pl.lit(keys.SEPARATOR), "program"))
+    """Each word of each chain, in order of these: columns chain (its row), y (kind and program), program, kind, word."""
+    words = chains.select("program", chain=pl.int_range(pl.len()), word="words").explode("word").filter(pl.col("word").is_not_null())
+    return words.with_columns(kind=_KIND).with_columns(y=pl.concat_str(pl.lit(keys.SHARED), "kind", pl.lit(keys.SEPARATOR), "program"))
 
 
-def _step(asked: pl.DataFrame, ran: pl.DataFrame, marks: int) -> tuple[Floats, pl.Series]:
+def _each(words: pl.DataFrame, at: Ints, chains: int) -> tuple[Ints, Ints]:
+    """For each row of a chain and each word of it: the row, and the word's."""
+    of_chain = Groups(np.arange(words.height), np.searchsorted(words["chain"].to_numpy(), np.arange(chains)))
+    return np.repeat(np.arange(at.size), of_chain.sizes[at]), of_chain.only(at).order
+
+
+def _step(windows: pl.DataFrame, ran: pl.DataFrame, marks: int) -> tuple[Floats, pl.Series]:
     """Bits of the first so many marks of the key on this host, and what they rest on."""
-    windows = asked.select("day", "slot", "y", x=pl.col("key").str.head(4 * marks))
+    windows = windows.select("day", "slot", "y", x=pl.col("key").str.head(4 * marks))
     known = pairs.canonical(ran.with_columns(pl.col("x").str.head(4 * marks)), most=LINES)
     told = rareness.surprise(windows, known, most=LINES)
     if marks < len(_STEPS):  # of a full day programs may be missing whose every key was dropped
@@ -185,29 +209,30 @@ def _step(asked: pl.DataFrame, ran: pl.DataFrame, marks: int) -> tuple[Floats, p
     return told.select(both).to_series().to_numpy(), rests
 
 
-def _odd_words(asked: pl.DataFrame, said: pl.DataFrame) -> pl.DataFrame:
-    """Row for row of `asked`: bits of its oddest word or kind of word, and the oddest ones."""
-    words = _words_of(asked.select("x", "program", "words").unique("x", maintain_order=True))
+def _odd_words(windows: pl.DataFrame, said: pl.DataFrame, chains: pl.DataFrame, at: Ints) -> pl.DataFrame:
+    """Each word of each window, and each kind of its words: columns row (of the window), word, bits, c, n."""
+    words = _words_of(chains)
     kind, program = (pl.col("y").str.splitn(keys.SEPARATOR, 3).struct.field(f"field_{i}") for i in (1, 2))
     kinds = pairs.canonical(said.select("day", program.alias("y"), kind.alias("x"), "slots"))
-    told = pl.concat([
-        _novelty(asked, said, words.select("x", "y", "word")),
-        _novelty(asked, kinds, words.select("x", y="program", word="kind").unique(maintain_order=True)),
-    ]).sort("row", pl.col("bits") * -1.0, "word", maintain_order=True)  # fmt: skip
-    best = told.group_by("row", maintain_order=True).agg(
-        pl.col("bits").first().alias("_bits_words"), pl.struct("word", "c", "n").head(NAMED).alias("_words")
-    )
-    every_row = asked.select(row=pl.int_range(pl.len())).join(best, on="row", how="left", maintain_order="left")
-    return every_row.with_columns(pl.col("_bits_words").fill_null(0.0), pl.col("_words").fill_null([]))
+    parts = ((said, words), (kinds, words.select("chain", y="program", word="kind").unique(maintain_order=True)))
+    return pl.concat(_novelty(windows, known, given, *_each(given, at, chains.height)) for known, given in parts)
 
 
-def _novelty(asked: pl.DataFrame, known: pl.DataFrame, words: pl.DataFrame) -> pl.DataFrame:
-    """Surprise of each word (columns x, y, word) of each row of `asked`: columns row, word, bits, c, n. A word that may have been dropped
-    says nothing."""
-    some = asked.select("day", "slot", "x", row=pl.int_range(pl.len())).join(words, on="x", how="inner", maintain_order="left")
-    told = rareness.surprise(some.select("day", "slot", "y", pl.col("word").alias("x")), known, most=LINES)
+def _novelty(windows: pl.DataFrame, known: pl.DataFrame, words: pl.DataFrame, row: Ints, word: Ints) -> pl.DataFrame:
+    """Surprise of words of windows, by their rows. A word that may have been dropped says nothing."""
+    when = {name: windows[name].gather(row) for name in ("day", "slot")}
+    asked = pl.DataFrame({**when, "y": words["y"].gather(word), "x": words["word"].gather(word)})
+    told = rareness.surprise(asked, known, most=LINES)
     bits = pl.when(pl.col("hidden") & (pl.col("c") == 0)).then(0.0).otherwise("bits").alias("bits")
-    return pl.concat([some.select("row", "word"), told.select(bits, "c", "n")], how="horizontal")
+    return told.select(pl.Series("row", row), pl.col("x").alias("word"), bits, "c", "n")
+
+
+def _oddest(words: pl.DataFrame, some: Ints) -> pl.Series:
+    """The oddest words of some windows."""
+    theirs = words.filter(pl.col("row").is_in(pl.Series(some).implode())).sort("row", pl.col("bits") * -1.0, "word", maintain_order=True)
+    best = theirs.group_by("row", maintain_order=True).agg(pl.struct("word", "c", "n").head(NAMED).alias("_words"))
+    every = pl.DataFrame({"row": some}).join(best, on="row", how="left", maintain_order="left")
+    return every.select(pl.col("_words").fill_null([])).to_series()
 
 
 _KIND = (  # what kind of word `word` is; the kinds' own names have a space, which no word has

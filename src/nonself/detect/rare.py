@@ -127,16 +127,15 @@ _READ = ("score", *_PRIVATE)
 
 def delta(chosen: rows.Chosen, spec: Spec, *, most: int = pairs.X_PER_DAY) -> Delta:
     """What some events add: a table of `baseline.pairs`, of each y and day at most so many x."""
-    return pairs.bounded(shown(chosen, spec), most=most)
-
-
-def shown(chosen: rows.Chosen, spec: Spec) -> pl.DataFrame:
-    """The same before any bound."""
     groups = rows.grouped(chosen.day, chosen.part(chosen.y), chosen.part(chosen.x))
     named = rows.named_keys(chosen, spec, groups.first)
+    return pairs.bounded(pl.DataFrame({**{key: named[key] for key in ("day", "y", "x")}, "slots": masks(chosen, groups)}), most=most)
+
+
+def masks(chosen: rows.Chosen, groups: rows.Groups) -> pl.Series:
+    """The windows of each group's events, as bits."""
     bits = np.left_shift(1, chosen.slot)[groups.order]
-    masks = np.bitwise_or.reduceat(bits, groups.starts).astype(np.uint32)
-    return pl.DataFrame({"day": named["day"], "y": named["y"], "x": named["x"], "slots": masks})
+    return pl.Series(np.bitwise_or.reduceat(bits, groups.starts).astype(np.uint32))
 
 
 def weighed(chosen: rows.Chosen, spec: Spec, at: Ints, self_: Delta) -> rareness.Odd:
