@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from nonself.baseline import student
 from nonself.baseline.predict import counts, sums
 from nonself.baseline.tails import count_bits, student4_bits, student_bits
 
@@ -24,6 +25,27 @@ def test_count_tail_is_the_negative_binomials(value, mean, variance):
 @pytest.mark.parametrize(("t", "dof"), [(-5.0, 4.0), (0.0, 3.0), (6.0, 4.0), (30.0, 30.0), (1e5, 3.0)])
 def test_student_tail_is_students(t, dof):
     assert student_bits(_array(t), _array(dof))[0] == pytest.approx(-stats.t.logsf(t, dof) / np.log(2), rel=1e-9)
+
+
+@pytest.mark.parametrize("dof", [1, 4, 30, 300])
+def test_many_of_one_dof_are_read_off_a_curve(dof):
+    """Towards the fraction's own error: what is asked there is 1 - x, near 0."""
+    rng = np.random.default_rng(dof)
+    t = np.concatenate([rng.standard_t(3, student.MANY), 10.0 ** rng.uniform(-3, 6, 1_000), _array(0.0)])
+    got = student_bits(t, float(dof))
+    near = np.flatnonzero(t < 20.0)[::50]
+    assert got[near] == pytest.approx(-stats.t.logsf(t[near], dof) / np.log(2), rel=1e-8)
+    few = np.concatenate([student_bits(part, float(dof)) for part in np.array_split(t, 4)])
+    assert got == pytest.approx(few, rel=2e-9)
+    assert (np.diff(got[np.argsort(t)]) >= -1e-9).all()
+
+
+def test_rows_of_many_degrees_of_freedom():
+    rng = np.random.default_rng(1)
+    t, dof = rng.normal(0.0, 3.0, 3 * student.MANY), np.repeat([4.0, 4.5, 7.0], student.MANY)
+    parts = [student_bits(t[i : i + student.MANY // 2], dof[i : i + student.MANY // 2]) for i in range(0, t.size, student.MANY // 2)]
+    assert student_bits(t, dof) == pytest.approx(np.concatenate(parts), rel=1e-9)
+    assert student_bits(t[: student.MANY], 4.0) == pytest.approx(student4_bits(t[: student.MANY]), rel=1e-9)
 
 
 def test_tails_stay_finite_and_ordered_far_out():

@@ -18,7 +18,7 @@ import numpy.typing as npt
 import polars as pl
 
 from nonself.baseline import caps, pairs
-from nonself.baseline.codes import Coded, Floats, Ints, Mask, changes, key, listed, numbered, places
+from nonself.baseline.codes import Coded, Floats, Ints, Mask, changes, key, listed, numbered, ordered, places
 
 CALLS: dict[str, pl.DataType] = {
     "day": pl.Date(),
@@ -42,7 +42,7 @@ _KEYS = ["day", "y", "x"]
 def learn(y: Coded, x: Coded, at: Ints, sizes: pl.Series) -> pl.DataFrame:
     """The delta of some events, row for row: names of y and x (none null), seconds since 1970, bytes (null unknown): columns `CALLS`."""
     size = sizes.cast(pl.Int64).clip(0, MOST).fill_null(NO_SIZE).cast(pl.Int32).to_numpy()
-    order = np.argsort(key(at // 86_400, y.codes, x.codes, at % 86_400), kind="stable")
+    order = ordered(key(at // 86_400, y.codes, x.codes, at % 86_400))[0]
     ys, xs, at, size = y.codes[order], x.codes[order], at[order], size[order]
     starts = changes(ys, xs, at)
     ys, xs, at, size = ys[starts], xs[starts], at[starts], np.maximum.reduceat(size, starts) if starts.size else size
@@ -113,7 +113,7 @@ def series(table: pl.DataFrame, y: Ints, x: Ints) -> Series:
     """The calls of a table of `CALLS`, its names given as numbers, row for row."""
     pair, some = numbered(key(y, x))
     day = table["day"].to_physical().to_numpy().astype(np.int64)
-    order = np.argsort(key(pair, day), kind="stable")
+    order = ordered(key(pair, day))[0]
     rows = table.select("seconds", "sizes")[order]
     size = rows["seconds"].list.len().to_numpy().astype(np.int64)
     owner = np.repeat(order, size)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Sequence
 
 import numpy as np
 import polars as pl
@@ -52,13 +53,10 @@ def numbered(*columns: pl.Series) -> list[Ints]:
     return list(np.split(every, ends[:-1]))
 
 
-def joined(parts: list[pl.Expr]) -> pl.Expr:
-    """One key of several string columns; null where any part is null. No part at all gives the key "" (the whole organisation)."""
-    if not parts:
-        return pl.lit("")
-    if len(parts) == 1:
-        return parts[0]
-    return pl.concat_str([part.str.replace_all(SEPARATOR, " ", literal=True) for part in parts], separator=SEPARATOR)
+def joined(parts: Sequence[tuple[pl.Series, Ints]]) -> pl.Series:
+    """The keys that some rows of several columns of strings make up, row for row; null where any part is null."""
+    plain = [values.str.replace_all(SEPARATOR, " ", literal=True)[rows] for values, rows in parts]
+    return pl.select(pl.concat_str(plain, separator=SEPARATOR)).to_series()
 
 
 def cut(frame: pl.DataFrame, column: str) -> pl.DataFrame:

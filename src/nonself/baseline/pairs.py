@@ -63,8 +63,9 @@ def joined(deltas: list[pl.DataFrame], united: Table, bounds: Table) -> pl.DataF
 
 def runs(table: pl.DataFrame) -> Ints:
     """Where each day and y begins, in a table that is in order of both."""
-    day, y = table["day"].to_physical().to_numpy(), table["y"]
-    return changes(day, np.cumsum(y.ne_missing(y.shift()).to_numpy()))
+    new = table["y"].ne_missing(table["y"].shift()).to_numpy().copy()
+    new[changes(table["day"].to_physical().to_numpy())] = True
+    return np.flatnonzero(new)
 
 
 def bounded(table: pl.DataFrame, *, most: int = X_PER_DAY, rows: int = ROWS_MOST) -> pl.DataFrame:

@@ -30,7 +30,7 @@ import numpy.typing as npt
 import polars as pl
 
 from nonself.baseline import peers
-from nonself.baseline.codes import Floats, Ints, Mask, found, key
+from nonself.baseline.codes import Floats, Ints, Mask, found, key, rows_of
 from nonself.baseline.codes import numbered as dense
 from nonself.baseline.keys import numbered
 from nonself.baseline.pairs import X_PER_DAY, dropped
@@ -40,13 +40,14 @@ THETA = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Windows, row for row: day since 1970, slot, and the numbers of y and x, which are those of the self's names too; and the names of
-    the x of some rows."""
+    """Windows, row for row: day since 1970, slot, and the numbers of y and x, which are those of the self's names too; the self's row of
+    their day, y and x (-1 for none); and the names of the x of some rows."""
 
     day: Ints
     slot: Ints
     y: Ints
     x: Ints
+    row: Ints
     names: Callable[[Ints], pl.Series]
 
 
@@ -55,20 +56,25 @@ def surprise(
 ) -> pl.DataFrame:
     """How odd each window (columns day, slot, y, x) is, given every window of `self_` but itself: the same rows, with the columns of
     `Odd.told`. A day of y is full with `most` x."""
-    (y, asked_y), (x, asked_x) = (numbered(self_[name], windows[name]) for name in ("y", "x"))
-    day, slot = (windows[name].to_physical().to_numpy().astype(np.int64) for name in ("day", "slot"))
-    odd = weighed(Asked(day, slot, asked_y, asked_x, windows["x"].gather), self_, y, x, peers_only=peers_only, alike=alike, most=most)
+    asked, y, x = _asked(windows, self_)
+    odd = weighed(asked, self_, y, x, peers_only=peers_only, alike=alike, most=most)
     return pl.concat([windows, odd.told(np.arange(windows.height))], how="horizontal")
 
 
 def witnesses(windows: pl.DataFrame, self_: pl.DataFrame) -> pl.DataFrame:
     """Of `surprise` the columns c, others and ys alone, row for row: who showed x besides, where nobody asks how odd that is."""
-    (y, asked_y), (x, asked_x) = (numbered(self_[name], windows[name]) for name in ("y", "x"))
-    day, slot = (windows[name].to_physical().to_numpy().astype(np.int64) for name in ("day", "slot"))
-    held = _Held(self_, y, x, Asked(day, slot, asked_y, asked_x, windows["x"].gather))
+    asked, y, x = _asked(windows, self_)
+    held = _Held(self_, y, x, asked)
     before, by = held.before()
-    ys = np.count_nonzero(held.kinds) - (held.kinds[asked_y] > 0)
+    ys = np.count_nonzero(held.kinds) - (held.kinds[asked.y] > 0)
     return pl.DataFrame({"c": before - held.shown(), "others": by - (before > 0), "ys": ys})
+
+
+def _asked(windows: pl.DataFrame, self_: pl.DataFrame) -> tuple[Asked, Ints, Ints]:
+    """Windows in numbers, and y and x of the self's rows in the same."""
+    (y, asked_y), (x, asked_x) = (numbered(self_[name], windows[name]) for name in ("y", "x"))
+    held, day, slot = (column.to_physical().to_numpy().astype(np.int64) for column in (self_["day"], windows["day"], windows["slot"]))
+    return Asked(day, slot, asked_y, asked_x, rows_of((held, y, x), (day, asked_y, asked_x)), windows["x"].gather), y, x
 
 
 def weighed(
@@ -80,20 +86,19 @@ def weighed(
     P = P0(x) among the others.
     """
     held = _Held(self_, y, x, asked)
-    mine, own = held.mine(), held.shown()
-    known, before = mine.k > 0, mine.c
-    mine = replace(mine, c=np.zeros_like(before), n=mine.n - before) if peers_only else mine.apart(own)
-    gone = ((before > 0) & (mine.c == 0)).astype(np.int64)
+    mine = held.mine()
+    mine = mine.without_x() if peers_only else mine.apart(held.shown())
+    gone = mine.gone()
     theirs = held.theirs().apart(gone)
-    p0 = _mixed(theirs, 1.0)
+    p0 = theirs.mixed(1.0)
     like, members = held.alike() if alike else (None, None)
-    like = like.apart(gone * (like.c > 0)) if like else None
-    pg = _mixed(like, p0) if like else p0
-    p = p0 if peers_only else _mixed(mine, pg)
+    like = like.apart(gone * (like.c() > 0)) if like else None
+    pg = like.mixed(p0) if like else p0
+    p = p0 if peers_only else mine.mixed(pg)
     hidden = dropped(self_, y, asked.y, asked.names, most=most)
     if hidden is not None:
-        p = np.where(hidden & (mine.c == 0), pg, p)
-    return Odd(held, p, p0, pg, mine, theirs, known, hidden, like, members)
+        p = np.where(hidden & (mine.c() == 0), pg, p)
+    return Odd(held, p, p0, pg, mine, theirs, hidden, like, members)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,11 +109,10 @@ class Odd:
     _p: Floats
     _p0: Floats
     _pg: Floats
-    _mine: _Count
-    _theirs: _Count
-    _known: Mask
+    _mine: _Level
+    _theirs: _Level
     _hidden: Mask | None
-    _like: _Count | None
+    _like: _Level | None
     _members: Ints | None
 
     @property
@@ -129,15 +133,15 @@ class Odd:
         bits_alike  -log2 Pg(x), the part of the population and of y's group together; `bits_peers` where y has none
         alike_others, alike_ys  other y of its group that showed x, and all other y of it; 0 where it has none
         """
-        held, c, known = self._held, self._mine.c[some], self._known[some]
+        held, c, known = self._held, self._mine.c(some), self._held.kinds[self._held.asked.y[some]] > 0
         since, until = held.span(some)
         usual, often = held.usual(some)
         columns = {
             **{name: np.abs(-np.log2(p[some])) for name, p in (("bits", self._p), ("bits_peers", self._p0), ("bits_alike", self._pg))},
-            "c": c, "n": self._mine.n[some], "since": since, "until": until, "known": known, "often": often, "usual": usual,
-            "others": self._theirs.c[some] - (c > 0), "ys": np.count_nonzero(held.kinds) - known.astype(np.int64),
+            "c": c, "n": self._mine.n(some), "since": since, "until": until, "known": known, "often": often, "usual": usual,
+            "others": self._theirs.c(some) - (c > 0), "ys": np.count_nonzero(held.kinds) - known.astype(np.int64),
             "hidden": self._hidden[some] if self._hidden is not None else np.zeros(c.size, np.bool_),
-            "alike_others": (self._like.c[some] - (c > 0)).clip(0) if self._like is not None else np.zeros_like(c),
+            "alike_others": (self._like.c(some) - (c > 0)).clip(0) if self._like is not None else np.zeros_like(c),
             "alike_ys": (self._members[some] - 1).clip(0) if self._members is not None else np.zeros_like(c),
         }  # fmt: skip
         return pl.DataFrame(columns).select(_ANSWERS)
@@ -151,16 +155,12 @@ _ANSWERS = [
 _NOTHING = pl.Series("x", [None], dtype=pl.String)
 
 
-def _mixed(level: _Count, above: Floats | float) -> Floats:
-    """The predictive of a level, given that of the level above, row for row."""
-    return np.asarray(np.minimum((level.seen() + (THETA + level.n1) * above) / (level.n + THETA), 1.0), dtype=np.float64)
-
-
 @dataclass(frozen=True, slots=True)
-class _Count:
-    """Of one level of the model, row for row: c, the key's count; n, all counts; k and n1, keys counted at all and just once; and of
-    the keys counted at most as often as this: upto, their counts, and kinds, their number; above, the number of keys counted just once
-    more. Once `apart`, upto and kinds speak of keys counted at most once more than this key, and are 0 for a key never counted."""
+class _Counts:
+    """Kinds of keys at one level of the model, all that are counted equally often by one owner: their count c; their owner's n, all counts;
+    k and n1, its keys counted at all and just once; and of its keys counted at most as often as these: upto, their counts, and kinds, their
+    number; above, the number of keys counted just once more. Once `apart`, upto and kinds speak of keys counted at most once more than
+    these, and are 0 for keys never counted."""
 
     c: Ints
     n: Ints
@@ -170,27 +170,62 @@ class _Count:
     kinds: Ints
     above: Ints
 
-    def apart(self, take: Ints) -> _Count:
-        """With one taken (where `take` is 1) from the key's count, and every sum that rests on it corrected, exactly."""
-        taken, left = take == 1, self.c - take
-        last = (taken & (self.c == 1)).astype(np.int64)
-        upto = np.where(left == 0, 0, np.where(taken, self.upto - 1, self.upto + (self.c + 1) * self.above))
-        kinds = np.where(left == 0, 0, np.where(taken, self.kinds, self.kinds + self.above))
-        return _Count(left, self.n - take, self.k - last, self.n1 - last + (taken & (self.c == 2)), upto, kinds, self.above)
+    def apart(self, take: int) -> _Counts:
+        """With `take` (0 or 1) taken from the count of one of the keys, and every sum that rests on it corrected, exactly."""
+        left = self.c - take
+        last = (self.c == 1) & (take == 1)
+        upto = self.upto - 1 if take else self.upto + (self.c + 1) * self.above
+        kinds = self.kinds if take else self.kinds + self.above
+        n1 = self.n1 - last + (self.c == 2) * take
+        return _Counts(left, self.n - take, self.k - last, n1, np.where(left == 0, 0, upto), np.where(left == 0, 0, kinds), self.above)
 
-    def seen(self) -> Floats:
-        """S(c) - d K(c), see the formula on top of this file."""
-        return np.asarray(self.upto - self.n1 / np.maximum(self.k, 1) * self.kinds, dtype=np.float64)
+
+@dataclass(frozen=True, slots=True)
+class _Level:
+    """A level of the model: the kinds of its keys, and each asked row's. What is asked of rows is worked out for kinds, which are few.
+    `before` holds the counts before anything was taken from them."""
+
+    of: _Counts
+    row: Ints
+    before: Ints
+
+    def c(self, some: Ints | slice = slice(None)) -> Ints:
+        return self.of.c[self.row[some]]
+
+    def n(self, some: Ints) -> Ints:
+        return self.of.n[self.row[some]]
+
+    def apart(self, take: Ints) -> _Level:
+        """With one taken, where `take` is 1, from each row's own key."""
+        kept, taken = self.of.apart(0), self.of.apart(1)
+        both = (np.concatenate([getattr(part, name) for part in (kept, taken)]) for name in _Counts.__dataclass_fields__)
+        return _Level(_Counts(*both), self.row + take * self.before.size, np.tile(self.before, 2))
+
+    def without_x(self) -> _Level:
+        """With all counts of each row's own key taken from what they are part of in n."""
+        return _Level(replace(self.of, c=np.zeros_like(self.of.c), n=self.of.n - self.of.c), self.row, self.before)
+
+    def gone(self) -> Ints:
+        """Per row: 1 where nothing is left of its key."""
+        return np.asarray(((self.before > 0) & (self.of.c == 0))[self.row], dtype=np.int64)
+
+    def mixed(self, above: Floats | float) -> Floats:
+        """The predictive, given that of the level above, row for row: see the formula on top of this file."""
+        of = self.of
+        seen = of.upto - of.n1 / np.maximum(of.k, 1) * of.kinds
+        out = seen[self.row] + (THETA + of.n1)[self.row] * above
+        out /= (of.n + THETA)[self.row]
+        return np.asarray(np.minimum(out, 1.0), dtype=np.float64)
 
 
 class _Held:
     """What the self holds about the y, x and pairs of the asked windows, their own included. Unknown ones count 0."""
 
-    __slots__ = ("_asked", "_at", "_c", "_day", "_first", "_keys", "_pair", "_pair_x", "_pair_y", "_row", "_self", "_slots", "_y", "kinds")
+    __slots__ = ("_at", "_c", "_day", "_first", "_keys", "_pair", "_pair_x", "_pair_y", "_self", "_slots", "_y", "asked", "kinds")
 
     def __init__(self, self_: pl.DataFrame, y: Ints, x: Ints, asked: Asked) -> None:
         wide, high = (1 + int(max(a.max(initial=0), b.max(initial=0))) for a, b in ((x, asked.x), (y, asked.y)))
-        self._self, self._y, self._asked = self_, y, asked
+        self._self, self._y, self.asked = self_, y, asked
         self._day = self_["day"].to_physical().to_numpy().astype(np.int64)
         self._slots = self_["slots"].to_numpy().astype(np.int64)
         key_ = y * wide + x
@@ -198,50 +233,47 @@ class _Held:
         self._keys = key_[self._first]
         self._pair_y, self._pair_x = np.divmod(self._keys, wide)
         self._c = _sums(self._pair, np.bitwise_count(self._slots), self._keys.size)
-        self._at = found(self._keys, asked.y * wide + asked.x)
+        self._at = np.append(self._pair, -1)[asked.row]
+        others = np.flatnonzero(asked.row < 0)
+        self._at[others] = found(self._keys, asked.y[others] * wide + asked.x[others])
         self.kinds = np.bincount(self._pair_y, minlength=high)
 
-    def mine(self) -> _Count:
+    def mine(self) -> _Level:
         """Each asked pair among the pairs of its y."""
-        return _counted(self._pair_y, self._c, self._at, self._asked.y, self.kinds.size)
+        return _level(self._pair_y, self._c, self._at, self.asked.y, self.kinds.size)
 
     def before(self) -> tuple[Ints, Ints]:
         """Windows in which each asked y showed the asked x, and y that ever showed this."""
-        by = np.bincount(self._pair_x, minlength=1 + int(self._asked.x.max(initial=0)))
-        return np.append(self._c, 0)[self._at], by[self._asked.x]
+        by = np.bincount(self._pair_x, minlength=1 + int(self.asked.x.max(initial=0)))
+        return np.append(self._c, 0)[self._at], by[self.asked.x]
 
-    def alike(self) -> tuple[_Count, Ints]:
+    def alike(self) -> tuple[_Level, Ints]:
         """Each asked x among all x of the group of its y, counted in y that showed it; and the group's size, 0 for none."""
         known = self.kinds > 0
         group = np.full(self.kinds.size, -1)
         group[known] = peers.groups((np.cumsum(known) - 1)[self._pair_y], self._pair_x, int(np.count_nonzero(known)))
-        asked, number = group[self._asked.y], int(group.max(initial=-1)) + 1
-        wide = 1 + int(max(self._pair_x.max(initial=0), self._asked.x.max(initial=0)))
+        asked, number = group[self.asked.y], int(group.max(initial=-1)) + 1
+        wide = 1 + int(max(self._pair_x.max(initial=0), self.asked.x.max(initial=0)))
         owner = group[self._pair_y]
         shown, c = np.unique(owner[owner >= 0] * wide + self._pair_x[owner >= 0], return_counts=True)
         # Those without a group are asked of a last one, which is empty.
-        at = np.where(asked < 0, -1, found(shown, asked * wide + self._asked.x))
+        at = np.where(asked < 0, -1, found(shown, asked * wide + self.asked.x))
         sizes = np.append(np.bincount(group[group >= 0], minlength=number), 0)
         asked = np.where(asked < 0, number, asked)
-        return _counted(shown // wide, c, at, asked, number + 1), sizes[asked]
+        return _level(shown // wide, c, at, asked, number + 1), sizes[asked]
 
-    def theirs(self) -> _Count:
+    def theirs(self) -> _Level:
         """Each asked x among all x, counted in y that showed it."""
-        x = self._asked.x
+        x = self.asked.x
         shown_by = np.bincount(self._pair_x, minlength=1 + int(x.max(initial=0)))
-        upto, kinds, above = (np.where(shown_by > 0, part, 0)[x] for part in _levels((shown_by > 0).astype(np.int64), shown_by))
-        n, k, n1 = (np.full(x.size, n) for n in (self._keys.size, np.count_nonzero(shown_by), np.count_nonzero(shown_by == 1)))
-        return _Count(shown_by[x], n, k, n1, upto, kinds, above)
+        shown = np.flatnonzero(shown_by)
+        at = np.full(shown_by.size, -1)
+        at[shown] = np.arange(shown.size)
+        return _level(np.zeros_like(shown), shown_by[shown], at[x], np.zeros_like(x), 1)
 
     def shown(self) -> Ints:
         """1 where the self holds the very window asked for."""
-        pairs = self._keys.size + 1
-        rows = self._day * pairs + self._pair
-        order = None if (rows[1:] >= rows[:-1]).all() else np.argsort(rows)
-        asked = self._asked.day * pairs + np.where(self._at < 0, pairs - 1, self._at)
-        slots = np.append(self._slots if order is None else self._slots[order], 0)
-        held = slots[found(rows if order is None else rows[order], asked)]
-        return np.asarray(held >> self._asked.slot & 1, dtype=np.int64)
+        return np.asarray(np.append(self._slots, 0)[self.asked.row] >> self.asked.slot & 1, dtype=np.int64)
 
     def usual(self, some: Ints) -> tuple[pl.Series, Ints]:
         """What each asked y showed most often (null for an unknown y), and how often."""
@@ -250,7 +282,7 @@ class _Held:
         top = np.flatnonzero(self._c == np.repeat(most, np.diff(starts, append=self._c.size)))
         best = np.full(self.kinds.size, self._c.size)
         best[self._pair_y[top[::-1]]] = top[::-1]
-        at = best[self._asked.y[some]]
+        at = best[self.asked.y[some]]
         row = np.append(self._first, self._day.size)[at]
         return pl.concat([self._self["x"], _NOTHING]).gather(row), np.append(self._c, 0)[at]
 
@@ -259,38 +291,24 @@ class _Held:
         since, until = np.full(self.kinds.size, 2**31 - 1), np.full(self.kinds.size, -(2**31))
         np.minimum.at(since, self._y, self._day)
         np.maximum.at(until, self._y, self._day)
-        return since[self._asked.y[some]], until[self._asked.y[some]]
+        return since[self.asked.y[some]], until[self.asked.y[some]]
 
 
-def _counted(owner: Ints, count: Ints, at: Ints, asked: Ints, size: int) -> _Count:
+def _level(owner: Ints, count: Ints, at: Ints, asked: Ints, size: int) -> _Level:
     """A level of the model: `count` of each key and its `owner` (0 to `size` - 1), for the keys `at` (-1 for none) of the owners asked."""
-    n, n1, k = _sums(owner, count, size), _sums(owner, count == 1, size), np.bincount(owner, minlength=size)
-    c, upto, kinds, above = (np.append(part, 0)[at] for part in (count, *_levels(owner, count)))
-    return _Count(c, n[asked], k[asked], n1[asked], upto, kinds, above)
+    kind, first = dense(key(owner, count))
+    g, c, same = owner[first], count[first], np.bincount(kind)
+    starts = np.searchsorted(g, np.arange(size + 1))
+    n, k, n1 = (np.append(0, np.cumsum(part)) for part in (c * same, same, np.where(c == 1, same, 0)))
+    upto, kinds = n[1:] - n[starts[g]], k[1:] - k[starts[g]]
+    goes_on = np.append((g[1:] == g[:-1]) & (c[1:] == c[:-1] + 1), False)[: g.size]
+    above = np.where(goes_on, np.append(same[1:], 0)[: g.size], 0)
+    whose, none = np.append(g, np.arange(size)), np.zeros(size, np.int64)  # one more kind of each owner: keys it has never counted
+    totals = (part[starts[1:]][whose] - part[starts[:-1]][whose] for part in (n, k, n1))
+    counts = _Counts(np.append(c, none), *totals, *(np.append(part, none) for part in (upto, kinds, above)))
+    return _Level(counts, np.where(at < 0, g.size + asked, np.append(kind, 0)[at]), counts.c)
 
 
 def _sums(group: Ints, values: npt.ArrayLike, size: int) -> Ints:
     """Sums of whole numbers by group, exact below 2^53."""
     return np.bincount(group, weights=np.asarray(values, dtype=np.float64), minlength=size).astype(np.int64)
-
-
-def _levels(group: Ints, count: Ints) -> tuple[Ints, Ints, Ints]:
-    """Per key, of the keys of its group: the counts and the number of those counted at most as often, and the number of those counted
-    just once more."""
-    order = np.argsort(key(group, count), kind="stable")
-    g, c = group[order], count[order]
-    new = np.append(True, (g[1:] != g[:-1]) | (c[1:] != c[:-1]))[: g.size]
-    starts, level = np.flatnonzero(new), np.cumsum(new) - 1
-    same = np.diff(starts, append=g.size)
-    g, c = g[starts], c[starts]
-    begins = np.searchsorted(g, g)
-    goes_on = np.append((g[1:] == g[:-1]) & (c[1:] == c[:-1] + 1), False)[: g.size]
-    out = []
-    for amount in (c * same, same):
-        total = np.cumsum(amount)
-        out.append(total - (total - amount)[begins])
-    out.append(np.where(goes_on, np.append(same[1:], 0)[: g.size], 0))
-    back = np.empty(order.size, np.int64)
-    back[order] = level
-    upto, kinds, above = (part[back] for part in out)
-    return upto, kinds, above

@@ -18,7 +18,7 @@ import numpy.typing as npt
 import polars as pl
 
 from nonself.baseline import caps, pairs
-from nonself.baseline.codes import Coded, Floats, Ints, Mask, changes, distinct, key, listed, numbered, places, running
+from nonself.baseline.codes import Coded, Floats, Ints, Mask, changes, distinct, key, listed, numbered, ordered, places, running
 from nonself.baseline.keys import MAX_BYTES, digest
 
 REACH: dict[str, pl.DataType] = {"day": pl.Date(), "y": pl.String(), "x": pl.String(), "items": pl.List(pl.UInt64())}
@@ -38,7 +38,7 @@ def learn(day: Ints, y: Coded, x: Coded, item: Coded, answered: Mask) -> pl.Data
     # Rows of a group in order of their hashes, by way of the hashes' ranks: one sort of one number a row.
     rank = np.empty(hashes.size, np.int64)
     rank[np.argsort(hashes, kind="stable")] = np.arange(hashes.size)
-    order = np.argsort(key(day, y.codes, x.codes, rank[item.codes], answered.astype(np.int64)), kind="stable")
+    order = ordered(key(day, y.codes, x.codes, rank[item.codes], answered.astype(np.int64)))[0]
     mark = hashes[item.codes] >> np.uint64(1) << np.uint64(1) | answered.astype(np.uint64)
     columns, mark = [part[order] for part in (day, y.codes, x.codes)], mark[order]
     kept = _smallest(columns, mark)
@@ -109,7 +109,7 @@ def counted(table: pl.DataFrame, y: Ints, x: Ints) -> Reached:
     fresh = [np.bincount(row[single & (answers == a)], minlength=size.size) * scale[pair] for a in (False, True)]
     whole = [np.bincount(pair[row][first & (answers == a)], minlength=some.size) * scale for a in (False, True)]
     day = table["day"].to_physical().to_numpy().astype(np.int64)
-    order = np.argsort(key(pair, day), kind="stable")
+    order = ordered(key(pair, day))[0]
     upto = [running(part, pair, order) for part in (*fresh, np.ones(size.size))]
     once, days = upto[:2], upto[2].astype(np.int64)
     return Reached(fresh[0], fresh[1], pair, whole[0], whole[1], once[0], once[1], days, (scale > 1.0)[pair])

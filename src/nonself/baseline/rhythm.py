@@ -23,7 +23,7 @@ from __future__ import annotations
 import numpy as np
 
 from nonself.baseline.codes import Floats, Ints
-from nonself.baseline.special import log_beta
+from nonself.baseline.special import log_gamma
 
 LEVELS = 10
 """Depth of the tree: its smallest cells are 1.6 % of a wait wide."""
@@ -58,18 +58,25 @@ def _coded(group: Ints, waits: Ints) -> tuple[Ints, Floats]:
     cell = np.minimum((np.log(waits) * (2**LEVELS / _REACH)).astype(np.int64), 2**LEVELS - 1)
     key = np.sort(group * 2**LEVELS + cell)
     starts = _starts(key)
-    node, count = key[starts], np.diff(starts, append=key.size).astype(np.float64)
+    node, count = key[starts], np.diff(starts, append=key.size)
     coded = -count * np.log(_seconds(node, LEVELS))
+    halves, wholes = _gammas(int(np.bincount(group).max()))
     for level in range(LEVELS - 1, -1, -1):
-        left = np.where(node & 1, 0.0, count)
+        left = np.where(node & 1, 0, count)
         node >>= 1
         starts = _starts(node)
         node, count, left, coded = node[starts], *(np.add.reduceat(each, starts) for each in (count, left, coded))
-        split = log_beta(left + 0.5, count - left + 0.5) - _LN_PI + coded
+        split = halves[left] + halves[count - left] - wholes[count] - _LN_PI + coded
         seconds = _seconds(node, level)
         whole = -count * np.log(seconds)
         coded = np.where(seconds > 1.0, np.logaddexp(split, whole) - _LN2, whole)
     return node, coded
+
+
+def _gammas(most: int) -> tuple[Floats, Floats]:
+    """ln Gamma(n + 1/2) and ln Gamma(n + 1) of the whole numbers up to `most`, of which all counts are."""
+    n = np.arange(most + 1.0)
+    return log_gamma(n + 0.5), log_gamma(n + 1.0)
 
 
 def _starts(ordered: Ints) -> Ints:

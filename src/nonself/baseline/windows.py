@@ -11,6 +11,7 @@ A delta has one row per day, y and slot (the window's number within its day) in 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import polars as pl
@@ -19,6 +20,7 @@ from nonself.baseline import season
 from nonself.baseline.caps import ROWS_MOST, capped
 from nonself.baseline.codes import Ints, Mask, distinct, found
 from nonself.baseline.keys import hashes, numbered
+from nonself.baseline.pairs import joined
 
 VALUES: dict[str, pl.DataType] = {"day": pl.Date(), "y": pl.String(), "slot": pl.UInt8(), "value": pl.Int64()}
 SKETCHES: dict[str, pl.DataType] = {"day": pl.Date(), "y": pl.String(), "slot": pl.UInt8(), "sketch": pl.List(pl.UInt64())}
@@ -42,8 +44,8 @@ def learn_values(rows: pl.DataFrame, *, largest: bool = False) -> pl.DataFrame:
 
 def merge_values(deltas: list[pl.DataFrame], *, largest: bool = False) -> pl.DataFrame:
     """All windows added up (or their largest kept); `merge_values([])` is the identity."""
-    parts = [delta.select(*VALUES) for delta in deltas if delta.height]
-    return _combined(pl.concat(parts), largest=largest) if parts else pl.DataFrame(schema=VALUES)
+    parts = [delta.select(*VALUES) for delta in deltas]
+    return joined(parts, partial(_combined, largest=largest), capped) if parts else pl.DataFrame(schema=VALUES)
 
 
 def _combined(rows: pl.DataFrame, *, largest: bool) -> pl.DataFrame:
@@ -54,15 +56,18 @@ def _combined(rows: pl.DataFrame, *, largest: bool) -> pl.DataFrame:
 def learn_sketches(rows: pl.DataFrame) -> pl.DataFrame:
     """The delta of `rows` (columns day, slot, y, value; one row per event, value a string): columns `SKETCHES`, canonical."""
     items = rows.select("day", "y", pl.col("slot").cast(pl.UInt8), hashes(rows["value"]).alias("sketch"))
-    return capped(_united(items, _KEYS).select(*SKETCHES).sort(_KEYS), rows=SKETCH_ROWS)
+    return capped(_sketched(items), rows=SKETCH_ROWS)
 
 
 def merge_sketches(deltas: list[pl.DataFrame]) -> pl.DataFrame:
     """The sketches of all windows united; `merge_sketches([])` is the identity."""
-    parts = [delta.select(*SKETCHES) for delta in deltas if delta.height]
-    if not parts:
-        return pl.DataFrame(schema=SKETCHES)
-    return capped(_united(pl.concat(parts).explode("sketch"), _KEYS).select(*SKETCHES).sort(_KEYS), rows=SKETCH_ROWS)
+    parts = [delta.select(*SKETCHES) for delta in deltas]
+    bounds = partial(capped, rows=SKETCH_ROWS)
+    return joined(parts, lambda rows: bounds(_sketched(rows.explode("sketch"))), bounds) if parts else pl.DataFrame(schema=SKETCHES)
+
+
+def _sketched(items: pl.DataFrame) -> pl.DataFrame:
+    return _united(items, _KEYS).select(*SKETCHES).sort(_KEYS)
 
 
 def _united(rows: pl.DataFrame, by: list[str]) -> pl.DataFrame:
@@ -221,12 +226,17 @@ def _added(values: Ints, starts: Ints) -> Ints:
 
 def _left_out(history: pl.DataFrame, index: Ints, place: Ints, own: Mask, held: Ints, *, zeros: bool) -> tuple[Ints, Ints, Ints, Ints]:
     """n, s, ss and the largest level of each row's y without the row's own window, exactly; 0, 0, 0 and -1 for an unknown y."""
+    some = np.flatnonzero(index >= 0)
     names = ("active", "first", "second", "last", "penult", "s", "ss", "top", "next")
-    active, first, second, last, penult, s, ss, top, other = (np.append(history[name].to_numpy(), 0)[index] for name in names)
+    active, first, second, last, penult, s, ss, top, other = (history[name].to_numpy()[index[some]] for name in names)
+    place, own, held = place[some], own[some], held[some]
     most = np.where(active > own, np.where(own & (held == top), other, top), -1)
     active = active - own
     first = np.where(own & (place == first), second, first)
     last = np.where(own & (place == last), penult, last)
     inside = (first < place) & (place < last)
     n = np.where(active > 0, last - first + 1 - inside, 0) if zeros else active
-    return n, s - held, ss - held * held, most
+    out = [np.full(index.size, none) for none in (0, 0, 0, -1)]
+    for whole, part in zip(out, (n, s - held, ss - held * held, most), strict=True):
+        whole[some] = part
+    return out[0], out[1], out[2], out[3]

@@ -6,8 +6,6 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from typing import TYPE_CHECKING
 
-import polars as pl
-
 from nonself.core.events import Events
 from nonself.detect.contract import Detector
 
@@ -39,12 +37,20 @@ def views(read: Read, *, evidence: bool) -> Iterator[tuple[Detector, View]]:
     for groups in _overlapping():
         columns = sorted({"uid", "time", "class_uid"}.union(*(detector.columns for group in groups.values() for detector in group)))
         events = read(tuple(sorted(set().union(*groups))), columns)
-        for classes, group in groups.items():
-            chosen = events.filter(pl.col("class_uid").is_in(classes)) if len(groups) > 1 else events
+        for left, (classes, group) in zip(range(len(groups) - 1, -1, -1), groups.items(), strict=True):
+            chosen = _only(events, classes)
+            events = events if left else events.clear()  # what a view holds in another order is not held twice
             if chosen.height:
                 some = view(chosen, specs(group), evidence=evidence)
+                del chosen
                 yield from ((detector, some) for detector in group)
                 del some
+
+
+def _only(events: Events, classes: tuple[int, ...]) -> Events:
+    """The events of some classes; without copying them where that is all of them."""
+    chosen = events["class_uid"].is_in(classes)
+    return events if chosen.all() else events.filter(chosen)
 
 
 @cache

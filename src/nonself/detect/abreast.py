@@ -12,7 +12,7 @@ from nonself.baseline.codes import Ints, beside, distinct, rows_of
 from nonself.baseline.pairs import runs
 from nonself.core.scores import Delta
 from nonself.detect import rows
-from nonself.detect.rows import Chosen, Groups
+from nonself.detect.rows import Chosen
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,16 +46,28 @@ class Abreast:
         return pl.concat([table, nothing])[np.where(self.at < 0, table.height, self.at)]
 
 
-def abreast(
-    of: tuple[Chosen, Groups], self_: Delta, own: Callable[[], Delta], merge: Callable[[list[Delta]], Delta], *, included: bool
-) -> Abreast:
+def abreast(chosen: Chosen, self_: Delta, own: Callable[[], Delta], merge: Callable[[list[Delta]], Delta], *, included: bool) -> Abreast:
     """A self, and the delta of the events asked about, as one."""
-    chosen, first = of[0], of[1].first
     table = united(chosen, self_, own, merge, included=included)
-    day = table["day"].to_physical().to_numpy().astype(np.int64)
+    return Abreast(table, *placed(chosen, table))
+
+
+def placed(chosen: Chosen, table: Delta) -> tuple[Ints, Ints, Ints, Ints]:
+    """Days and numbers of y and x of a table's rows, and the row of each group of events of one day, y and x: as in `Abreast`."""
+    asked, day = chosen.numbered("day", "y", "x"), table["day"].to_physical().to_numpy().astype(np.int64)
+    if _same(chosen, asked, table, day):
+        return *asked, np.arange(day.size)
     y, x = beside(chosen.y.values, table["y"], runs=True), beside(chosen.x.values, table["x"])
-    at = rows_of((day, y, x), (chosen.day[first], chosen.part(chosen.y)[first], chosen.part(chosen.x)[first]))
-    return Abreast(table, day, y, x, at)
+    return day, y, x, rows_of((day, y, x), asked)
+
+
+def _same(chosen: Chosen, asked: tuple[Ints, Ints, Ints], table: Delta, day: Ints) -> bool:
+    """Whether a table holds just what is asked of it, as a self does that has learnt a first batch: comparing strings is cheaper than
+    numbering them."""
+    if day.size != asked[0].size or not (day == asked[0]).all():
+        return False
+    y, x = chosen.names("day", "y", "x")
+    return table["y"].equals(y) and table["x"].equals(x)
 
 
 def united(chosen: Chosen, self_: Delta, own: Callable[[], Delta], merge: Callable[[list[Delta]], Delta], *, included: bool) -> Delta:

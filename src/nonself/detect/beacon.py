@@ -75,7 +75,7 @@ class Beacon:
         chosen = rows.chosen(events, self.spec)
         if chosen is None:
             return pl.DataFrame(schema=_SCORES)
-        groups = rows.grouped(chosen.part(chosen.y), chosen.part(chosen.x))
+        groups = chosen.grouped("y", "x")
         table = united(chosen, self_, partial(_delta, chosen, self.spec), calls.merge, included=included)
         score, odd = _odd(chosen, groups.first, table, blank=not self_.height)
 
@@ -132,7 +132,7 @@ _READ = ("score", *_PRIVATE)
 
 
 def _delta(chosen: rows.Chosen, spec: Spec) -> Delta:
-    at = chosen.view.frame["time"].to_physical().to_numpy()[chosen.at] // 1_000_000
+    at = chosen.seconds
     y, x = (Coded(chosen.part(column), column.values) for column in (chosen.y, chosen.x))
     return calls.learn(y, x, at, chosen.view.frame[spec.value][chosen.at])
 

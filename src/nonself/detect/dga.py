@@ -90,7 +90,7 @@ class Dga:
         chosen = rows.chosen(events, self.spec)
         if chosen is None:
             return pl.DataFrame(schema=_SCORES)
-        groups = rows.grouped(chosen.day, chosen.part(chosen.y))
+        groups = chosen.grouped("day", "y")
         first = groups.first
         asked = pl.DataFrame({"day": chosen.day[first].astype(np.int32), "y": chosen.y.strings(chosen.at[first])})
         asked = asked.with_columns(pl.col("day").cast(pl.Date))
@@ -145,7 +145,7 @@ _READ = ("score", *_PRIVATE)
 
 
 def _delta(chosen: rows.Chosen, spec: Spec) -> Delta:
-    groups = rows.grouped(chosen.day, chosen.part(chosen.y), chosen.part(chosen.x))
+    groups = chosen.grouped("day", "y", "x")
     named = rows.named_keys(chosen, spec, groups.first)
     rcode = chosen.view.frame["rcode"][chosen.at].str.to_uppercase()
     bit = np.left_shift(1, chosen.slot)

@@ -3,36 +3,26 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from nonself.baseline import pairs, tails, transfers
-from nonself.baseline.codes import Floats, Ints, Mask, changes, key, numbered, running
+from nonself.baseline import pairs, transfers
+from nonself.baseline.codes import Ints
 from nonself.baseline.pairs import X_PER_DAY
 from nonself.core.events import Events
 from nonself.core.finding import Reason
 from nonself.core.scores import SCORES, Delta, Scores
 from nonself.detect import amounts, example, rows
-from nonself.detect.abreast import Abreast, abreast, compact
+from nonself.detect.abreast import abreast
 from nonself.detect.contract import Example
+from nonself.detect.exfil_evidence import USED_TO, Columns, weighed
 from nonself.detect.spec import Spec
 from nonself.detect.told import scores
 from nonself.detect.view import View
-
-GRAIN = 10_000.0
-"""Bytes below which differences do not matter: a handshake or two."""
-SPREAD = float(np.log(4.0))
-"""Least spread of amounts and ratios, on a log scale: four times as much is no news."""
-DOF, PEERS = 4.0, 26.0
-"""Degrees of freedom of the tails: these, and one for each other machine, up to so many."""
-LOUD, USED_TO = 7.0, 1
-"""Bits from which a day has been told of, and the number of such days after which the pair's sum is known."""
-_LN2 = float(np.log(2.0))
 
 
 class Exfil:
@@ -67,7 +57,7 @@ class Exfil:
     def learn(self, events: Events | View) -> Delta:
         """Columns day, y, x, sent, received (bytes) and hours (bit mask): see `baseline.transfers`."""
         chosen = rows.chosen(events, self.spec, evidence=False)
-        return _delta(chosen, self.spec, _grouped(chosen)) if chosen else transfers.merge([])
+        return _delta(chosen, self.spec, chosen.grouped("day", "y", "x")) if chosen else transfers.merge([])
 
     def merge(self, deltas: list[Delta]) -> Delta:
         """Bytes added up, hours united; at most `X_PER_DAY` x per y and day."""
@@ -78,18 +68,17 @@ class Exfil:
         chosen = rows.chosen(events, self.spec)
         if chosen is None:
             return pl.DataFrame(schema=_SCORES)
-        groups = _grouped(chosen)
-        known = abreast((chosen, groups), self_, partial(_delta, chosen, self.spec, groups), transfers.merge, included=included)
-        odd = _odd(known)
-        if not self_.height:
-            odd |= {name: odd[name] * 0.0 for name in ("score", *(bit[1:] for bit in _BITS))}
+        groups = chosen.grouped("day", "y", "x")
+        known = abreast(chosen, self_, partial(_delta, chosen, self.spec, groups), transfers.merge, included=included)
+        score, odd = weighed(known, every=floor <= 0.0)
+        score = known.each(score) * bool(self_.height)
 
         def told(some: Ints, named: pl.DataFrame) -> pl.DataFrame:
-            parts = pl.DataFrame({"_" + name: known.each(column, some) for name, column in odd.items()})
+            parts = pl.DataFrame(_columns(odd, known.at[some], blank=not self_.height))
             what = rows.phrase(self.spec, amounts.column("value", self.spec.unit)).alias("_what")
-            return parts.hstack(named.with_columns(parts["_value"].alias("value")).select(what)).drop("_score")
+            return parts.hstack(named.with_columns(parts["_value"].alias("value")).select(what))
 
-        return scores((chosen, self.spec, groups), known.each(odd["score"]), told, _SCORES, floor)
+        return scores((chosen, self.spec, groups), score, told, _SCORES, floor)
 
     def explain(self, scores: Scores) -> list[tuple[Reason, ...]]:
         """Per row: amount, direction, destination, hour and what was told before. Bits add up to the score."""
@@ -137,165 +126,20 @@ _SCORES = {**SCORES, **_PRIVATE}
 _READ = tuple(_PRIVATE)
 
 
-def _grouped(chosen: rows.Chosen) -> rows.Groups:
-    return rows.grouped(chosen.day, chosen.part(chosen.y), chosen.part(chosen.x))
-
-
 def _delta(chosen: rows.Chosen, spec: Spec, groups: rows.Groups) -> Delta:
     said = chosen.view.frame.select(spec.value, "bytes_in")[chosen.at]
     each = said.select(pl.all().cast(pl.Float64).fill_null(0.0).clip(0, transfers.MOST >> 3))
     sums = [np.minimum(np.add.reduceat(column.to_numpy()[groups.order], groups.starts), transfers.MOST) for column in each.get_columns()]
     hour = np.left_shift(1, chosen.view.minutes[chosen.at] // 60)[groups.order]
-    named = rows.named_keys(chosen, spec, groups.first)
-    columns = {name: named[name] for name in transfers.KEYS}
+    columns = rows.keys_of(chosen, "day", "y", "x")
     columns |= {name: pl.Series(part.astype(np.int64)) for name, part in zip(("sent", "received"), sums, strict=True)}
     columns["hours"] = pl.Series(np.bitwise_or.reduceat(hour, groups.starts).astype(np.uint32))
     return pairs.bounded(pl.DataFrame(columns))
 
 
-@dataclass(frozen=True, slots=True)
-class _Table:
-    """The rows of a self as numbers: y, x, pair, place of each row's day; whether y's first day has the pair; the pair's days before."""
-
-    y: Ints
-    x: Ints
-    pair: Ints
-    day: Ints
-    order: Ints
-    always: Mask
-    before: Floats
-    sent: Floats
-    received: Floats
-    hours: Ints
-
-    @classmethod
-    def of(cls, known: Abreast, some: Ints) -> _Table:
-        """Of some of the rows."""
-        y, x, day = compact(known.y[some]), compact(known.x[some]), known.day[some]
-        pair, _ = numbered(key(y, x))
-        order = np.argsort(key(pair, day), kind="stable")
-        first = np.full(int(y.max(initial=-1)) + 1, 2**31)
-        np.minimum.at(first, y, day)
-        always = np.bincount(pair, day == first[y])[pair] > 0
-        before = running(np.ones(pair.size), pair, order) - 1.0
-        sent, received = (known.table[name].to_numpy()[some].astype(np.float64) for name in ("sent", "received"))
-        hours = known.table["hours"].to_numpy()[some].astype(np.int64)
-        return cls(y, x, pair, day, order, always, before, sent, received, hours)
-
-    def sums(self) -> tuple[Floats, Floats]:
-        """Sent and received of the pair up to each row's day."""
-        sent, received = (running(part, self.pair, self.order) for part in (self.sent, self.received))
-        return sent, received
-
-
-def _odd(known: Abreast) -> dict[str, np.ndarray[Any, Any]]:
-    """Row for row of a self: score, and the private columns without the underscore, save what."""
-    out: dict[str, np.ndarray[Any, Any]] = {}
-    for _, some in known.sides():  # strangers are weighed like all others
-        for name, part in _odd_among(_Table.of(known, some)).items():
-            out.setdefault(name, np.zeros(known.day.size, part.dtype))[some] = part
-    return out or dict.fromkeys(("score", *(name[1:] for name in _PRIVATE if name != "_what")), np.zeros(0))
-
-
-def _odd_among(table: _Table) -> dict[str, np.ndarray[Any, Any]]:
-    """The same for machines of one side."""
-    novel, others, ys = _novelty(table)
-    hour, share = _hours(table)
-    again = np.maximum(novel - np.log2(1.0 + table.before), 0.0)
-    today = _weighed(table, table.sent, table.received, again, hour, daily=True)
-    so_far = _weighed(table, *table.sums(), novel, np.zeros_like(hour), daily=False)
-    loud = running((today["both"] >= LOUD).astype(np.float64), table.pair, table.order) - (today["both"] >= LOUD)
-    summed = _told(np.where(table.always, 0.0, so_far["both"] - np.log2(table.before + 1.0)), loud)
-    slow = summed > today["both"]
-    told = {name: np.where(slow, so_far[name], today[name]) for name in today}
-    told |= {"score": np.where(slow, summed, today["both"]), "habit": np.where(slow, summed - so_far["both"], 0.0)}
-    told |= {"others": others, "ys": ys, "before": table.before, "days": table.before + 1.0, "loud": loud}
-    told |= {name: np.round(told[name]).astype(np.int64) for name in ("value", "received", "others", "ys", "before", "days", "loud")}
-    return {**told, "slow": slow, "known": share}
-
-
-def _told(bits: Floats, loud: Floats) -> Floats:
-    """Bits of a sum, of whose days so many have been told of."""
-    votes = np.maximum(loud - USED_TO, 0.0)
-    w = votes / (votes + 1.0)
-    return np.asarray(-np.log2(w + (1.0 - w) * 2.0 ** -np.maximum(bits, 0.0)) + 0.0, dtype=np.float64)
-
-
-def _weighed(table: _Table, sent: Floats, received: Floats, novel: Floats, hour: Floats, *, daily: bool) -> dict[str, Floats]:
-    """The evidence of some amounts: amount, ratio, novel, hour, each its share of both (bits); value, received, usual, usual_ratio."""
-    level, ratio = np.log1p(sent / GRAIN), np.log((sent + GRAIN) / (received + GRAIN))
-    amount, usual = _tail(table, level, daily=daily, machine=True)
-    sided, usual_ratio = _tail(table, ratio, daily=daily, machine=False)
-    around = sided + novel + hour
-    share = np.minimum(amount, around) / np.maximum(around, 1e-9)
-    total = amount + share * around
-    t = total * _LN2
-    both = np.maximum(total - np.log2(1.0 + t * (1.0 + t / 2.0 * (1.0 + t / 3.0))), 0.0)
-    scale = both / np.maximum(total, 1e-9)
-    parts = {"amount": amount * scale, "ratio": sided * share * scale, "novel": novel * share * scale, "hour": hour * share * scale}
-    return {
-        **parts,
-        "both": both,
-        "value": sent,
-        "received": received,
-        "usual": np.expm1(usual) * GRAIN,
-        "usual_ratio": np.exp(usual_ratio),
-    }
-
-
-def _tail(table: _Table, level: Floats, *, daily: bool, machine: bool) -> tuple[Floats, Floats]:
-    """Bits of each row's level, and what is usual: the most forgiving of what is known around it. Of sums the last ones count, one a pair,
-    and the pair itself is no witness."""
-    last = np.ones(level.size) if daily else _last(table)
-    some = level[last > 0]
-    centre = float(np.median(some)) if some.size else 0.0
-    spread = max(1.4826 * float(np.median(np.abs(some - centre))) if some.size else 0.0, SPREAD)
-    usual = np.full(level.size, centre)
-    n_pair, s_pair = (np.bincount(table.pair, part)[table.pair] for part in (last, last * level))
-    for group in (table.x, table.y) if machine else (table.x,):
-        n, s = (np.bincount(group, part)[group] for part in (last, last * level))
-        usual = np.maximum(usual, (s - s_pair + centre) / (n - n_pair + 1.0))
-    if daily:
-        days = np.where(table.always, n_pair - 1.0, table.before)
-        added = np.where(table.always, s_pair, running(level, table.pair, table.order)) - level
-        usual = np.maximum(usual, (added + centre) / (days + 1.0))
-    alone = np.broadcast_to(last.sum() - (1.0 if daily else n_pair) < 1.0, level.shape)
-    dof = DOF + min(float(table.y.max(initial=0)), PEERS)
-    bits = np.zeros(level.size)
-    odd = np.flatnonzero((level > usual) & ~alone)
-    # At the centre half of all are: only what is above it is odd.
-    bits[odd] = tails.student_bits((level - usual)[odd] / spread, dof) - 1.0
-    return bits, usual
-
-
-def _last(table: _Table) -> Floats:
-    """1 for the last row of each pair."""
-    out = np.zeros(table.pair.size)
-    ends = np.append(changes(table.pair[table.order])[1:], table.pair.size) - 1
-    out[table.order[ends]] = 1.0
-    return out
-
-
-def _novelty(table: _Table) -> tuple[Floats, Floats, Floats]:
-    """Per row: bits of how few other y know x, how many do, and of how many."""
-    _, first = numbered(table.pair)
-    others = np.asarray(np.bincount(table.x[first])[table.x] - 1.0, dtype=np.float64)
-    ys = np.full(table.y.size, float(table.y.max(initial=0)))
-    return np.maximum(np.log2((ys + 2.0) / (others + 1.0)) - 1.0, 0.0), others, ys
-
-
-def _hours(table: _Table) -> tuple[Floats, Floats]:
-    """Per row: bits of the most usual of its hours for y's other days, and the share of these that have it, the row's own counted in."""
-    date, first = numbered(key(table.y, table.day))
-    of_day = np.zeros(first.size, np.int64)
-    np.bitwise_or.at(of_day, date, table.hours)
-    of, ys = table.y[first], int(table.y.max()) + 1
-    met = np.stack([np.bincount(of, of_day >> hour & 1, ys) for hour in range(24)], 1)
-    most, left, rows_ = np.zeros(table.y.size), table.hours.copy(), np.arange(table.y.size)
-    while rows_.size:  # hour by hour, of those that have any left
-        hour = np.bitwise_count((left & -left) - 1)
-        most[rows_] = np.maximum(most[rows_], met[table.y[rows_], hour])
-        left &= left - 1
-        rows_, left = rows_[left > 0], left[left > 0]
-    share = most / np.bincount(of, minlength=ys)[table.y]
-    return -np.log2(np.clip(share, 2.0**-30, 1.0)) + 0.0, share
+def _columns(odd: Callable[[Ints], Columns], at: Ints, *, blank: bool) -> dict[str, pl.Series]:
+    """The private columns but the sentence, of some rows of a self; 0 for what a full day dropped (-1), and no bits if it is `blank`."""
+    told = {"_" + name: np.where(at < 0, 0.0, column) for name, column in odd(np.maximum(at, 0)).items()}
+    told |= {name: told[name] * 0.0 for name in (_BITS if blank else ())}
+    whole = {name: np.round(told[name]) for name, dtype in _PRIVATE.items() if dtype == pl.Int64}
+    return {name: pl.Series(column).cast(_PRIVATE[name]) for name, column in (told | whole).items()}

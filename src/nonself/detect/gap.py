@@ -61,7 +61,7 @@ class Gap:
         chosen = rows.chosen(events, spec)
         if chosen is None:
             return pl.DataFrame(schema=_SCORES)
-        groups = rows.grouped(chosen.day, chosen.part(chosen.y), chosen.slot)
+        groups = chosen.grouped("day", "y", "slot")
         first = groups.first
         found = pl.DataFrame(rows.named_keys(chosen, spec, first))
         known = self_ if included else presence.merge([self_, rows.presence_of(chosen, spec)])

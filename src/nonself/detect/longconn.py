@@ -10,11 +10,12 @@ import numpy as np
 import polars as pl
 
 from nonself.baseline import keys, levels, pairs
-from nonself.baseline.codes import Floats, Ints, beside, firsts, numbers, rows_of
+from nonself.baseline.codes import Floats, Ints, firsts, numbers
 from nonself.core.events import Events
 from nonself.core.finding import Reason
 from nonself.core.scores import SCORES, Delta, Scores
 from nonself.detect import amounts, example, rows
+from nonself.detect.abreast import placed
 from nonself.detect.contract import Example
 from nonself.detect.spec import Spec
 from nonself.detect.told import scores
@@ -55,7 +56,7 @@ class LongConn:
     def learn(self, events: Events | View) -> Delta:
         """Columns day, y, x, longest and total (microseconds)."""
         chosen = self._chosen(events, evidence=False)
-        return _delta(chosen, self.spec, _grouped(chosen)) if chosen else self.merge([])
+        return _delta(chosen, self.spec, chosen.grouped("day", "y", "x")) if chosen else self.merge([])
 
     def merge(self, deltas: list[Delta]) -> Delta:
         """The longest kept, totals added up; at most `X_PER_DAY` x per y and day."""
@@ -66,15 +67,15 @@ class LongConn:
         chosen = self._chosen(events)
         if chosen is None:
             return pl.DataFrame(schema=_SCORES)
-        groups = _grouped(chosen)
-        odd = _odd(chosen, groups, _durations(chosen, self.spec, groups), self_, included=included)
+        groups = chosen.grouped("day", "y", "x")
+        value, odd = _odd(chosen, groups, _durations(chosen, self.spec, groups), self_, included=included)
 
         def told(some: Ints, named: pl.DataFrame) -> pl.DataFrame:
-            parts = pl.DataFrame({name: column[some] for name, column in odd.items() if name != "score"})
+            parts = _told(odd, value, some)
             what = rows.phrase(self.spec, amounts.column("value", self.spec.unit)).alias("_what")
             return parts.rename("_{}".format).hstack(named.with_columns(parts["value"]).select(what))
 
-        return scores((chosen, self.spec, groups), odd["score"], told, _SCORES, floor)
+        return scores((chosen, self.spec, groups), odd.own(), told, _SCORES, floor)
 
     def _chosen(self, events: Events | View, *, evidence: bool = True) -> rows.Chosen | None:
         return rows.chosen(events, self.spec, evidence=evidence)
@@ -128,12 +129,12 @@ _SCORES = {**SCORES, **_PRIVATE}
 _READ = ("score", *_PRIVATE)
 
 
-def _grouped(chosen: rows.Chosen) -> rows.Groups:
-    return rows.grouped(chosen.day, chosen.part(chosen.y), chosen.part(chosen.x))
-
-
 def _durations(chosen: rows.Chosen, spec: Spec, groups: rows.Groups) -> dict[str, Ints]:
     """Per group the longest connection, and the sum of the ended ones."""
+    return chosen.once(("durations", spec.value), lambda: _lasted(chosen, spec, groups))
+
+
+def _lasted(chosen: rows.Chosen, spec: Spec, groups: rows.Groups) -> dict[str, Ints]:
     said = chosen.view.frame.select(spec.value, "channel")[chosen.at]
     each = np.clip(said[spec.value].cast(pl.Int64).fill_null(0).to_numpy(), 0, _EACH)
     ended = np.where((said["channel"] == OPEN).fill_null(False).to_numpy(), 0, each)
@@ -145,8 +146,7 @@ def _durations(chosen: rows.Chosen, spec: Spec, groups: rows.Groups) -> dict[str
 
 
 def _delta(chosen: rows.Chosen, spec: Spec, groups: rows.Groups) -> Delta:
-    named = rows.named_keys(chosen, spec, groups.first)
-    return pairs.bounded(pl.DataFrame({**{name: named[name] for name in _KEYS}, **_durations(chosen, spec, groups)}))
+    return pairs.bounded(pl.DataFrame({**rows.keys_of(chosen, "day", "y", "x"), **_durations(chosen, spec, groups)}))
 
 
 def _united(rows_: pl.DataFrame) -> Delta:
@@ -154,23 +154,24 @@ def _united(rows_: pl.DataFrame) -> Delta:
     return pairs.bounded(rows_.group_by(_KEYS).agg(longest, total).select(*_HELD).sort(_KEYS))
 
 
-def _odd(
-    chosen: rows.Chosen, groups: rows.Groups, own: dict[str, Ints], known: Delta, *, included: bool
-) -> dict[str, np.ndarray[Any, Any]]:
-    """Group for group, `own` their durations: score and the private columns without the underscore."""
-    first, day = groups.first, known["day"].to_physical().to_numpy().astype(np.int64)
-    y = beside(chosen.y.values, known["y"], runs=True), chosen.part(chosen.y)[first]
-    x = beside(chosen.x.values, known["x"]), chosen.part(chosen.x)[first]
-    held = rows_of((day, y[0], x[0]), (chosen.day[first], y[1], x[1]))
+def _odd(chosen: rows.Chosen, groups: rows.Groups, own: dict[str, Ints], known: Delta, *, included: bool) -> tuple[Ints, levels.Against]:
+    """Group for group, `own` their durations: what each pair's day amounts to, and that beside what is known."""
+    (_, *asked), (_, *held_by, held) = chosen.numbered("day", "y", "x"), placed(chosen, known)
+    y, x = zip(held_by, asked, strict=True)
     service = _services(chosen.x.values, known["x"], x[0])
     value = _current(own, known, held, included=included)
     near = (y, x, (service[x[0]], service[x[1]]))
-    found = levels.usual(np.log1p(value / SECOND), _level(known), levels.pairs(y, x), near, held)
-    return {
-        "score": found.own, "bits_all": found.far, "bits_near": found.near, "value": value,
-        "usual": np.broadcast_to(np.expm1(found.centre) * SECOND, value.size), "near": np.expm1(found.about) * SECOND,
+    return value, levels.against(np.log1p(value / SECOND), _level(known), levels.pairs(y, x), near, held)
+
+
+def _told(odd: levels.Against, value: Ints, some: Ints) -> pl.DataFrame:
+    """The private columns without the underscore, save what, of some of the groups."""
+    found = odd.of(some)
+    return pl.DataFrame({
+        "bits_all": found.far, "bits_near": found.near, "value": value[some],
+        "usual": np.full(some.size, np.expm1(odd.centre) * SECOND), "near": np.expm1(found.about) * SECOND,
         "own": np.expm1(found.before) * SECOND, "n": found.others, "days": found.days,
-    }  # fmt: skip
+    })  # fmt: skip
 
 
 def _services(values: pl.Series, column: pl.Series, number: Ints) -> Ints:

@@ -49,7 +49,7 @@ class Measure:
         chosen = rows.chosen(events, self.spec, evidence=False)
         if chosen is None:
             return measures.merge([])
-        groups, level = _grouped(chosen), _levels(chosen, self.spec)
+        groups, level = chosen.grouped("day", "y", "slot"), _levels(chosen, self.spec)
         named = rows.named_keys(chosen, self.spec, groups.first)
         sums = measures.summed(level[groups.order], groups.starts)
         return measures.merge([pl.DataFrame({**{name: named[name] for name in ("day", "y", "slot")}, **sums})])
@@ -65,7 +65,7 @@ class Measure:
         chosen = rows.chosen(events, spec)
         if chosen is None:
             return pl.DataFrame(schema=_SCORES)
-        groups, level = _grouped(chosen), _levels(chosen, spec)
+        groups, level = chosen.grouped("day", "y", "slot"), _levels(chosen, spec)
         named = pl.DataFrame(rows.named_keys(chosen, spec, groups.first))
         mine, every = measures.apart(self_, named, spec.per_day)
         ends = [_extremes(level, groups, sign) for sign in _SIGNS[spec.tail]]
@@ -126,10 +126,6 @@ _PRIVATE: dict[str, pl.DataType] = {
 }
 _SCORES = {**SCORES, **_PRIVATE}
 _READ = ("score", *_PRIVATE)
-
-
-def _grouped(chosen: rows.Chosen) -> rows.Groups:
-    return rows.grouped(chosen.day, chosen.part(chosen.y), chosen.slot)
 
 
 def _values(chosen: rows.Chosen, spec: Spec) -> Ints:

@@ -10,11 +10,12 @@ import numpy as np
 import polars as pl
 
 from nonself.baseline import keys, pairs, rareness
-from nonself.baseline.codes import Ints, beside
+from nonself.baseline.codes import Ints
 from nonself.core.events import Events
 from nonself.core.finding import Reason
 from nonself.core.scores import SCORES, Delta, Scores
 from nonself.detect import example, rows
+from nonself.detect.abreast import placed
 from nonself.detect.contract import Example
 from nonself.detect.spec import Spec
 from nonself.detect.told import scores as told_scores
@@ -48,7 +49,7 @@ class Rare:
     def learn(self, events: Events | View) -> Delta:
         """Columns day, y, x, slots (bit mask of the windows in which y showed x)."""
         chosen = rows.chosen(events, self.spec, evidence=False)
-        return delta(chosen, self.spec) if chosen else pairs.merge([])
+        return delta(chosen) if chosen else pairs.merge([])
 
     def merge(self, deltas: list[Delta]) -> Delta:
         """Union of the masks; at most `X_PER_DAY` x per y and day."""
@@ -60,8 +61,8 @@ class Rare:
         chosen = rows.chosen(events, self.spec)
         if chosen is None:
             return pl.DataFrame(schema=_SCORES)
-        groups = rows.grouped(chosen.day, chosen.part(chosen.y), chosen.part(chosen.x), chosen.slot)
-        odd = weighed(chosen, self.spec, groups.first, self_)
+        groups = chosen.grouped("day", "y", "x", "slot")
+        odd = _weighed(chosen, self.spec, groups, self_)
 
         def told(some: Ints, named: pl.DataFrame) -> pl.DataFrame:
             parts = odd.told(some).rename("_{}".format)
@@ -125,11 +126,10 @@ _SCORES = {**SCORES, **_PRIVATE}
 _READ = ("score", *_PRIVATE)
 
 
-def delta(chosen: rows.Chosen, spec: Spec, *, most: int = pairs.X_PER_DAY) -> Delta:
+def delta(chosen: rows.Chosen, *, most: int = pairs.X_PER_DAY) -> Delta:
     """What some events add: a table of `baseline.pairs`, of each y and day at most so many x."""
-    groups = rows.grouped(chosen.day, chosen.part(chosen.y), chosen.part(chosen.x))
-    named = rows.named_keys(chosen, spec, groups.first)
-    return pairs.bounded(pl.DataFrame({**{key: named[key] for key in ("day", "y", "x")}, "slots": masks(chosen, groups)}), most=most)
+    groups = chosen.grouped("day", "y", "x")
+    return pairs.bounded(pl.DataFrame({**rows.keys_of(chosen, "day", "y", "x"), "slots": masks(chosen, groups)}), most=most)
 
 
 def masks(chosen: rows.Chosen, groups: rows.Groups) -> pl.Series:
@@ -138,14 +138,14 @@ def masks(chosen: rows.Chosen, groups: rows.Groups) -> pl.Series:
     return pl.Series(np.bitwise_or.reduceat(bits, groups.starts).astype(np.uint32))
 
 
-def weighed(chosen: rows.Chosen, spec: Spec, at: Ints, self_: Delta) -> rareness.Odd:
-    """The surprise of the windows that some rows of `chosen` stand for."""
-    x = chosen.x
-    known_y, known_x = beside(chosen.y.values, self_["y"], runs=True), beside(x.values, self_["x"])
-    asked = rareness.Asked(
-        chosen.day[at], chosen.slot[at], chosen.part(chosen.y)[at], chosen.part(x)[at], lambda some: x.strings(chosen.at[at[some]])
-    )
-    return rareness.weighed(asked, self_, known_y, known_x, peers_only=spec.compare == "peers", alike=spec.compare == "alike")
+def _weighed(chosen: rows.Chosen, spec: Spec, windows: rows.Groups, self_: Delta) -> rareness.Odd:
+    """The surprise of some windows of day, y, x and slot."""
+    days, first = chosen.grouped("day", "y", "x"), windows.first
+    _, y, x, row = placed(chosen, self_)
+    day, asked_y, asked_x = chosen.numbered("day", "y", "x", "slot")
+    row = np.repeat(row, np.diff(np.searchsorted(windows.starts, days.starts), append=first.size))
+    asked = rareness.Asked(day, chosen.slot[first], asked_y, asked_x, row, lambda some: chosen.x.strings(chosen.at[first[some]]))
+    return rareness.weighed(asked, self_, y, x, spec.compare)
 
 
 def _days(row: Mapping[str, Any]) -> int:

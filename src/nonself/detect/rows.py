@@ -2,42 +2,29 @@
 
 from __future__ import annotations
 
-import math
 import re
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 import numpy as np
 import polars as pl
 
 from nonself.baseline import keys, presence
-from nonself.baseline.codes import Coded, Ints, changes, coded, distinct
+from nonself.baseline.codes import Coded, Ints, Mask, changes, coded, distinct, key, ordered
 from nonself.core.events import Events
 from nonself.core.scores import EVIDENCE, Delta
 from nonself.detect import names
 from nonself.detect.spec import Spec
 from nonself.detect.view import View, view
 
+T = TypeVar("T")
 ENTITIES = 32
 """Entities named by one score at most, its own included."""
 
 _KIND = r"^[a-z]+:"
 INSIDE = r"^ip:(10\.|192\.168\.|172\.(1[6-9]|2\d|3[01])\.|f[cd][0-9a-f]{2}:)|^host:"
 """Machines of one's own: private addresses, and machines known by name."""
-
-
-@dataclass(frozen=True, slots=True)
-class Chosen:
-    """The events a detector looks at, `at` their rows in `view`, and the numbers of their day, slot, y and x (0 for a volume)."""
-
-    view: View
-    at: Ints
-    day: Ints
-    slot: Ints
-    y: Coded
-    x: Coded
-
-    def part(self, column: Coded) -> Ints:
-        return column.codes[self.at]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,18 +58,68 @@ class Groups:
         return out
 
 
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The events a detector looks at, `at` their rows in `view`, and the numbers of their day, slot, y and x (0 for a volume)."""
+
+    view: View
+    at: Ints
+    day: Ints
+    slot: Ints
+    y: Coded
+    x: Coded
+    _found: dict[Hashable, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def part(self, column: Coded) -> Ints:
+        return column.codes[self.at]
+
+    @property
+    def seconds(self) -> Ints:
+        """When each event happened, in seconds since 1970."""
+        return np.asarray(self.view.frame["time"][self.at].to_physical().to_numpy() // 1_000_000, dtype=np.int64)
+
+    def once(self, what: Hashable, make: Callable[[], T]) -> T:
+        """What `make` gives, worked out once: learning and scoring ask for the same."""
+        if what not in self._found:
+            self._found[what] = make()
+        found: T = self._found[what]
+        return found
+
+    def grouped(self, *by: str) -> Groups:
+        """The rows put into groups by some of day, y, x and slot, in this order."""
+        return self.once(by, lambda: self._slots(self.grouped(*by[:-1])) if by[-1] == "slot" else grouped(*map(self._numbers, by)))
+
+    def numbered(self, *by: str) -> tuple[Ints, Ints, Ints]:
+        """Day, y and x of each of these groups, as numbers."""
+        return self.once(("numbered", by), lambda: self._numbered(self.grouped(*by).first))
+
+    def _numbered(self, first: Ints) -> tuple[Ints, Ints, Ints]:
+        at = self.at[first]
+        return self.day[first], self.y.codes[at], self.x.codes[at]
+
+    def names(self, *by: str) -> tuple[pl.Series, pl.Series]:
+        """The names of y and x of each of these groups."""
+        _, y, x = self.numbered(*by)
+        return self.once(("names", by), lambda: (self.y.values[y], self.x.values[x]))
+
+    def _numbers(self, name: str) -> Ints:
+        named = {"day": self.day, "slot": self.slot}
+        return named[name] if name in named else self.part(self.y if name == "y" else self.x)
+
+    def _slots(self, wide: Groups) -> Groups:
+        """Groups cut by slot. Rows in order of time need no sorting for it."""
+        slot, of = self.slot[wide.order], np.repeat(np.arange(wide.starts.size), wide.sizes)
+        fine = key(of, slot)
+        if (fine[1:] >= fine[:-1]).all():
+            return Groups(wide.order, changes(fine))
+        order, fine = ordered(fine)
+        return Groups(wide.order[order], changes(fine))
+
+
 def grouped(*columns: Ints) -> Groups:
     """Rows that agree in all columns, groups in order of the columns."""
-    if not columns[0].size:
-        return Groups(np.empty(0, np.int64), np.empty(0, np.int64))
-    spans = [(int(column.min()), int(column.max()) - int(column.min()) + 1) for column in columns]
-    if math.prod(wide for _, wide in spans) < 2**62:  # one sort of one number a row, where they fit into one
-        key = np.zeros_like(columns[0])
-        for column, (least, wide) in zip(columns, spans, strict=True):
-            key = key * wide + (column - least)
-        columns = (key,)
-    order = np.lexsort(columns[::-1]) if len(columns) > 1 else np.argsort(columns[0], kind="stable")
-    return Groups(order, changes(*(column[order] for column in columns)))
+    order, keys_ = ordered(key(*columns))
+    return Groups(order, changes(keys_))
 
 
 def chosen(events: Events | View, spec: Spec, *, evidence: bool = True) -> Chosen | None:
@@ -100,9 +137,19 @@ def chosen(events: Events | View, spec: Spec, *, evidence: bool = True) -> Chose
         said &= looked.name(spec.value).codes >= 0
     elif spec.summed or spec.primitive == "measure":
         said &= looked.frame[spec.value].is_not_null().to_numpy()
+    kind = (said.tobytes(), id(y), id(x), spec.per_day)
+    return looked.last(kind, lambda: _chosen(looked, said, spec.per_day, y, x))
+
+
+def _chosen(view: View, said: Mask, per_day: int, y: Coded, x: Coded) -> Chosen | None:
     at = np.flatnonzero(said)
-    slot = looked.minutes[at] // (1440 // spec.per_day)
-    return Chosen(looked, at, looked.days[at], slot, y, x) if at.size else None
+    return Chosen(view, at, view.days[at], view.minutes[at] // (1440 // per_day), y, x) if at.size else None
+
+
+def keys_of(rows: Chosen, *by: str) -> dict[str, pl.Series]:
+    """Columns day, y and x of each of these groups."""
+    day, (y, x) = rows.numbered(*by)[0], rows.names(*by)
+    return {"day": pl.Series(day.astype(np.int32)).cast(pl.Date), "y": y, "x": x}
 
 
 def named_keys(rows: Chosen, spec: Spec, at: Ints) -> dict[str, pl.Series]:
@@ -117,7 +164,7 @@ def named_keys(rows: Chosen, spec: Spec, at: Ints) -> dict[str, pl.Series]:
 
 def presence_of(rows: Chosen, spec: Spec) -> Delta:
     """In which windows each y was heard: columns `baseline.presence.PRESENCE`."""
-    first = grouped(rows.day, rows.part(rows.y), rows.slot).first
+    first = rows.grouped("day", "y", "slot").first
     return presence.learn(rows.day[first], named_keys(rows, spec, first)["y"], rows.slot[first])
 
 
@@ -154,10 +201,10 @@ def _evidence(rows: Chosen, spec: Spec, groups: Groups) -> pl.Series:
 def _touched(rows: Chosen, spec: Spec, groups: Groups) -> pl.Series:
     """The entities of each group's events, sorted, at most `ENTITIES`, its own among them."""
     linked = [rows.view.name(name) for name in dict.fromkeys((spec.entity, *spec.joins))]
-    table, codes = _one_table(linked)
-    group, at = np.repeat(np.arange(groups.starts.size), groups.sizes), rows.at[groups.order]
-    own = codes[0][rows.at[groups.first]]
-    known = [(group[here], found[at][here]) for found in codes for here in [found[at] >= 0]]
+    at = rows.at[groups.order]
+    table, codes = _one_table([Coded(column.codes[at], column.values) for column in linked])
+    group, own = np.repeat(np.arange(groups.starts.size), groups.sizes), codes[0][groups.starts]
+    known = [(group[here], found[here]) for found in codes for here in [found >= 0]]
     pairs = distinct(np.concatenate([g * (table.len() + 1) + e for g, e in known]))
     owner, entity = np.divmod(pairs, table.len() + 1)
     place = np.arange(owner.size) - np.searchsorted(owner, owner)

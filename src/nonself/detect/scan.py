@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from nonself.baseline import reach, special, tails
-from nonself.baseline.codes import Coded, Floats, Ints, Mask, key, running
+from nonself.baseline.codes import Coded, Floats, Ints, Mask, key, ordered, running
 from nonself.baseline.pairs import X_PER_DAY
 from nonself.core.events import Events
 from nonself.core.finding import Reason
@@ -89,8 +89,8 @@ class Scan:
         chosen = self._chosen(events, evidence=True)
         if chosen is None:
             return pl.DataFrame(schema=_SCORES)
-        groups = rows.grouped(chosen.day, chosen.part(chosen.y), chosen.part(chosen.x))
-        known = abreast((chosen, groups), self_, partial(_delta, chosen, self.spec), reach.merge, included=included)
+        groups = chosen.grouped("day", "y", "x")
+        known = abreast(chosen, self_, partial(_delta, chosen, self.spec), reach.merge, included=included)
         odd = _odd(known)
         if not self_.height:
             odd |= {name: odd[name] * 0.0 for name in ("score", "failing", "both")}
@@ -300,6 +300,6 @@ def _habit(pair: Ints, y: Ints, day: Ints, loud: Mask) -> Ints:
     """Per row: days of its pair with a search before it; if its y's first day has one, all but its own."""
     first = np.full(int(y.max(initial=-1)) + 1, 2**31)
     np.minimum.at(first, y, day)
-    upto = running(loud.astype(np.float64), pair, np.argsort(key(pair, day), kind="stable"))
+    upto = running(loud.astype(np.float64), pair, ordered(key(pair, day))[0])
     ever = np.bincount(pair, loud & (day == first[y]))[pair] > 0
     return np.asarray(np.where(ever, np.bincount(pair, loud)[pair], upto) - loud, dtype=np.int64)

@@ -45,7 +45,8 @@ class Spec:
                 logs on), `lineage` (Y started X: a parent, a program and its words), `sequence` (Y did X after X), `dga` (whether Y asks
                 for domains X that algorithms make), `tunnel` (how much Y says by asking for names under X, or at all)
     classes     the OCSF classes it looks at; part of `where`, kept apart so that a batch is split by class once for all detectors
-    where, text which events it looks at: conditions on whole values, and, asked of what these leave, on parts of texts
+    where, text which events it looks at: conditions on whole values by what they say (many tables say the same), and, asked of what these
+                leave, one on parts of texts
     over        names that make up Y; none is the whole organisation
     x           names that make up X; `rare`, `information` and specialists have one
     measure     volume: `count` of events, `sum` or `max` of a column, `distinct` count of a name; information: `surprise` or `randomness`
@@ -71,7 +72,7 @@ class Spec:
     attack: tuple[str, ...]
     primitive: str
     classes: tuple[int, ...]
-    where: pl.Expr
+    where: Mapping[str, pl.Expr]
     text: pl.Expr | None = None
     over: tuple[str, ...]
     x: tuple[str, ...] = ()
@@ -140,7 +141,7 @@ class Spec:
     @property
     def columns(self) -> tuple[str, ...]:
         """The event columns it reads, sorted."""
-        read = {"time", "uid", *self.where.meta.root_names()}.union(*(names.roots(name) for name in self.named))
+        read = {"time", "uid"}.union(*(test.meta.root_names() for test in self.where.values()), *(names.roots(name) for name in self.named))
         read |= set(self.text.meta.root_names()) if self.text is not None else set()
         return tuple(sorted(read | ({self.value} if self.number else set())))
 
@@ -269,25 +270,29 @@ def _check_example(example: Mapping[str, Any], where: str) -> None:
         _expect(isinstance(example.get(part, 1), int), f"example.{part}", "a whole number", example.get(part), where)
 
 
-def _where(table: Mapping[str, Any], where: str) -> tuple[pl.Expr, pl.Expr | None]:
-    """A filter, all of: `column = [values]`, `present = [columns]`, `absent = [columns]`, `except = {column = [values]}`, and
-    `has` and `ends` = {column = [texts, in any case]}."""
+def _where(table: Mapping[str, Any], where: str) -> tuple[dict[str, pl.Expr], pl.Expr | None]:
+    """A filter, all of: `column = [values]`, `present = [columns]`, `absent = [columns]`, `except = {column = [values]}`; and
+    `has` and `ends` = {column = [texts, in any case]}, as one."""
     _check_keys(table, {*SCHEMA, "present", "absent", *_FILTERS}, where, "where.")
     _expect("class_uid" in table, "where.class_uid", "the OCSF classes it looks at", table, where)
-    parts: list[pl.Expr] = []
+    parts: dict[str, pl.Expr] = {}
     texts: list[pl.Expr] = []
     for key, value in table.items():
         if key in _FILTERS:
             _expect(isinstance(value, dict), f"where.{key}", "a table", value, where)
-            kept = parts if key == "except" else texts
-            kept += [_filter(key, column, values, f"where.{key}.{column}", where) for column, values in value.items()]
+            for column, values in value.items():
+                test = _filter(key, column, values, f"where.{key}.{column}", where)
+                if key == "except":
+                    parts[f"{key} {column} {values}"] = test
+                else:
+                    texts.append(test)
         elif key in ("present", "absent"):
             for column in _list(value, f"where.{key}", where):
                 _expect(column in SCHEMA, f"where.{key}", "event columns", column, where)
-                parts.append(_said(column) if key == "present" else ~_said(column))
+                parts[f"{key} {column}"] = _said(column) if key == "present" else ~_said(column)
         else:
-            parts.append(_one_of(key, value, f"where.{key}", where))
-    return pl.all_horizontal(parts), pl.all_horizontal(texts) if texts else None
+            parts[f"{key} {value}"] = _one_of(key, value, f"where.{key}", where)
+    return parts, pl.all_horizontal(texts) if texts else None
 
 
 def _said(column: str) -> pl.Expr:

@@ -58,7 +58,7 @@ class TimeOfWeek:
         chosen = rows.chosen(events, self.spec)
         if chosen is None:
             return pl.DataFrame(schema=_SCORES)
-        groups = rows.grouped(chosen.day, chosen.part(chosen.y), chosen.slot)
+        groups = chosen.grouped("day", "y", "slot")
         first = groups.first
         odd = week.surprise(chosen.day[first], chosen.slot[first], chosen.y.strings(chosen.at[first]), self_)
         days = (odd.until - odd.since + 1).clip(0)

@@ -49,11 +49,10 @@ def _plain(of: tuple[Chosen, Spec, Groups], score: Floats, some: Ints) -> pl.Dat
     chosen, spec, groups = of
     starts, sizes = groups.starts[some], groups.sizes[some]
     first, last = chosen.at[groups.order[starts]], chosen.at[groups.order[starts + sizes - 1]]
-    time = chosen.view.frame["time"]
     columns = {
         "entity": chosen.view.name(spec.entity).strings(first),
-        "start": time[first],
-        "end": time[last],
+        "start": chosen.view.when(first),
+        "end": chosen.view.when(last),
         "score": score[some],
         "n_events": sizes,
     }

@@ -74,8 +74,8 @@ class Travel:
         chosen = rows.chosen(events, self.spec)
         if chosen is None:
             return pl.DataFrame(schema=_SCORES)
-        groups = rows.grouped(chosen.day, chosen.part(chosen.y), chosen.part(chosen.x))
-        known = abreast((chosen, groups), self_, partial(_delta, chosen), calls.merge, included=included)
+        groups = chosen.grouped("day", "y", "x")
+        known = abreast(chosen, self_, partial(_delta, chosen), calls.merge, included=included)
         odd = known.rows(_odd(known.table, blank=not self_.height))
         told = private(odd.drop("score").rename("_{}".format), self.spec)
         return scores((chosen, self.spec, groups), odd["score"].to_numpy(), told, _SCORES, floor)
@@ -126,7 +126,7 @@ _READ = ("score", *_PRIVATE)
 
 
 def _delta(chosen: rows.Chosen) -> Delta:
-    at = chosen.view.frame["time"].to_physical().to_numpy()[chosen.at] // 1_000_000
+    at = chosen.seconds
     y, x = (Coded(chosen.part(column), column.values) for column in (chosen.y, chosen.x))
     return calls.learn(y, x, at, pl.Series([None], dtype=pl.Int64).new_from_index(0, chosen.at.size))
 

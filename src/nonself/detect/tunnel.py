@@ -89,7 +89,7 @@ class Tunnel:
         chosen = _chosen(events, self.spec, evidence=True)
         if chosen is None:
             return pl.DataFrame(schema=_SCORES)
-        groups = _grouped(chosen)
+        groups = chosen.grouped("day", "y", "x")
         odd = _odd(_days(chosen, self.spec), self_, included=included)
         sent = amounts.column("sent", "bytes")
         told = private(odd.drop("score").rename("_{}".format).with_columns(sent=(pl.col("_value") / 8.0).cast(pl.Int64)), self.spec, sent)
@@ -154,10 +154,6 @@ _SCORES = {**SCORES, **_PRIVATE}
 _READ = ("score", *_PRIVATE)
 
 
-def _grouped(chosen: rows.Chosen) -> rows.Groups:
-    return rows.grouped(chosen.day, chosen.part(chosen.y), chosen.part(chosen.x))
-
-
 def _chosen(events: Events | View, spec: Spec, *, evidence: bool) -> rows.Chosen | None:
     """The events that ask for a name; the root, and what is no name, say nothing."""
     chosen = rows.chosen(events, spec, evidence=evidence)
@@ -170,7 +166,7 @@ def _chosen(events: Events | View, spec: Spec, *, evidence: bool) -> rows.Chosen
 
 def _days(chosen: rows.Chosen, spec: Spec) -> Delta:
     """The rows of a delta, all of them, one per group in their order."""
-    groups = _grouped(chosen)
+    groups = chosen.grouped("day", "y", "x")
     named = rows.named_keys(chosen, spec, groups.first)
     x = named["x"] if spec.x else pl.Series([""]).new_from_index(0, groups.starts.size)
     names, bits = _sampled(chosen, groups.of_rows())
@@ -246,12 +242,13 @@ def _odd(own: Delta, known: Delta, *, included: bool) -> pl.DataFrame:
     held = rows_of((days[0], y[0], x[0]), (days[1], y[1], x[1]))
     said, level = _said(day), np.log1p(_said(known) / GRAIN)
     near = (y, x) if day["x"][0] else ()
-    found = levels.usual(np.log1p(said / GRAIN), level, pair, near, held)
+    odd = levels.against(np.log1p(said / GRAIN), level, pair, near, held)
+    found = odd.of()
     kinds, alike = _kinds(day, known, pair, found)
     columns = {
         "score": found.own + kinds, "bits_all": found.far, "bits_near": found.near, "bits_own": found.own, "value": said,
         "names": _distinct(day).round().astype(np.int64), "each": day["bits"].list.mean(),
-        "usual": np.full(said.size, np.expm1(found.centre) * GRAIN), "about": np.expm1(found.about) * GRAIN,
+        "usual": np.full(said.size, np.expm1(odd.centre) * GRAIN), "about": np.expm1(found.about) * GRAIN,
         "before": np.expm1(found.before) * GRAIN, "n": found.others, "days": found.days,
         "asked": day["asked"], "carriers": day["carriers"], "alike": alike,
     }  # fmt: skip

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from datetime import UTC, datetime
+from typing import Any, TypeVar
 
 import numpy as np
 import polars as pl
@@ -14,6 +15,7 @@ from nonself.core.schema import SCHEMA
 from nonself.detect import names
 from nonself.detect.spec import Spec
 
+T = TypeVar("T")
 _DATED = pl.col("time").is_between(datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC))
 """Other times cannot be told as dates; such events are not looked at."""
 
@@ -28,7 +30,7 @@ class View:
     A name is worked out once per distinct value of the columns it is made of.
     """
 
-    __slots__ = ("_days", "_keys", "_masks", "_minutes", "_names", "_raw", "frame")
+    __slots__ = ("_days", "_keys", "_last", "_masks", "_minutes", "_names", "_raw", "_times", "frame")
 
     def __init__(self, frame: pl.DataFrame, masks: Mapping[str, Mask]) -> None:
         self.frame = frame
@@ -38,6 +40,17 @@ class View:
         self._keys: dict[tuple[str, ...], Coded] = {}
         self._days: Ints | None = None
         self._minutes: Ints | None = None
+        self._times: Ints | None = None
+        self._last: tuple[Hashable, Any] = (None, None)
+
+    def last(self, what: Hashable, make: Callable[[], T]) -> T:
+        """What `make` gives, kept until something else is asked for: detectors that look at the same, and one that learns and then scores,
+        ask for it one after another."""
+        if self._last[0] != what:
+            self._last = (None, None)
+            self._last = (what, make())
+        found: T = self._last[1]
+        return found
 
     def narrowed(self, spec: Spec) -> View:
         """The events that pass the text conditions of `spec`, which are asked of the others that pass its filter."""
@@ -68,7 +81,8 @@ class View:
     def name(self, name: str) -> Coded:
         """A name (see `detect.names`) of every event."""
         if name not in self._names:
-            self._names[name] = self._named(name)
+            found = self._named(name)
+            self._names[name] = next((other for other in self._names.values() if _same(other, found)), found)
         return self._names[name]
 
     def _named(self, name: str) -> Coded:
@@ -94,16 +108,22 @@ class View:
             return _cut(self.name(parts[0]))
         coded = [self.name(part) for part in parts]
         known = np.logical_and.reduce([part.codes >= 0 for part in coded])
-        found, first = codes.combined([np.where(known, part.codes, -1) for part in coded])
+        every = known.all()
+        found, first = codes.combined([part.codes if every else np.where(known, part.codes, -1) for part in coded])
         if not known.any():
             return Coded(np.full(self.frame.height, -1), pl.Series([], dtype=pl.String))
         sample = first[known[first]]
-        table = pl.DataFrame({part: c.strings(sample) for part, c in zip(parts, coded, strict=True)})
-        joined = table.select(keys.joined([pl.col(part) for part in parts])).to_series()
-        number = np.where(known, found - found[sample[0]], -1)
+        number = found - found[sample[0]] if every else np.where(known, found - found[sample[0]], -1)
+        joined = keys.joined([(part.values, part.codes[sample]) for part in coded])
         if not any(part.values.str.contains(_CONTROL).any() for part in coded):
             return _cut(Coded(number, joined))  # the separator comes before all other characters, so keys are in order of their parts
         return _cut(codes.spread(joined, number))
+
+    def when(self, rows: Ints) -> pl.Series:
+        """The times of some rows, all of which have one."""
+        if self._times is None:
+            self._times = self.frame["time"].to_physical().fill_null(0).to_numpy()
+        return pl.Series(self._times[rows]).cast(SCHEMA["time"])
 
     @property
     def days(self) -> Ints:
@@ -133,6 +153,11 @@ def _inputs(frame: pl.DataFrame, columns: tuple[str, ...], here: tuple[str, ...]
     return pl.DataFrame([frame[c] for c in here] + nulls)
 
 
+def _same(a: Coded, b: Coded) -> bool:
+    """Whether two names are one, as a machine's and its address's where no record names machines: one column then serves for both."""
+    return a.values.len() == b.values.len() and a.values.equals(b.values) and bool((a.codes == b.codes).all())
+
+
 def _cut(key: Coded) -> Coded:
     if not (key.values.str.len_bytes() > keys.MAX_BYTES).any():
         return key
@@ -141,7 +166,23 @@ def _cut(key: Coded) -> Coded:
 
 def view(events: pl.DataFrame, specs: Iterable[Spec], *, evidence: bool) -> View:
     """The events that any of `specs` may look at, as they look at them; with `evidence` sorted, for `score`."""
-    asked = list(specs)
-    frame = events.sort("time", "uid") if evidence else events
-    masks = frame.select((spec.where & _DATED).fill_null(False).alias(spec.name) for spec in asked)
-    return View(frame, {column.name: column.to_numpy() for column in masks.get_columns()})
+    frame = _in_order(events) if evidence else events
+    return View(frame, _masks(frame, list(specs)))
+
+
+def _masks(frame: pl.DataFrame, asked: list[Spec]) -> dict[str, Mask]:
+    """Which events pass the filter of each spec; what several of them ask is asked once."""
+    tests = {said: test for spec in asked for said, test in spec.where.items()} | {"": _DATED}
+    passed = frame.select(test.fill_null(False).alias(said) for said, test in tests.items())
+    found = {said: passed[said].to_numpy() for said in tests}
+    masks = {asks: np.logical_and.reduce([found[said] for said in asks]) for asks in {("", *spec.where) for spec in asked}}
+    return {spec.name: masks["", *spec.where] for spec in asked}
+
+
+def _in_order(events: pl.DataFrame) -> pl.DataFrame:
+    """Events in order of time and uid. What none of them says takes no place: a column of nulls would take 16 MB of a million."""
+    said = [c for c in events.columns if c in ("time", "uid") or events[c].null_count() < events.height]
+    frame, time = events.select(said), events["time"].to_physical().to_numpy()  # floats where there are nulls: in no order
+    if not (time[1:] > time[:-1]).all():
+        frame = frame.sort("time", "uid")
+    return frame.with_columns(pl.lit(None, events.schema[c]).alias(c) for c in events.columns if c not in said)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -57,10 +57,14 @@ class Volume:
         most = windows.SKETCH_ROWS if self._distinct else ROWS_MOST
         if chosen is None:
             return self.merge([])
-        groups = _grouped(chosen)
+        groups = chosen.grouped("day", "y", "slot")
         return capped(self._learnt(chosen, groups), rows=most, numbers=compact(chosen.part(chosen.y)[groups.first]))
 
     def _learnt(self, chosen: rows.Chosen, groups: rows.Groups) -> Delta:
+        return chosen.once(self.name, lambda: self._windows(chosen, groups))
+
+    def _windows(self, chosen: rows.Chosen, groups: rows.Groups) -> Delta:
+        """What some events add, all of it."""
         named = rows.named_keys(chosen, self.spec, groups.first)
         keys_ = {name: named[name] for name in _KEYS}
         if self._distinct:
@@ -77,7 +81,7 @@ class Volume:
         chosen = rows.chosen(events, spec)
         if chosen is None:
             return pl.DataFrame(schema=_SCORES)
-        same, groups = included or self._largest, _grouped(chosen)
+        same, groups = included or self._largest, chosen.grouped("day", "y", "slot")
         own = self._learnt(chosen, groups)
         table, history = windows.apart(self_, own, spec.per_day, included=same, grain=spec.grain)  # rows are those of `own`
         score, row = _surprise(table, history, spec)
@@ -133,10 +137,6 @@ _SCORES = {**SCORES, **_PRIVATE}
 _READ = ("score", *_PRIVATE)
 
 
-def _grouped(chosen: rows.Chosen) -> rows.Groups:
-    return rows.grouped(chosen.day, chosen.part(chosen.y), chosen.slot)
-
-
 def _amounts(chosen: rows.Chosen, groups: rows.Groups, spec: Spec) -> Ints:
     """What each window holds: its events counted, or a column of theirs added up, or the largest of it."""
     if not spec.summed:
@@ -160,15 +160,25 @@ def _sketches(chosen: rows.Chosen, groups: rows.Groups, spec: Spec) -> pl.Series
 
 
 def _surprise(table: pl.DataFrame, history: pl.DataFrame, spec: Spec) -> tuple[Floats, Ints]:
-    """The score of some rows of `table`, and which of them each row is like: held against peers alone, windows of one amount whose y have
-    the same history are, and of pairs that speak once there are many."""
+    """The score of some rows of `table`, and which of them each row is like: windows of one amount whose y have the same history apart
+    from them, as pairs that speak once or twice do, once there are many."""
     alone = spec.compare == "peers"
-    if not alone:
-        return _told(table, history, grain=spec.grain, alone=False).bits, np.arange(table.height)
-    kind, _ = numbered(key(*(history[name].to_numpy() for name in ("n", "s", "ss"))))
+    kind, _ = numbered(_alike(history, ["n", "s", "ss", "spread"]))
     own = np.append(kind, -1)[table["index"].cast(pl.Int64).fill_null(-1).to_numpy()]
-    row, first = numbered(key(own, table["u"].to_numpy()))
-    return _told(table[first], history, grain=spec.grain, alone=True).bits, row
+    apart = [] if alone else ["n", "s", "ss", "spread", "season", "season_peers"]
+    row, first = numbered(key(own, _alike(table, ["u", *apart])))
+    return _told(table[first], history, grain=spec.grain, alone=alone).bits, row
+
+
+def _alike(table: pl.DataFrame, columns: Sequence[str]) -> Ints:
+    """One number a row, the same for rows that agree in all of these columns (numbers of at least 0) that there are."""
+    return key(*(_whole(table[name].to_numpy()) for name in columns if name in table.columns))
+
+
+def _whole(column: Floats | Ints) -> Ints:
+    """The column as whole numbers: its own, where they are, or else one for each."""
+    whole = column.astype(np.int64)
+    return whole if (whole == column).all() else numbered(column.view(np.int64))[0]
 
 
 def _told(table: pl.DataFrame, history: pl.DataFrame, *, grain: int, alone: bool) -> predict.Predicted:
