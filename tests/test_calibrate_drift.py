@@ -120,7 +120,7 @@ def scores(rows: list[tuple[int, str, float]]) -> pl.DataFrame:
 @given(st.lists(st.tuples(st.integers(0, 3), st.sampled_from(["host:a", "host:b", "user:a"]), st.floats(0, 12)), min_size=1, max_size=30))
 def test_ranked_against_earlier_days_alone(rows: list[tuple[int, str, float]]) -> None:
     given_scores = scores(rows)
-    got = window.rank_before(given_scores, window.learn(given_scores)).to_list()
+    got = window.rank_before(given_scores, window.learn(given_scores, 1)).to_list()
     level = [math.floor(score * window.LEVELS_PER_BIT) for *_, score in rows]
     for i, (day, entity, score) in enumerate(rows):
         before = [level[j] for j, (d, e, _) in enumerate(rows) if d < day and e[:4] == entity[:4]]
@@ -130,7 +130,7 @@ def test_ranked_against_earlier_days_alone(rows: list[tuple[int, str, float]]) -
 def test_a_shift_cannot_hide_in_its_own_day() -> None:
     before = [(day, f"host:{i}", 0.5) for day in range(3) for i in range(100)]
     given_scores = scores([*before, *((3, f"host:{i}", 20.0) for i in range(100))])
-    learnt = window.learn(given_scores)
+    learnt = window.learn(given_scores, 1)
     odd = given_scores.filter(pl.col("score") >= 7)
     assert window.rank(odd, learnt)["p"].min() == 0.25, "held against its own day it is nothing rare"
     found = drift.learn({"d": odd}, {"d": learnt}, {"d": learnt}, min_bits=7)
@@ -148,7 +148,7 @@ def test_a_shift_cannot_hide_in_its_own_day() -> None:
 )
 def test_detectors_together_are_ranked_as_each_alone(rows: list[tuple[str, int, str, float]]) -> None:
     each = {name: scores([row[1:] for row in rows if row[0] == name]) for name in sorted({row[0] for row in rows})}
-    windows = {name: window.learn(table) for name, table in each.items()}
+    windows = {name: window.learn(table, 1) for name, table in each.items()}
     odd = {name: table.filter(pl.col("score") >= 1) for name, table in each.items()}
     together = drift.learn(odd, windows, windows, min_bits=1)
     assert together.equals(drift.merge([drift.learn({n: odd[n]}, {n: windows[n]}, {n: windows[n]}, min_bits=1) for n in each]))

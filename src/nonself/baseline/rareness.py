@@ -50,14 +50,12 @@ class Asked:
     names: Callable[[Ints], pl.Series]
 
 
-def surprise(
-    windows: pl.DataFrame, self_: pl.DataFrame, *, peers_only: bool = False, alike: bool = False, most: int = X_PER_DAY
-) -> pl.DataFrame:
+def surprise(windows: pl.DataFrame, self_: pl.DataFrame, compare: str = "history", *, most: int = X_PER_DAY) -> pl.DataFrame:
     """How odd each window (columns day, slot, y, x) is, given every window of `self_` but itself: the same rows, with the columns of
-    `Odd.told`. A day of y is full with `most` x."""
+    `Odd.told`. `compare` as for `weighed`; a day of y is full with `most` x."""
     (y, asked_y), (x, asked_x) = (numbered(self_[name], windows[name]) for name in ("y", "x"))
     day, slot = (windows[name].to_physical().to_numpy().astype(np.int64) for name in ("day", "slot"))
-    odd = weighed(Asked(day, slot, asked_y, asked_x, windows["x"].gather), self_, y, x, peers_only=peers_only, alike=alike, most=most)
+    odd = weighed(Asked(day, slot, asked_y, asked_x, windows["x"].gather), self_, y, x, compare, most=most)
     return pl.concat([windows, odd.told(np.arange(windows.height))], how="horizontal")
 
 
@@ -71,25 +69,23 @@ def witnesses(windows: pl.DataFrame, self_: pl.DataFrame) -> pl.DataFrame:
     return pl.DataFrame({"c": before - held.shown(), "others": by - (before > 0), "ys": ys})
 
 
-def weighed(
-    asked: Asked, self_: pl.DataFrame, y: Ints, x: Ints, *, peers_only: bool = False, alike: bool = False, most: int = X_PER_DAY
-) -> Odd:
+def weighed(asked: Asked, self_: pl.DataFrame, y: Ints, x: Ints, compare: str = "history", *, most: int = X_PER_DAY) -> Odd:
     """The same of windows in numbers, `y` and `x` those of the self's rows.
 
-    `alike` puts the level of groups between y and the population. `peers_only` leaves out what y itself did with x, in all windows:
-    P = P0(x) among the others.
+    `compare`: "alike" puts the level of groups between y and the population; "peers" leaves out what y itself did with x, in all windows:
+    P = P0(x) among the others; "own" leaves out the others: P0 = 1.
     """
     held = _Held(self_, y, x, asked)
     mine, own = held.mine(), held.shown()
     known, before = mine.k > 0, mine.c
-    mine = replace(mine, c=np.zeros_like(before), n=mine.n - before) if peers_only else mine.apart(own)
+    mine = replace(mine, c=np.zeros_like(before), n=mine.n - before) if compare == "peers" else mine.apart(own)
     gone = ((before > 0) & (mine.c == 0)).astype(np.int64)
     theirs = held.theirs().apart(gone)
-    p0 = _mixed(theirs, 1.0)
-    like, members = held.alike() if alike else (None, None)
+    p0 = np.ones(before.size) if compare == "own" else _mixed(theirs, 1.0)
+    like, members = held.alike() if compare == "alike" else (None, None)
     like = like.apart(gone * (like.c > 0)) if like else None
     pg = _mixed(like, p0) if like else p0
-    p = p0 if peers_only else _mixed(mine, pg)
+    p = p0 if compare == "peers" else _mixed(mine, pg)
     hidden = dropped(self_, y, asked.y, asked.names, most=most)
     if hidden is not None:
         p = np.where(hidden & (mine.c == 0), pg, p)

@@ -58,8 +58,8 @@ _KEY = ["day", "detector", "entity"]
 
 
 def learn(scored: Mapping[str, Scores], windows: Mapping[str, Delta], new: Mapping[str, Delta], *, min_bits: float) -> Delta:
-    """The surprises of detectors, by name: of their scores, which hold all that are `min_bits` or more, ranked in their windows, which hold
-    the scores; `new` is the part of each window that these scores are, and says on which days a detector scored anything.
+    """The surprises of detectors, by name: of their scores, which hold all that are `min_bits` or more, ranked in their windows (`as_of`
+    their age), which hold the scores; `new` is the part of each window that these scores are, and says on which days a detector scored.
 
     All detectors are ranked in one pass, each entity kind of each a stratum of its own.
     """

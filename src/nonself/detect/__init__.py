@@ -16,18 +16,19 @@ if TYPE_CHECKING:
 
 
 @cache
-def detectors() -> tuple[Detector, ...]:
-    """Every detector, in the order of the content tables. Read at the first call, so that importing stays cheap."""
+def detectors(*, peers: bool = True) -> tuple[Detector, ...]:
+    """Every detector, in the order of the content tables. Read at the first call, so that importing stays cheap. Without `peers` nobody
+    else vouches for a y: `compare = "own"` where it is "history" or "alike"."""
     from nonself.detect.content import shipped
 
-    return shipped()
+    return shipped(peers=peers)
 
 
 Read = Callable[[tuple[int, ...], list[str]], Events]
 """Gives the events of some OCSF classes with some columns."""
 
 
-def views(read: Read, *, evidence: bool) -> Iterator[tuple[Detector, View]]:
+def views(read: Read, *, evidence: bool, peers: bool = True) -> Iterator[tuple[Detector, View]]:
     """Each detector that looks at any events, with a view of the events of its classes, to `learn` (`evidence=False`) or `score`.
 
     Detectors of the same classes share a view, which works out once what several of them need; `learn` and `score` give the same as on
@@ -36,7 +37,7 @@ def views(read: Read, *, evidence: bool) -> Iterator[tuple[Detector, View]]:
     from nonself.detect.content import specs
     from nonself.detect.view import view
 
-    for groups in _overlapping():
+    for groups in _overlapping(peers):
         columns = sorted({"uid", "time", "class_uid"}.union(*(detector.columns for group in groups.values() for detector in group)))
         events = read(tuple(sorted(set().union(*groups))), columns)
         for classes, group in groups.items():
@@ -48,10 +49,10 @@ def views(read: Read, *, evidence: bool) -> Iterator[tuple[Detector, View]]:
 
 
 @cache
-def _overlapping() -> tuple[dict[tuple[int, ...], list[Detector]], ...]:
+def _overlapping(peers: bool) -> tuple[dict[tuple[int, ...], list[Detector]], ...]:
     """Detectors by the classes they look at; where these overlap they are read together, since no file holds more than one class."""
     found: list[dict[tuple[int, ...], list[Detector]]] = []
-    for detector in detectors():
+    for detector in detectors(peers=peers):
         classes = set(detector.classes)
         near = [groups for groups in found if not classes.isdisjoint(set().union(*groups))]
         joined: dict[tuple[int, ...], list[Detector]] = {}

@@ -79,7 +79,7 @@ class Lineage:
         if chosen is None:
             return pl.DataFrame(schema=_SCORES)
         groups = rows.grouped(chosen.day, chosen.part(chosen.y), chosen.part(chosen.x), chosen.slot)
-        odd = _odd(pl.DataFrame(rows.named_keys(chosen, self.spec, groups.first)), self_)
+        odd = _odd(pl.DataFrame(rows.named_keys(chosen, self.spec, groups.first)), self_, self.spec.compare)
         return scores((chosen, self.spec, groups), odd["score"].to_numpy(), private(odd.drop("score"), self.spec), _SCORES, floor)
 
     def explain(self, scores: Scores) -> list[tuple[Reason, ...]]:
@@ -123,14 +123,14 @@ _SCORES = {**SCORES, **_PRIVATE}
 _READ = ("score", *_PRIVATE)
 
 
-def _odd(windows: pl.DataFrame, self_: Delta) -> pl.DataFrame:
+def _odd(windows: pl.DataFrame, self_: Delta, compare: str) -> pl.DataFrame:
     """Row for row of `windows` (columns day, slot, y, x): score, and the private columns that rest on the self."""
     asked = windows.join(_chains(windows["x"]), on="x", how="left", maintain_order="left")
     ran, said = self_.filter(keys.of_actors()), self_.filter(~keys.of_actors())
     columns: dict[str, pl.Series] = {"_chain": asked.select(pl.concat_list("parent", "program", "shape")).to_series()}
     total = np.zeros(windows.height)
     for number, step in enumerate(_STEPS):
-        bits, columns["_" + step] = _step(asked, ran, number + 1)
+        bits, columns["_" + step] = _step(asked, ran, number + 1, compare)
         columns["_bits_" + step] = pl.Series(bits)
         total += bits
     words = _odd_words(asked, said)
@@ -171,16 +171,16 @@ def _words_of(chains: pl.DataFrame) -> pl.DataFrame:
     return words.with_columns(y=pl.concat_str(pl.lit(keys.SHARED), "kind", pl.lit(keys.SEPARATOR), "program"))
 
 
-def _step(asked: pl.DataFrame, ran: pl.DataFrame, marks: int) -> tuple[Floats, pl.Series]:
+def _step(asked: pl.DataFrame, ran: pl.DataFrame, marks: int, compare: str) -> tuple[Floats, pl.Series]:
     """Bits of the first so many marks of the key on this host, and what they rest on."""
     windows = asked.select("day", "slot", "y", x=pl.col("key").str.head(4 * marks))
     known = pairs.canonical(ran.with_columns(pl.col("x").str.head(4 * marks)), most=LINES)
-    told = rareness.surprise(windows, known, most=LINES)
+    told = rareness.surprise(windows, known, compare, most=LINES)
     if marks < len(_STEPS):  # of a full day programs may be missing whose every key was dropped
         full = ran.group_by("day", "y").len().filter(pl.col("len") >= LINES)["y"].unique()
         told = told.with_columns(pl.col("hidden") | (pl.col("y").is_in(full.implode()) & (pl.col("c") == 0)))
     own = pl.when(pl.col("hidden") & (pl.col("c") == 0)).then("bits_peers").otherwise("bits")
-    both = pl.when(pl.col("ys") < WITNESSES).then(own).otherwise(pl.min_horizontal("bits", "bits_peers"))
+    both = pl.when((pl.col("ys") < WITNESSES) | (compare == "own")).then(own).otherwise(pl.min_horizontal("bits", "bits_peers"))
     rests = told.select(pl.struct(pl.col(field.name).cast(field.dtype) for field in _TOLD.fields)).to_series()
     return told.select(both).to_series().to_numpy(), rests
 

@@ -146,7 +146,7 @@ def weighed(chosen: rows.Chosen, spec: Spec, at: Ints, self_: Delta) -> rareness
     asked = rareness.Asked(
         chosen.day[at], chosen.slot[at], chosen.part(chosen.y)[at], chosen.part(x)[at], lambda some: x.strings(chosen.at[at[some]])
     )
-    return rareness.weighed(asked, self_, known_y, known_x, peers_only=spec.compare == "peers", alike=spec.compare == "alike")
+    return rareness.weighed(asked, self_, known_y, known_x, spec.compare)
 
 
 def _days(row: Mapping[str, Any]) -> int:

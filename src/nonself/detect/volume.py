@@ -162,31 +162,33 @@ def _sketches(chosen: rows.Chosen, groups: rows.Groups, spec: Spec) -> pl.Series
 def _surprise(table: pl.DataFrame, history: pl.DataFrame, spec: Spec) -> tuple[Floats, Ints]:
     """The score of some rows of `table`, and which of them each row is like: held against peers alone, windows of one amount whose y have
     the same history are, and of pairs that speak once there are many."""
-    alone = spec.compare == "peers"
-    if not alone:
-        return _told(table, history, grain=spec.grain, alone=False).bits, np.arange(table.height)
+    if spec.compare != "peers":
+        return _told(table, history, spec).bits, np.arange(table.height)
     kind, _ = numbered(key(*(history[name].to_numpy() for name in ("n", "s", "ss"))))
     own = np.append(kind, -1)[table["index"].cast(pl.Int64).fill_null(-1).to_numpy()]
     row, first = numbered(key(own, table["u"].to_numpy()))
-    return _told(table[first], history, grain=spec.grain, alone=True).bits, row
+    return _told(table[first], history, spec).bits, row
 
 
-def _told(table: pl.DataFrame, history: pl.DataFrame, *, grain: int, alone: bool) -> predict.Predicted:
+def _told(table: pl.DataFrame, history: pl.DataFrame, spec: Spec) -> predict.Predicted:
     """The predictive's answers, row for row of `table`."""
+    grain = spec.grain
     unit, squares = (float(windows.LOG_UNIT), "ss") if grain else (1.0, "spread")
     population = (_floats(history["n"]), _floats(history["s"]) / unit, _floats(history[squares]) / unit**2)
     index = _floats(table["index"].cast(pl.Int64).fill_null(-1))
     n, s, ss = _floats(table["n"]), _floats(table["s"]) / unit, _floats(table[squares]) / unit**2
     value = _floats(table["u"]) / unit
+    if spec.compare == "own":
+        index, population = predict.nobody(index)
     if grain:
-        return predict.sums(value, n, s, ss, index, population, alone=alone)
+        return predict.sums(value, n, s, ss, index, population, alone=spec.compare == "peers")
     return predict.counts(value, n, s, ss, index, population, (table["season"].to_numpy(), table["season_peers"].to_numpy()))
 
 
 def _predicted(table: pl.DataFrame, history: pl.DataFrame, spec: Spec) -> pl.DataFrame:
     """Columns bits_peers, peers, usual, mean and most (y's own; mean null without history), row for row of `table`."""
     grain, unit = spec.grain, float(windows.LOG_UNIT) if spec.grain else 1.0
-    out = _told(table, history, grain=grain, alone=spec.compare == "peers")
+    out = _told(table, history, spec)
     n, s = _floats(table["n"]), _floats(table["s"]) / unit
     factor = np.ones_like(n) if grain else table["season"].to_numpy()
     mean = np.where(n > 0, s / np.maximum(n, 1.0), np.nan)
