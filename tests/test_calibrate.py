@@ -92,6 +92,10 @@ def test_younger_selves_count_as_if_they_had_known_as_much(by_age: dict[int, lis
     assert window.as_of(window.as_of(kept, age), age)["n"].sum() == len(raised)
 
 
+def test_windows_without_ages_are_left_out() -> None:
+    assert window.merge([aged({3: [1.0]}).drop("age"), aged({3: [2.0]})]).equals(aged({3: [2.0]}))
+
+
 def test_of_one_age_nothing_is_raised_or_left_out() -> None:
     learnt = aged({12: [0.5, 3.0, 9.0]})
     assert window.as_of(learnt, 12).equals(learnt)

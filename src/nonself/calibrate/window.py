@@ -39,8 +39,8 @@ def learn(scores: Scores, age: int) -> Delta:
 
 
 def merge(deltas: list[Delta]) -> Delta:
-    """All windows as one; `merge([])` is the identity."""
-    parts = [delta.select(*WINDOW) for delta in deltas if delta.height]
+    """All windows as one; `merge([])` is the identity. Those that an earlier build kept without ages are left out."""
+    parts = [delta.select(*WINDOW) for delta in deltas if delta.height and "age" in delta.columns]
     if len(parts) <= 1:
         return parts[0] if parts else pl.DataFrame(schema=WINDOW)
     return _canonical(pl.concat(parts))
