@@ -6,6 +6,7 @@ import itertools
 import json
 import math
 from datetime import date, datetime, timedelta
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -157,6 +158,14 @@ def test_detectors_together_are_ranked_as_each_alone(rows: list[tuple[str, int, 
         assert ((odd[name]["entity"] == entity) & (odd[name]["end"].dt.date() == day) & (p <= 0.5)).any()
 
 
+def test_one_detector_alarms_nobody_in_a_day() -> None:
+    def state(*days: dict[str, int]) -> str:
+        return drift.judge(surprises({name: [0] * 14 + [day.get(name, 0) for day in days] for name in "abcdefghij"})).state
+
+    assert state({"a": 200}) == state({"a": 200}, {}) == "holds", "a night of patches"
+    assert state({"a": 200, "b": 200}) == state({"a": 200}, {"a": 200}) == "not guaranteed"
+
+
 # Through the pipeline
 
 CONFIG = configs.load(None, {}, {})
@@ -212,3 +221,17 @@ def test_what_was_alerted_on_stays_in_the_window(shifted: Ledger) -> None:
         kind, level = finding.entity.partition(":")[0], math.floor(finding.score * window.LEVELS_PER_BIT)
         held = windows[finding.detector].filter(day=finding.end.date(), stratum=kind, level=level)
         assert held.height, f"{finding.detector} of {finding.entity} left the window: later p-values would be too small"
+
+
+def test_each_score_is_kept_with_the_age_of_its_self(shifted: Ledger, tmp_path: Path) -> None:
+    def ages(ledger: Ledger) -> list[tuple[date, int]]:
+        held = window.merge(ledger.deltas("calibration:rare-process-by-user"))
+        return held.select("day", "age").unique().sort("day", "age").rows()
+
+    assert {age for _, age in ages(shifted)} == {10}, "one self of ten days gave all of them"
+    with Ledger.open(":memory:") as ledger:
+        for day in (2, 3):
+            path = tmp_path / f"{day}.jsonl"
+            path.write_text("\n".join(record(day, 9, i, "C:\\a.exe") for i in range(3)) + "\n")
+            pipeline.scan([path], ledger, Ruleset.load([], builtin=False), CONFIG, Stats())
+        assert ages(ledger) == [(date(2026, 3, 2), 1), (date(2026, 3, 3), 2)]
