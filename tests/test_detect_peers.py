@@ -38,6 +38,7 @@ def test_only_what_peers_back_is_changed() -> None:
     assert [one.name for one in with_] == [one.name for one in without]
     for old, new in zip(with_, without, strict=True):
         assert (new.compare == "own") == (old.primitive in BACKED and old.compare != "peers"), old.name
+    assert all(a is b for a, b in zip(detectors(), detectors(peers=True), strict=True)), "asked in either way"
     assert {one.primitive for one in without if one.compare == "own"} == BACKED
 
 

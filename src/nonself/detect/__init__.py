@@ -15,10 +15,14 @@ if TYPE_CHECKING:
     from nonself.detect.view import View
 
 
-@cache
 def detectors(*, peers: bool = True) -> tuple[Detector, ...]:
-    """Every detector, in the order of the content tables. Read at the first call, so that importing stays cheap. Without `peers` nobody
-    else vouches for a y: `compare = "own"` where it is "history" or "alike"."""
+    """Every detector, in the order of the content tables; the same ones at every call. Read at the first, so that importing stays cheap.
+    Without `peers` nobody else vouches for a y: `compare = "own"` where it is "history" or "alike"."""
+    return _shipped(peers)
+
+
+@cache
+def _shipped(peers: bool) -> tuple[Detector, ...]:
     from nonself.detect.content import shipped
 
     return shipped(peers=peers)
