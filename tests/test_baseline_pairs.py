@@ -21,8 +21,8 @@ def rows(events):
     return pl.DataFrame([(START + timedelta(days=d), s, y, x) for d, s, y, x in events], schema=ROW, orient="row")
 
 
-def bits(event, self_, **how):
-    out = rareness.surprise(rows([event]), self_, **how)
+def bits(event, self_, compare="history"):
+    out = rareness.surprise(rows([event]), self_, compare)
     return out["bits"][0], out["bits_peers"][0]
 
 
@@ -43,15 +43,15 @@ def test_any_split_and_any_order_give_the_same_self(events, part):
 
 
 @settings(max_examples=60)
-@given(st.lists(EVENT, min_size=1, max_size=40), st.booleans())
-def test_a_window_is_scored_as_if_it_had_never_been_learnt(events, peers_only):
+@given(st.lists(EVENT, min_size=1, max_size=40), st.sampled_from(["history", "peers", "own"]))
+def test_a_window_is_scored_as_if_it_had_never_been_learnt(events, compare):
     """Leave-one-out is exact: the same figures as from a self that was never told of the window (of the pair, among peers)."""
     whole, (d, s, y, x) = pairs.learn(rows(events)), events[0]
-    kept = [e for e in events if (e[2:] != (y, x) if peers_only else e != (d, s, y, x))]
+    kept = [e for e in events if (e[2:] != (y, x) if compare == "peers" else e != (d, s, y, x))]
     without = pairs.learn(rows(kept)) if kept else pairs.merge([])
     named = ["bits", "bits_peers", "c", "others"]
-    left = rareness.surprise(rows([(d, s, y, x)]), whole, peers_only=peers_only).select(named)
-    right = rareness.surprise(rows([(d, s, y, x)]), without, peers_only=peers_only).select(named)
+    left = rareness.surprise(rows([(d, s, y, x)]), whole, compare).select(named)
+    right = rareness.surprise(rows([(d, s, y, x)]), without, compare).select(named)
     assert left.row(0) == pytest.approx(right.row(0), abs=1e-9)
 
 
@@ -93,7 +93,7 @@ def test_many_equally_usual_things_are_all_usual():
 def test_a_lasting_habit_that_no_peer_has_shows_among_peers_only():
     self_ = pairs.learn(rows(office() + [(d, s, "h3", "implant") for d, s in product(range(12), range(8, 18))]))
     assert bits((5, 9, "h3", "implant"), self_)[0] < 3
-    assert bits((5, 9, "h3", "implant"), self_, peers_only=True)[0] > 7
+    assert bits((5, 9, "h3", "implant"), self_, "peers")[0] > 7
 
 
 def test_one_loud_host_does_not_make_a_thing_usual():

@@ -52,7 +52,7 @@ def test_what_peers_show_is_less_odd_than_what_others_show():
     rows += [(date(2024, 1, 1), 9, f"{name}-{i}", f"new in {name}") for name in ("build", "watch") for i in range(1, 6)]
     self_ = pairs.learn(pl.DataFrame(rows, schema=["day", "slot", "y", "x"], orient="row"))
     asked = pl.DataFrame({"day": [date(2024, 1, 2)] * 2, "slot": [9, 9], "y": ["build-0"] * 2, "x": ["new in build", "new in watch"]})
-    told, plain = (rareness.surprise(asked, self_, alike=alike) for alike in (True, False))
+    told, plain = (rareness.surprise(asked, self_, compare) for compare in ("alike", "history"))
     assert told["alike_ys"].to_list() == [5, 5] and told["alike_others"].to_list() == [5, 0]
     assert plain["bits"][0] == plain["bits"][1] and told["bits"][0] < told["bits"][1] - 2 and told["bits"][1] > plain["bits"][1] + 2
     assert told["bits_peers"].equals(plain["bits_peers"]) and plain["bits_alike"].equals(plain["bits_peers"])

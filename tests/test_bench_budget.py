@@ -8,6 +8,7 @@ from collections import Counter
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given, settings
@@ -44,7 +45,9 @@ def test_valid_p_values_have_no_excess_however_discrete() -> None:
 
 def held(by_day: dict[int, list[float]]) -> pl.DataFrame:
     rows = [
-        (lab.START + timedelta(days=day), "host", int(score * window.LEVELS_PER_BIT), 1) for day, some in by_day.items() for score in some
+        (lab.START + timedelta(days=day), "host", 9, int(score * window.LEVELS_PER_BIT), 1)
+        for day, some in by_day.items()
+        for score in some
     ]
     return pl.DataFrame(rows, schema=window.WINDOW, orient="row")
 
@@ -65,7 +68,7 @@ def finding(day: int, hour: int, bits: float) -> Finding:
 
 def test_who_looks_every_hour_is_shown_the_budget_and_not_each_best_so_far() -> None:
     findings = [finding(day, hour, 8.0 + hour / 2) for day in range(20) for hour in range(0, 24, 6)]
-    ours, plain = bench_budget.replay(findings, 6, Config()), bench_budget.replay(findings, 6, Config(), plain=True)
+    ours, plain = bench_budget.replay(findings, 6, Config(), [bench_budget.Viewer(), bench_budget.Viewer(plain=True)])
     assert {plain[2][day] for day in range(8, 19)} == {4}, "each finding is stronger than the last: the best two so far are all four"
     assert all(ours[2][day] <= 3 for day in range(8, 19))
 
@@ -74,18 +77,30 @@ def made(seed: int) -> bench_budget.Outcome:
     shown = {per_day: Counter(dict.fromkeys(range(24), per_day)) for per_day in bench_budget.BUDGETS}
     windows = {"fine": held({day: [1.0, 2.0, 3.0, 4.0] for day in range(21)}), "none": held({})}
     said = [""] * 21 + ["budget not guaranteed since 2026-03-16"] * 3
-    return bench_budget.Outcome(seed, 9, dict.fromkeys(("daily", "hourly", "control"), shown), [0.5, 2.0, 9.0] * 7, said, windows)
+    how = dict.fromkeys(("daily", "hourly", "control"), shown)
+    return bench_budget.Outcome(seed, 9, how, Counter(dict.fromkeys(range(24), 6)), [0.5, 2.0, 9.0] * 7, said, windows)
 
 
 def test_figures_over_companies() -> None:
     document = bench_budget.summary([made(1), made(2)])
-    assert document["shown"]["hourly"]["5"] == {"mean": 1.0, "least": 1.0, "most": 1.0, "within_a_fifth": 1.0, "most_a_day": 5}
+    assert document["shown"]["hourly"]["5"] == {
+        "mean": 1.0, "least": 1.0, "most": 1.0, "within_a_fifth": 1.0, "there": 1.0, "within_a_fifth_of_it": 1.0, "most_a_day": 5,
+    }  # fmt: skip
+    assert (document["shown"]["daily"]["10"]["there"], document["shown"]["daily"]["10"]["within_a_fifth_of_it"]) == (0.6, 0.0)
     assert document["rates"]["1"] == {"mean": 0.5, "most": 0.5} and document["rates"]["5"]["mean"] == 1.0
     assert (document["banner"]["false_days"], document["banner"]["release_day"], document["banner"]["of"]) == (0, 2, 2)
     assert [row["detector"] for row in document["p_values"]] == ["fine"] and document["p_values"][0]["excess"] == 0
     assert json.loads(json.dumps(document)) == document
     told = "\n".join("\n".join(table) for table in bench_budget.tables(document))
-    assert "in 2 of 2 companies" in told and "| hourly | 5 | 1.0 | 1.0 | 1.0 | 1.0 | 5 |" in told
+    assert "in 2 of 2 companies" in told and "| hourly | 5 | 1.0 | 1.0 | 1.0 | 1.0 | 1.0 | 1.0 | 5 |" in told
+
+
+def test_p_values_that_are_too_small_are_told_from_chance() -> None:
+    draw = np.random.default_rng(4)
+    same = held({day: draw.exponential(3, 60).tolist() for day in range(21)})
+    rising = held({day: (draw.exponential(3, 60) * (1 + day / 10)).tolist() for day in range(21)})
+    one = bench_budget.Outcome(1, windows={"same": same, "rising": rising})
+    assert {row["detector"]: row["too_small"] for row in bench_budget.uniformity([one] * 2)} == {"same": False, "rising": True}
 
 
 def digests(folder: Path) -> dict[str, str]:

@@ -39,7 +39,7 @@ def scores(values: list[float], entity: str = "host:a") -> pl.DataFrame:
 
 @given(st.lists(st.floats(0, 60), min_size=1, max_size=60))
 def test_rank_is_the_conformal_p_value(values: list[float]) -> None:
-    ranked = window.rank(scores(values), window.learn(scores(values)))
+    ranked = window.rank(scores(values), window.learn(scores(values), 1))
     level = [math.floor(v * window.LEVELS_PER_BIT) for v in values]
     for i, (p, n) in enumerate(ranked.iter_rows()):
         others = [v for j, v in enumerate(level) if j != i]
@@ -50,22 +50,22 @@ def test_rank_is_the_conformal_p_value(values: list[float]) -> None:
 
 def test_p_values_of_exchangeable_scores_are_uniform_or_conservative() -> None:
     values = np.random.default_rng(5).exponential(3, 4000).tolist()
-    p = window.rank(scores(values), window.learn(scores(values)))["p"].to_numpy()
+    p = window.rank(scores(values), window.learn(scores(values), 1))["p"].to_numpy()
     for alpha in (0.001, 0.01, 0.1, 0.5):
         assert (p <= alpha).mean() <= alpha
 
 
 def test_strata_do_not_share_ranks() -> None:
     both = pl.concat([scores([1.0] * 99 + [5.0], "host:a"), scores([2.0], "user:b")])
-    ranked = window.rank(both, window.learn(both))
+    ranked = window.rank(both, window.learn(both, 1))
     assert ranked["p"][99] == pytest.approx(0.01)
     assert ranked["p"][100] == 1.0, "a user alone in its stratum can claim nothing"
 
 
 @given(st.lists(st.lists(st.floats(0, 40), max_size=8), max_size=5), st.randoms())
 def test_window_is_a_commutative_monoid(parts: list[list[float]], shuffle: object) -> None:
-    deltas = [window.learn(scores(part)) for part in parts]
-    whole = window.learn(scores([v for part in parts for v in part]))
+    deltas = [window.learn(scores(part), 1) for part in parts]
+    whole = window.learn(scores([v for part in parts for v in part]), 1)
     merged = window.merge(deltas)
     assert merged.select(pl.col("n").sum()).item() == whole.select(pl.col("n").sum()).item()
     shuffle.shuffle(deltas)  # type: ignore[attr-defined]
@@ -74,22 +74,61 @@ def test_window_is_a_commutative_monoid(parts: list[list[float]], shuffle: objec
     assert window.merge([window.merge(deltas[:2]), window.merge(deltas[2:])]).equals(merged)
 
 
+def aged(by_age: dict[int, list[float]]) -> pl.DataFrame:
+    return window.merge([window.learn(scores(values), age) for age, values in by_age.items()])
+
+
+@given(st.dictionaries(st.integers(1, 40), st.lists(st.floats(0, 40), max_size=6), max_size=6), st.integers(1, 40))
+def test_younger_selves_count_as_if_they_had_known_as_much(by_age: dict[int, list[float]], age: int) -> None:
+    kept = window.as_of(aged(by_age), age)
+    told = sorted(level for level, n in kept.select("level", "n").iter_rows() for _ in range(n))
+    raised = [
+        math.floor(v * window.LEVELS_PER_BIT) + math.ceil(max(0.0, math.log2(age / a)) * window.LEVELS_PER_BIT)
+        for a, values in by_age.items()
+        if 2 * a >= age
+        for v in values
+    ]
+    assert told == pytest.approx(sorted(raised), abs=1), "half as old at least, and at most a bit more"
+    assert window.as_of(window.as_of(kept, age), age)["n"].sum() == len(raised)
+
+
+def test_windows_without_ages_are_left_out() -> None:
+    assert window.merge([aged({3: [1.0]}).drop("age"), aged({3: [2.0]})]).equals(aged({3: [2.0]}))
+
+
+def test_of_one_age_nothing_is_raised_or_left_out() -> None:
+    learnt = aged({12: [0.5, 3.0, 9.0]})
+    assert window.as_of(learnt, 12).equals(learnt)
+
+
+def test_p_values_hold_while_a_self_learns() -> None:
+    """Scores of things never seen before, by a self that grows: log2 of its age, and noise. Ranked as they are, they are too odd daily."""
+    draw, learnt, small, raw = np.random.default_rng(6), window.merge([]), [], []
+    for age in range(1, 22):
+        day = scores((draw.exponential(1, 200) + math.log2(age)).tolist())
+        learnt = window.merge([learnt, window.learn(day, age)])
+        if age > 7:
+            small += window.rank(day, window.as_of(learnt, age))["p"].to_list()
+            raw += window.rank(day, learnt)["p"].to_list()
+    assert np.mean(np.array(small) <= 0.25) <= 0.27 and np.mean(np.array(raw) <= 0.25) > 0.35
+
+
 def test_found_scores_stay_in_the_window() -> None:
     values = [1.0] * 500 + [30.0] * 20
-    learnt = window.learn(scores(values))
+    learnt = window.learn(scores(values), 1)
     assert learnt["n"].sum() == 520, "leaving the alerted scores out would shift every later p-value"
     assert window.rank(scores(values), learnt)["p"][-1] == pytest.approx(20 / 520)
 
 
 def test_the_oddest_of_ordinary_things_is_no_finding() -> None:
     ordinary = scores([i / 10_000 for i in range(1000)])
-    kept = significant(ordinary, window.learn(ordinary), min_bits=7, per_day=100)
+    kept = significant(ordinary, window.learn(ordinary, 1), min_bits=7, per_day=100)
     assert not kept.height, "rank alone would give the top score ten bits; its own model gives it none"
 
 
 def test_findings_carry_reasons_that_add_up() -> None:
     rows = scores([0.5] * 5000 + [25.0])
-    kept = significant(rows, window.learn(rows), min_bits=7, per_day=100)
+    kept = significant(rows, window.learn(rows, 1), min_bits=7, per_day=100)
     parts = (Reason(feature="a", seen="x", normal="y", bits=30.0), Reason(feature="b", seen="x", normal="y", bits=-5.0))
     (finding,) = findings(About("d", "Odd", ("T1059.001",)), kept, lambda s: [parts] * s.height)
     assert -math.log2(finding.p) == pytest.approx(math.log2(5001), abs=1e-6), "p stays what the rank says"
@@ -101,7 +140,7 @@ def test_findings_carry_reasons_that_add_up() -> None:
 def test_a_score_far_beyond_all_others_says_more_than_the_first_of_many() -> None:
     def bits(high: list[float], min_bits: float = 7) -> float:
         rows = scores([0.5] * 999 + high)
-        return float(significant(rows, window.learn(rows), min_bits=min_bits, per_day=100)["bits"].max() or 0)
+        return float(significant(rows, window.learn(rows, 1), min_bits=min_bits, per_day=100)["bits"].max() or 0)
 
     first = math.log2(1000)
     assert bits([9.5]) == pytest.approx(9.5), "never more than the detector itself says"
@@ -109,7 +148,7 @@ def test_a_score_far_beyond_all_others_says_more_than_the_first_of_many() -> Non
     assert bits([60.0, 50.0]) == pytest.approx(math.log2(1001) + math.log2(11), abs=0.01), "only what lies beyond the next one"
     assert bits([60.0, 60.0]) == pytest.approx(math.log2(1001 / 2), abs=0.01), "two alike are each other's normal"
     rows = scores([0.5] * 50 + [60.0])
-    assert not significant(rows, window.learn(rows), min_bits=7, per_day=9).height, "what is no finding by its rank is none by this"
+    assert not significant(rows, window.learn(rows, 1), min_bits=7, per_day=9).height, "what is no finding by its rank is none by this"
 
 
 def test_reasons_that_add_up_to_nothing_still_add_up() -> None:
@@ -118,7 +157,7 @@ def test_reasons_that_add_up_to_nothing_still_add_up() -> None:
 
 def test_per_day_keeps_the_oddest() -> None:
     rows = scores([0.1] * 3000 + [10 + i / 100 for i in range(50)])
-    kept = significant(rows, window.learn(rows), min_bits=3, per_day=10)
+    kept = significant(rows, window.learn(rows, 1), min_bits=3, per_day=10)
     assert kept.height == 10
     assert kept["score"].min() == pytest.approx(10.40)
 

@@ -78,6 +78,17 @@ def test_the_best_of_nothing_is_not_shown() -> None:
     assert shown(budget.apply([*days(2), incident("weak", 0.5, 2)], 2), 2), "but nobody knows what is weak in the first days"
 
 
+def test_what_quiet_days_leave_is_spent_within_the_week() -> None:
+    """Two strong days and five of a few weak incidents each: a threshold by rates alone leaves a third of the budget unspent."""
+    draw, made = np.random.default_rng(3), list[Incident]()
+    for day in range(28):
+        count, scale = (14, 12.0) if day % 7 < 2 else (3, 2.0)
+        made += [incident(f"{day}-{i}", float(draw.exponential(scale)), day) for i in range(count)]
+    kept = budget.apply(made, 2)
+    weeks = [sum(len(shown(kept, day)) for day in range(first, first + 7)) / 14 for first in (7, 14, 21)]
+    assert all(0.8 <= week <= 1 for week in weeks), weeks
+
+
 def test_what_was_shown_stays_and_keeps_its_place() -> None:
     morning = budget.apply([*days(8), incident("a", 9.5, 8), incident("b", 9.6, 8)], 2)
     noon = [*morning, incident("c", 9.8, 8), incident("d", 9.9, 8)]

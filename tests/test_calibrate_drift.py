@@ -6,6 +6,7 @@ import itertools
 import json
 import math
 from datetime import date, datetime, timedelta
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -120,7 +121,7 @@ def scores(rows: list[tuple[int, str, float]]) -> pl.DataFrame:
 @given(st.lists(st.tuples(st.integers(0, 3), st.sampled_from(["host:a", "host:b", "user:a"]), st.floats(0, 12)), min_size=1, max_size=30))
 def test_ranked_against_earlier_days_alone(rows: list[tuple[int, str, float]]) -> None:
     given_scores = scores(rows)
-    got = window.rank_before(given_scores, window.learn(given_scores)).to_list()
+    got = window.rank_before(given_scores, window.learn(given_scores, 1)).to_list()
     level = [math.floor(score * window.LEVELS_PER_BIT) for *_, score in rows]
     for i, (day, entity, score) in enumerate(rows):
         before = [level[j] for j, (d, e, _) in enumerate(rows) if d < day and e[:4] == entity[:4]]
@@ -130,7 +131,7 @@ def test_ranked_against_earlier_days_alone(rows: list[tuple[int, str, float]]) -
 def test_a_shift_cannot_hide_in_its_own_day() -> None:
     before = [(day, f"host:{i}", 0.5) for day in range(3) for i in range(100)]
     given_scores = scores([*before, *((3, f"host:{i}", 20.0) for i in range(100))])
-    learnt = window.learn(given_scores)
+    learnt = window.learn(given_scores, 1)
     odd = given_scores.filter(pl.col("score") >= 7)
     assert window.rank(odd, learnt)["p"].min() == 0.25, "held against its own day it is nothing rare"
     found = drift.learn({"d": odd}, {"d": learnt}, {"d": learnt}, min_bits=7)
@@ -148,13 +149,21 @@ def test_a_shift_cannot_hide_in_its_own_day() -> None:
 )
 def test_detectors_together_are_ranked_as_each_alone(rows: list[tuple[str, int, str, float]]) -> None:
     each = {name: scores([row[1:] for row in rows if row[0] == name]) for name in sorted({row[0] for row in rows})}
-    windows = {name: window.learn(table) for name, table in each.items()}
+    windows = {name: window.learn(table, 1) for name, table in each.items()}
     odd = {name: table.filter(pl.col("score") >= 1) for name, table in each.items()}
     together = drift.learn(odd, windows, windows, min_bits=1)
     assert together.equals(drift.merge([drift.learn({n: odd[n]}, {n: windows[n]}, {n: windows[n]}, min_bits=1) for n in each]))
     for name, day, entity in together.drop_nulls().select("detector", "day", "entity").iter_rows():
         p = window.rank_before(odd[name], windows[name])
         assert ((odd[name]["entity"] == entity) & (odd[name]["end"].dt.date() == day) & (p <= 0.5)).any()
+
+
+def test_one_detector_alarms_nobody_in_a_day() -> None:
+    def state(*days: dict[str, int]) -> str:
+        return drift.judge(surprises({name: [0] * 14 + [day.get(name, 0) for day in days] for name in "abcdefghij"})).state
+
+    assert state({"a": 200}) == state({"a": 200}, {}) == "holds", "a night of patches"
+    assert state({"a": 200, "b": 200}) == state({"a": 200}, {"a": 200}) == "not guaranteed"
 
 
 # Through the pipeline
@@ -212,3 +221,17 @@ def test_what_was_alerted_on_stays_in_the_window(shifted: Ledger) -> None:
         kind, level = finding.entity.partition(":")[0], math.floor(finding.score * window.LEVELS_PER_BIT)
         held = windows[finding.detector].filter(day=finding.end.date(), stratum=kind, level=level)
         assert held.height, f"{finding.detector} of {finding.entity} left the window: later p-values would be too small"
+
+
+def test_each_score_is_kept_with_the_age_of_its_self(shifted: Ledger, tmp_path: Path) -> None:
+    def ages(ledger: Ledger) -> list[tuple[date, int]]:
+        held = window.merge(ledger.deltas("calibration:rare-process-by-user"))
+        return held.select("day", "age").unique().sort("day", "age").rows()
+
+    assert {age for _, age in ages(shifted)} == {10}, "one self of ten days gave all of them"
+    with Ledger.open(":memory:") as ledger:
+        for day in (2, 3):
+            path = tmp_path / f"{day}.jsonl"
+            path.write_text("\n".join(record(day, 9, i, "C:\\a.exe") for i in range(3)) + "\n")
+            pipeline.scan([path], ledger, Ruleset.load([], builtin=False), CONFIG, Stats())
+        assert ages(ledger) == [(date(2026, 3, 2), 1), (date(2026, 3, 3), 2)]

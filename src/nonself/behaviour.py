@@ -47,7 +47,7 @@ def concluded(ledger: Known, config: Config, stats: Stats) -> tuple[list[Finding
     selves: dict[str, Delta] = {}
     scored: dict[str, list[Scores]] = {}
     windows: dict[str, list[Delta]] = {}
-    for detector, delta, view in stats.timed("learn", _learnt(ledger)):
+    for detector, delta, view in stats.timed("learn", _learnt(ledger, peers=config.self.peers)):
         name = detector.name
         if not delta.height:  # events that teach a detector nothing are none of its
             continue
@@ -58,23 +58,24 @@ def concluded(ledger: Known, config: Config, stats: Stats) -> tuple[list[Finding
             if not basis.enough(detector, selves[name]):  # nor do scores by too short a past say how odd later ones are
                 continue
             scores = detector.score(view, selves[name], included=True, floor=config.calibrate.min_bits)
-            windows.setdefault(name, []).append(window.learn(scores))
+            windows.setdefault(name, []).append(window.learn(scores, basis.days(selves[name])))
             # No score under the floor can become a finding (p is never below 2^-score), so only the others are kept.
             scored.setdefault(name, []).append(scores.filter(pl.col("score") >= config.calibrate.min_bits))
     made: list[Finding] = []
     odd, normal, new = dict[str, Scores](), dict[str, Delta](), dict[str, Delta]()
     with stats.stage("score"):
-        for detector in detectors():
+        for detector in detectors(peers=config.self.peers):
             if (name := detector.name) in scored:
                 new[name] = learnt[CALIBRATION + name] = window.merge(windows[name])
-                normal[name] = window.merge([*ledger.deltas(CALIBRATION + name, since=since), new[name]])
+                known = window.merge([*ledger.deltas(CALIBRATION + name, since=since), new[name]])
+                normal[name] = window.as_of(known, basis.days(selves[name]))
                 odd[name] = pl.concat(scored[name], how="vertical_relaxed")
                 made += _findings(detector, odd[name], normal[name], selves[name], config)
         learnt[drift.NAME] = drift.learn(odd, normal, new, min_bits=config.calibrate.min_bits)
     return made, learnt
 
 
-def _learnt(ledger: Known) -> Iterator[tuple[Detector, Delta, View]]:
+def _learnt(ledger: Known, *, peers: bool) -> Iterator[tuple[Detector, Delta, View]]:
     """Each detector, all it learns of the pending events, and a view of some of these, until all have been given.
 
     As many days are read at a time as `SCORED_AT_ONCE` allows. Where that is all of them, a view is learnt from and given at once, and
@@ -82,25 +83,25 @@ def _learnt(ledger: Known) -> Iterator[tuple[Detector, Delta, View]]:
     """
     spans = ledger.spans(SCORED_AT_ONCE, pending=True)
     if len(spans) == 1:
-        yield from ((detector, detector.learn(view), view) for detector, view in _views(ledger, *spans[0]))
+        yield from ((detector, detector.learn(view), view) for detector, view in _views(ledger, *spans[0], peers=peers))
         return
     deltas: dict[str, list[Delta]] = {}
     for span in spans:
-        for detector, view in _views(ledger, *span):
+        for detector, view in _views(ledger, *span, peers=peers):
             parts = deltas.setdefault(detector.name, [])
             parts.append(detector.learn(view))
             if len(parts) >= MERGED_AT_ONCE:  # each is within its cap, and so is what they make together
                 parts[:] = [detector.merge(parts)]
-    learnt = {detector.name: detector.merge(deltas.pop(detector.name)) for detector in detectors() if detector.name in deltas}
+    learnt = {one.name: one.merge(deltas.pop(one.name)) for one in detectors(peers=peers) if one.name in deltas}
     for span in spans:
-        yield from ((detector, learnt[detector.name], view) for detector, view in _views(ledger, *span))
+        yield from ((detector, learnt[detector.name], view) for detector, view in _views(ledger, *span, peers=peers))
 
 
-def _views(ledger: Known, first: date, last: date) -> Iterator[tuple[Detector, View]]:
+def _views(ledger: Known, first: date, last: date, *, peers: bool) -> Iterator[tuple[Detector, View]]:
     def read(classes: tuple[int, ...], columns: list[str]) -> Events:
         return ledger.news(first, last, classes=classes, columns=columns)
 
-    return views(read, evidence=True)
+    return views(read, evidence=True, peers=peers)
 
 
 def _recent(delta: Delta, since: date | None) -> list[Delta]:

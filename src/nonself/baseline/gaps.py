@@ -78,8 +78,9 @@ class Answer:
     ys: Ints
 
 
-def surprise(held: Silences, y: Ints, gap: Ints, own: Mask) -> Answer:
-    """How odd it is that y was silent for `gap` windows; where `own`, that silence is one of `held`, and is taken out of y's history."""
+def surprise(held: Silences, y: Ints, gap: Ints, own: Mask, *, alone: bool = False) -> Answer:
+    """How odd it is that y was silent for `gap` windows; where `own`, that silence is one of `held`, and is taken out of y's history.
+    `alone`: by y's own silences only."""
     least = (gap + 1) // 2
     known = held.before >= 0
     group, lengths = held.y[known], held.before[known]
@@ -92,6 +93,8 @@ def surprise(held: Silences, y: Ints, gap: Ints, own: Mask) -> Answer:
     longest = held.longest()
     peers = np.sort(longest[longest >= 0])
     mine = np.append(longest, np.full(size + 1, -1))[y]
+    if alone:
+        peers, mine = peers[:0], np.full_like(mine, -1)
     ys = peers.size - (mine >= 0)
     others = peers.size - np.searchsorted(peers, least) - ((mine >= 0) & (mine >= least))
     p0 = (others + THETA) / (ys + THETA)

@@ -78,6 +78,15 @@ def moments(level: Floats, top: Floats, bottom: Floats, index: Floats) -> Moment
     return Moments(g, centre + shift, var, others(top), others(bottom))
 
 
+Population = tuple[Floats, Floats, Floats]
+"""n, s and ss of every y."""
+
+
+def nobody(index: Floats) -> tuple[Floats, Population]:
+    """`index` and `population` of rows that have no peers to be held against."""
+    return np.full_like(index, -1.0), (np.empty(0), np.empty(0), np.empty(0))
+
+
 def _burst_sums(n: Floats, s: Floats, ss: Floats) -> tuple[Floats, Floats]:
     """Weighted excess variance over Poisson's, and weighted squared rate: k = top / bottom. The weight 1/(1 + rate)^2 evens out y."""
     rate = s / np.maximum(n, 1.0)
@@ -93,7 +102,7 @@ def counts(
     s: Floats,
     ss: Floats,
     index: Floats,
-    population: tuple[Floats, Floats, Floats],
+    population: Population,
     season: tuple[Floats, Floats] | None = None,
 ) -> Predicted:
     """Surprise of counts. Rows: `value`, and y's own n, s, ss apart from it; `population` holds n, s, ss of every y. `season`: factors
@@ -125,9 +134,7 @@ def _count_tail(value: Floats, n: Floats, s: Floats, k: Floats, peers: Moments, 
     return np.where(empty, 0.0, bits)
 
 
-def sums(
-    value: Floats, n: Floats, s: Floats, ss: Floats, index: Floats, population: tuple[Floats, Floats, Floats], *, alone: bool = False
-) -> Predicted:
+def sums(value: Floats, n: Floats, s: Floats, ss: Floats, index: Floats, population: Population, *, alone: bool = False) -> Predicted:
     """Surprise of log sums (natural logs). Rows: `value`, and y's own n, s, ss apart from it; `population` holds n, s, ss of every y.
     `alone`: the peers' answer alone is asked for, and stands for both."""
     all_n, all_s, all_ss = population

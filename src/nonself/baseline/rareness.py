@@ -51,50 +51,47 @@ class Asked:
     names: Callable[[Ints], pl.Series]
 
 
-def surprise(
-    windows: pl.DataFrame, self_: pl.DataFrame, *, peers_only: bool = False, alike: bool = False, most: int = X_PER_DAY
-) -> pl.DataFrame:
+def surprise(windows: pl.DataFrame, self_: pl.DataFrame, compare: str = "history", *, most: int = X_PER_DAY) -> pl.DataFrame:
     """How odd each window (columns day, slot, y, x) is, given every window of `self_` but itself: the same rows, with the columns of
-    `Odd.told`. A day of y is full with `most` x."""
-    asked, y, x = _asked(windows, self_)
-    odd = weighed(asked, self_, y, x, peers_only=peers_only, alike=alike, most=most)
+    `Odd.told`. `compare` as for `weighed`; a day of y is full with `most` x."""
+    asked, y, x = _numbered(windows, self_)
+    odd = weighed(asked, self_, y, x, compare, most=most)
     return pl.concat([windows, odd.told(np.arange(windows.height))], how="horizontal")
 
 
 def witnesses(windows: pl.DataFrame, self_: pl.DataFrame) -> pl.DataFrame:
     """Of `surprise` the columns c, others and ys alone, row for row: who showed x besides, where nobody asks how odd that is."""
-    asked, y, x = _asked(windows, self_)
+    asked, y, x = _numbered(windows, self_)
     held = _Held(self_, y, x, asked)
     before, by = held.before()
     ys = np.count_nonzero(held.kinds) - (held.kinds[asked.y] > 0)
     return pl.DataFrame({"c": before - held.shown(), "others": by - (before > 0), "ys": ys})
 
 
-def _asked(windows: pl.DataFrame, self_: pl.DataFrame) -> tuple[Asked, Ints, Ints]:
-    """Windows in numbers, and y and x of the self's rows in the same."""
+def _numbered(windows: pl.DataFrame, self_: pl.DataFrame) -> tuple[Asked, Ints, Ints]:
+    """The windows in numbers, and the y and x of the self's rows."""
     (y, asked_y), (x, asked_x) = (numbered(self_[name], windows[name]) for name in ("y", "x"))
-    held, day, slot = (column.to_physical().to_numpy().astype(np.int64) for column in (self_["day"], windows["day"], windows["slot"]))
-    return Asked(day, slot, asked_y, asked_x, rows_of((held, y, x), (day, asked_y, asked_x)), windows["x"].gather), y, x
+    day, slot = (windows[name].to_physical().to_numpy().astype(np.int64) for name in ("day", "slot"))
+    row = rows_of((self_["day"].to_physical().to_numpy().astype(np.int64), y, x), (day, asked_y, asked_x))
+    return Asked(day, slot, asked_y, asked_x, row, windows["x"].gather), y, x
 
 
-def weighed(
-    asked: Asked, self_: pl.DataFrame, y: Ints, x: Ints, *, peers_only: bool = False, alike: bool = False, most: int = X_PER_DAY
-) -> Odd:
+def weighed(asked: Asked, self_: pl.DataFrame, y: Ints, x: Ints, compare: str = "history", *, most: int = X_PER_DAY) -> Odd:
     """The same of windows in numbers, `y` and `x` those of the self's rows.
 
-    `alike` puts the level of groups between y and the population. `peers_only` leaves out what y itself did with x, in all windows:
-    P = P0(x) among the others.
+    `compare`: "alike" puts the level of groups between y and the population; "peers" leaves out what y itself did with x, in all windows:
+    P = P0(x) among the others; "own" leaves out the others: P0 = 1.
     """
     held = _Held(self_, y, x, asked)
     mine = held.mine()
-    mine = mine.without_x() if peers_only else mine.apart(held.shown())
+    mine = mine.without_x() if compare == "peers" else mine.apart(held.shown())
     gone = mine.gone()
     theirs = held.theirs().apart(gone)
-    p0 = theirs.mixed(1.0)
-    like, members = held.alike() if alike else (None, None)
+    p0 = np.ones(gone.size) if compare == "own" else theirs.mixed(1.0)
+    like, members = held.alike() if compare == "alike" else (None, None)
     like = like.apart(gone * (like.c() > 0)) if like else None
     pg = like.mixed(p0) if like else p0
-    p = p0 if peers_only else mine.mixed(pg)
+    p = p0 if compare == "peers" else mine.mixed(pg)
     hidden = dropped(self_, y, asked.y, asked.names, most=most)
     if hidden is not None:
         p = np.where(hidden & (mine.c() == 0), pg, p)

@@ -56,8 +56,9 @@ class Answer:
     until: Ints
 
 
-def surprise(day: Ints, slot: Ints, y: pl.Series, self_: pl.DataFrame) -> Answer:
-    """How odd it is that y was heard in an hour (day since 1970, slot its hour), given all of `self_` (`PRESENCE`) but that hour."""
+def surprise(day: Ints, slot: Ints, y: pl.Series, self_: pl.DataFrame, *, alone: bool = False) -> Answer:
+    """How odd it is that y was heard in an hour (day since 1970, slot its hour), given all of `self_` (`PRESENCE`) but that hour; `alone`:
+    given its own hours only, P0 being flat."""
     held_y, asked_y = numbered(self_["y"], y)
     heard = Heard.of(self_, held_y)
     off = holidays(heard)
@@ -70,13 +71,13 @@ def surprise(day: Ints, slot: Ints, y: pl.Series, self_: pl.DataFrame) -> Answer
     own = _held(heard, day, slot, asked_y)
     # Many windows ask the same: an hour of the week of one y, its own window counted or not.
     _, first, back = np.unique((asked_y * HOURS + asked) * 2 + own, return_index=True, return_inverse=True)
-    parts = [_answers(counts, everyone, asked_y[rows], asked[rows], own[rows]) for rows in _blocks(first)]
+    parts = [_answers(counts, None if alone else everyone, asked_y[rows], asked[rows], own[rows]) for rows in _blocks(first)]
     bits, bits_peers, usual = (np.concatenate(column)[back] if parts else np.empty(0) for column in zip(*parts, strict=True))
     since, until = np.full(known + 1, 2**31 - 1), np.full(known + 1, -(2**31))
     np.minimum.at(since, heard.y, heard.day)
     np.maximum.at(until, heard.y, heard.day)
     at = np.where(asked_y < known, asked_y, known)
-    ys = np.count_nonzero(n) - (np.append(n, 0.0)[at] > 0)
+    ys = (np.count_nonzero(n) - (np.append(n, 0.0)[at] > 0)) * (not alone)
     return Answer(bits, bits_peers, np.append(n, 0.0)[at].astype(np.int64) - own, ys, asked, usual.astype(np.int64), since[at], until[at])
 
 
@@ -114,14 +115,16 @@ def _smoothed(counts: Floats | Floats32) -> Floats:
     return np.asarray(np.sum(parts, axis=0, dtype=np.float64), dtype=np.float64)
 
 
-def _answers(counts: Floats32, everyone: Floats, y: Ints, hour: Ints, own: Ints) -> tuple[Floats, Floats, Ints]:
-    """bits, bits_peers and the most usual hour, row for row."""
+def _answers(counts: Floats32, everyone: Floats | None, y: Ints, hour: Ints, own: Ints) -> tuple[Floats, Floats, Ints]:
+    """bits, bits_peers and the most usual hour, row for row. `everyone`: the sum of all densities, None where nobody else counts."""
     known = y < counts.shape[0]
     rows = np.where(known[:, None], counts[np.where(known, y, 0)], 0.0) if counts.size else np.zeros((y.size, HOURS))
     before = rows.sum(1)
-    others = np.maximum(everyone - _smoothed(rows / np.maximum(before, 1.0)[:, None]), 0.0)
-    ys = np.count_nonzero(counts.sum(1)) - (before > 0)
-    peers = (others + THETA / HOURS) / (ys + THETA)[:, None]
+    peers = np.full_like(rows, 1 / HOURS, dtype=np.float64)
+    if everyone is not None:
+        others = np.maximum(everyone - _smoothed(rows / np.maximum(before, 1.0)[:, None]), 0.0)
+        ys = np.count_nonzero(counts.sum(1)) - (before > 0)
+        peers = (others + THETA / HOURS) / (ys + THETA)[:, None]
     rows[np.arange(y.size), hour] -= own
     mixed = _mixed(rows, peers)
     return _odds(mixed, hour), _odds(peers, hour), np.argmax(mixed, 1)

@@ -8,6 +8,9 @@ is a past to go by,
 
 - an incident is shown only if it is over the bits that `SLACK` * N incidents a day of the week before were over: on a quiet morning
   nobody is shown the best of nothing;
+- in the last quarter of a day, when it is known to be a quiet one, that rate doubles for each quarter of N that the six days before have
+  left of their budgets: a week asks for less until its budget is spent (integral control; without it a fifth of a budget of 2 a day never
+  was, and in the morning it would give the day's places to whatever comes first);
 - what was shown stays, and holds its place among its day's N;
 - only what came less often than `SELDOM` * N times a day in the week before takes a place from it.
 
@@ -23,9 +26,9 @@ promise nothing of the sort: a sum of what several findings have left over has a
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from itertools import groupby
 
 import msgspec
@@ -35,6 +38,10 @@ from nonself.core.incident import Incident
 SLACK = 2.0
 """More incidents pass the past's bits on a busy day than on a quiet one, and the cap cuts the busy ones: with 1 a fifth to two fifths of
 the budget stay unused, with 2 a tenth at most (two development companies, 5 a day)."""
+SPARE = 4.0
+"""Doublings of the rate for each N that was left."""
+EVENING = timedelta(hours=18)
+"""How much of a day has passed when what was left is spent."""
 SELDOM = 0.1
 """What displaces: the cap is passed at most that often, by those who look all day long."""
 WEEK, MONTH = 7, 28
@@ -48,20 +55,29 @@ def apply(incidents: Sequence[Incident], per_day: int) -> list[Incident]:
     taught comes before bits. `shown` of what comes in says what was shown before. An incident that is closed takes nobody's place, and is
     not shown."""
     past, listed = Past(incidents), sorted(incidents, key=lambda i: (i.start.date(), order(i)))
+    now, spent = max((i.end for i in incidents), default=None), dict[date, int]()
     out: list[Incident] = []
     for day, group in groupby(listed, key=lambda i: i.start.date()):
-        today = list(group)
-        kept = _shown(today, past.before(day, WEEK), per_day)
+        today, week = list(group), past.before(day, WEEK)
+        over = now is not None and now - datetime.combine(day, time(), UTC) >= EVENING
+        kept = _shown(today, week, per_day, _left(spent, day, week.days, per_day) if over else 0.0)
+        spent[day] = len(kept)
         month = past.before(day, MONTH)
         out += [msgspec.structs.replace(i, shown=i.id in kept, rate=month.rate(i.bits)) for i in today]
     return sorted(out, key=order)
 
 
-def _shown(today: Iterable[Incident], past: Before, per_day: int) -> set[str]:
-    """Names of those of one day, given in order of the queue, that are shown."""
+def _left(spent: Mapping[date, int], day: date, known: int, per_day: int) -> float:
+    """What the six days before, those of them that are known, have left of their budgets, in budgets of a day."""
+    days = (day - timedelta(days=back) for back in range(1, min(WEEK - 1, known) + 1))
+    return sum(1.0 - spent.get(one, 0) / per_day for one in days) if per_day else 0.0
+
+
+def _shown(today: Iterable[Incident], past: Before, per_day: int, left: float) -> set[str]:
+    """Names of those of one day, given in order of the queue, that are shown; `left` of the days before raises the rate that is let in."""
     able = [i for i in today if i.state == "open"]
     if past.days >= LEAST:
-        floor, displacing = past.threshold(SLACK * per_day), past.threshold(SELDOM * per_day)
+        floor, displacing = past.threshold(SLACK * per_day * 2.0 ** (SPARE * left)), past.threshold(SELDOM * per_day)
         able = [i for i in able if i.shown or i.bits > floor]
         able.sort(key=lambda i: (i.bits <= displacing, i.bits <= displacing and not i.shown))
     return {i.id for i in able[:per_day]}

@@ -11,7 +11,8 @@ Days of one detector are taken as exchangeable geometric counts of unknown mean,
 
 A bet against it pays e = (1 - p + p ln p) / (p ln^2 p), the mixture of all power bets (Vovk & Wang 2021, "E-values: calibration,
 combination and applications"): never more than 1 on average, whatever m and S. Detectors depend on each other, so their e-values are
-averaged, which is valid under any dependence. Days are multiplied, and who is losing starts anew:
+averaged, which is valid under any dependence; each is first held at what makes half of an alarm, so that one takes two detectors, or
+two days: a night of patches moves one detector by all machines. Days are multiplied, and who is losing starts anew:
 
     W = max(W, 1) * e
 
@@ -58,8 +59,8 @@ _KEY = ["day", "detector", "entity"]
 
 
 def learn(scored: Mapping[str, Scores], windows: Mapping[str, Delta], new: Mapping[str, Delta], *, min_bits: float) -> Delta:
-    """The surprises of detectors, by name: of their scores, which hold all that are `min_bits` or more, ranked in their windows, which hold
-    the scores; `new` is the part of each window that these scores are, and says on which days a detector scored anything.
+    """The surprises of detectors, by name: of their scores, which hold all that are `min_bits` or more, ranked in their windows (`as_of`
+    their age), which hold the scores; `new` is the part of each window that these scores are, and says on which days a detector scored.
 
     All detectors are ranked in one pass, each entity kind of each a stratum of its own.
     """
@@ -144,7 +145,7 @@ def judge(surprises: Delta) -> Drift:
         bet = True
         if wealth <= 1:
             start = day
-        wealth = min(ALARM, max(wealth, 1.0) * sum(values.values()) / len(values))
+        wealth = min(ALARM, max(wealth, 1.0) * _mean(values))
         if wealth >= ALARM and not on:
             on, moved = True, tuple(sorted((n for n in values if values[n] > 1), key=lambda n: (-values[n], n))[:3])
             periods.append((start or day, None))
@@ -153,6 +154,12 @@ def judge(surprises: Delta) -> Drift:
             periods[-1] = (periods[-1][0], day)
     state = "not guaranteed" if on else "holds" if bet else "calibrating"
     return Drift(state, periods[-1][0] if on else None, wealth, moved, tuple(periods))
+
+
+def _mean(values: Mapping[str, float]) -> float:
+    """The e-value of a day: the mean over detectors, each held at what makes half of an alarm by itself."""
+    most = ALARM * max(2, len(values)) / 2
+    return sum(min(value, most) for value in values.values()) / len(values)
 
 
 def _values(table: dict[str, dict[date, int]], before: Sequence[date], day: date) -> dict[str, float]:

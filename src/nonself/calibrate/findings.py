@@ -27,7 +27,8 @@ class About:
 
 
 def significant(scores: Scores, calibration: Delta, *, min_bits: float, per_day: int) -> Scores:
-    """The rows worth a finding, with columns p, n, bits, highest and beyond added; the `per_day` oddest of each day at most.
+    """The rows worth a finding, with columns p, n, bits, highest and beyond added; the `per_day` oddest of each day at most. `calibration`
+    is the window that has learnt the scores, `as_of` their age.
 
     p is the larger of the rank p-value and 2^-score: detectors score in bits under their own model, and being the oddest of many
     ordinary things is no surprise. Both must agree before anything is claimed. To -log2(p) comes what a score has `beyond` all others here

@@ -91,9 +91,10 @@ class Rules(msgspec.Struct, frozen=True):
 
 
 class Self(msgspec.Struct, frozen=True):
-    """How far back the self remembers."""
+    """How far back the self remembers, and whether others vouch for what it does not know."""
 
     days: Annotated[int, Meta(ge=1, le=36_500)] = 30
+    peers: bool = True
 
 
 class Calibrate(msgspec.Struct, frozen=True):

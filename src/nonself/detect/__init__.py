@@ -13,19 +13,24 @@ if TYPE_CHECKING:
     from nonself.detect.view import View
 
 
+def detectors(*, peers: bool = True) -> tuple[Detector, ...]:
+    """Every detector, in the order of the content tables; the same ones at every call. Read at the first, so that importing stays cheap.
+    Without `peers` nobody else vouches for a y: `compare = "own"` where it is "history" or "alike"."""
+    return _shipped(peers)
+
+
 @cache
-def detectors() -> tuple[Detector, ...]:
-    """Every detector, in the order of the content tables. Read at the first call, so that importing stays cheap."""
+def _shipped(peers: bool) -> tuple[Detector, ...]:
     from nonself.detect.content import shipped
 
-    return shipped()
+    return shipped(peers=peers)
 
 
 Read = Callable[[tuple[int, ...], list[str]], Events]
 """Gives the events of some OCSF classes with some columns."""
 
 
-def views(read: Read, *, evidence: bool) -> Iterator[tuple[Detector, View]]:
+def views(read: Read, *, evidence: bool, peers: bool = True) -> Iterator[tuple[Detector, View]]:
     """Each detector that looks at any events, with a view of the events of its classes, to `learn` (`evidence=False`) or `score`.
 
     Detectors of the same classes share a view, which works out once what several of them need; `learn` and `score` give the same as on
@@ -34,7 +39,7 @@ def views(read: Read, *, evidence: bool) -> Iterator[tuple[Detector, View]]:
     from nonself.detect.content import specs
     from nonself.detect.view import view
 
-    for groups in _overlapping():
+    for groups in _overlapping(peers):
         columns = sorted({"uid", "time", "class_uid"}.union(*(detector.columns for group in groups.values() for detector in group)))
         events = read(tuple(sorted(set().union(*groups))), columns)
         for left, (classes, group) in zip(range(len(groups) - 1, -1, -1), groups.items(), strict=True):
@@ -54,10 +59,10 @@ def _only(events: Events, classes: tuple[int, ...]) -> Events:
 
 
 @cache
-def _overlapping() -> tuple[dict[tuple[int, ...], list[Detector]], ...]:
+def _overlapping(peers: bool) -> tuple[dict[tuple[int, ...], list[Detector]], ...]:
     """Detectors by the classes they look at; where these overlap they are read together, since no file holds more than one class."""
     found: list[dict[tuple[int, ...], list[Detector]]] = []
-    for detector in detectors():
+    for detector in detectors(peers=peers):
         classes = set(detector.classes)
         near = [groups for groups in found if not classes.isdisjoint(set().union(*groups))]
         joined: dict[tuple[int, ...], list[Detector]] = {}

@@ -16,14 +16,19 @@ if TYPE_CHECKING:
 
 def enough(detector: Detector, self_: Delta) -> bool:
     """Whether the self holds as many days as the detector's content row asks for (`min_days`). The one place that asks."""
-    return self_["day"].n_unique() >= max((spec.min_days for spec in specs([detector])), default=1)
+    return days(self_) >= max((spec.min_days for spec in specs([detector])), default=1)
+
+
+def days(self_: Delta) -> int:
+    """Days that the self holds."""
+    return self_["day"].n_unique()
 
 
 def told(self_: Delta) -> str:
     """The self in a sentence: "31 days since 2024-03-01, 12,345 windows of 57 entities"."""
     self_ = self_.filter(keys.of_actors()) if "y" in self_.columns else self_
     windows = int(self_["slots"].bitwise_count_ones().sum() or 0) if "slots" in self_.columns else self_.height
-    parts = [f"{_count(self_['day'].n_unique(), 'day')} since {self_['day'].min()!s}", _count(windows, "window")]
+    parts = [f"{_count(days(self_), 'day')} since {self_['day'].min()!s}", _count(windows, "window")]
     if self_.schema.get("n") == pl.Int64:
         parts.append(_count(int(self_["n"].sum()), "event"))
     of = f" of {self_['y'].n_unique():,} different actors" if "y" in self_.columns else ""

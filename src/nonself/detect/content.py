@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterable
+from dataclasses import replace
 from importlib import resources
 
 from nonself.core.errors import ConfigError
@@ -66,10 +67,20 @@ PRIMITIVES: dict[str, type[_Learner]] = {
 TABLES: tuple[str, ...] = ("endpoint", "tools", "identity", "accounts", "network", "remote", "cloud", "saas")
 
 
-def shipped() -> tuple[Detector, ...]:
-    """The detectors of the shipped tables, in the tables' order."""
+BACKED: frozenset[str] = frozenset(("rare", "volume", "measure", "timeofweek", "gap", "lineage", "sequence"))
+"""Primitives whose y are backed off to their peers, and can be held against their own history alone."""
+
+
+def shipped(*, peers: bool = True) -> tuple[Detector, ...]:
+    """The detectors of the shipped tables, in the tables' order; without `peers` those of `BACKED` know each y's own history alone, unless
+    they compare with nothing but peers."""
     folder = resources.files("nonself.detect") / "content"
-    return load((f"{name}.toml", (folder / f"{name}.toml").read_text(encoding="utf-8")) for name in TABLES)
+    made = load((f"{name}.toml", (folder / f"{name}.toml").read_text(encoding="utf-8")) for name in TABLES)
+    return made if peers else tuple(PRIMITIVES[spec.primitive](_alone(spec)) for spec in specs(made))
+
+
+def _alone(spec: Spec) -> Spec:
+    return replace(spec, compare="own") if spec.primitive in BACKED and spec.compare != "peers" else spec
 
 
 def load(tables: Iterable[tuple[str, str]]) -> tuple[Detector, ...]:

@@ -120,7 +120,7 @@ def _returned(found: pl.DataFrame, held: gaps.Silences, y: Ints, w: Ints, spec: 
     at = held.at(y, w)
     before = np.append(held.before, -1)[at]
     gap = np.maximum(before, 0)
-    odd = gaps.surprise(held, y, gap, before >= 0)
+    odd = gaps.surprise(held, y, gap, before >= 0, alone=spec.compare == "own")
     muted = blank | (before <= 0)
     if spec.tail == "both":
         muted |= _told(held, w, gap, odd.longest, spec)
@@ -157,7 +157,8 @@ def _silent(chosen: rows.Chosen, held: gaps.Silences, known: Delta, held_y: Ints
     found = _witnessed(known["y"].gather(row[y]), crossing[now], chosen, spec)
     value = pl.concat_str([pl.lit("has not been heard since "), _times(held.w[last[now]], spec)])
     nowhere = np.zeros(y.size, np.bool_)
-    columns = _columns(found, gaps.surprise(held, y, gap, nowhere), gap, nowhere, value, spec)
+    odd = gaps.surprise(held, y, gap, nowhere, alone=spec.compare == "own")
+    columns = _columns(found, odd, gap, nowhere, value, spec)
     return pl.DataFrame({name: columns[name] for name in _SCORES}, schema=_SCORES)
 
 

@@ -138,7 +138,7 @@ def _odd(chosen: Chosen, spec: Spec, groups: Groups, self_: Delta) -> tuple[pl.D
     columns: dict[str, pl.Series] = {"_chain": chains.select(pl.concat_list("parent", "program", "shape")).to_series().gather(at)}
     total = np.zeros(windows.height)
     for number, step in enumerate(_STEPS):
-        bits, columns["_" + step] = _step(windows, ran, number + 1)
+        bits, columns["_" + step] = _step(windows, ran, number + 1, spec.compare)
         columns["_bits_" + step] = pl.Series(bits)
         total += bits
     words = _odd_words(windows, said, chains, at)
@@ -195,16 +195,16 @@ def _each(words: pl.DataFrame, at: Ints, chains: int) -> tuple[Ints, Ints]:
     return np.repeat(np.arange(at.size), of_chain.sizes[at]), of_chain.only(at).order
 
 
-def _step(windows: pl.DataFrame, ran: pl.DataFrame, marks: int) -> tuple[Floats, pl.Series]:
+def _step(windows: pl.DataFrame, ran: pl.DataFrame, marks: int, compare: str) -> tuple[Floats, pl.Series]:
     """Bits of the first so many marks of the key on this host, and what they rest on."""
     windows = windows.select("day", "slot", "y", x=pl.col("key").str.head(4 * marks))
     known = pairs.canonical(ran.with_columns(pl.col("x").str.head(4 * marks)), most=LINES)
-    told = rareness.surprise(windows, known, most=LINES)
+    told = rareness.surprise(windows, known, compare, most=LINES)
     if marks < len(_STEPS):  # of a full day programs may be missing whose every key was dropped
         full = ran.group_by("day", "y").len().filter(pl.col("len") >= LINES)["y"].unique()
         told = told.with_columns(pl.col("hidden") | (pl.col("y").is_in(full.implode()) & (pl.col("c") == 0)))
     own = pl.when(pl.col("hidden") & (pl.col("c") == 0)).then("bits_peers").otherwise("bits")
-    both = pl.when(pl.col("ys") < WITNESSES).then(own).otherwise(pl.min_horizontal("bits", "bits_peers"))
+    both = pl.when((pl.col("ys") < WITNESSES) | (compare == "own")).then(own).otherwise(pl.min_horizontal("bits", "bits_peers"))
     rests = told.select(pl.struct(pl.col(field.name).cast(field.dtype) for field in _TOLD.fields)).to_series()
     return told.select(both).to_series().to_numpy(), rests
 

@@ -69,7 +69,7 @@ class Measure:
         named = pl.DataFrame(rows.named_keys(chosen, spec, groups.first))
         mine, every = measures.apart(self_, named, spec.per_day)
         ends = [_extremes(level, groups, sign) for sign in _SIGNS[spec.tail]]
-        odd = [_predicted(level[at], mine, every, sign) for at, sign in zip(ends, _SIGNS[spec.tail], strict=True)]
+        odd = [_predicted(level[at], mine, every, sign, spec) for at, sign in zip(ends, _SIGNS[spec.tail], strict=True)]
         side = np.argmax([part.bits for part in odd], axis=0)
         rows_ = np.arange(side.size)
         at = np.array(ends)[side, rows_]
@@ -148,11 +148,13 @@ def _extremes(level: Ints, groups: rows.Groups, sign: float) -> Ints:
     return groups.order[np.minimum.reduceat(place, groups.starts)]
 
 
-def _predicted(level: Ints, mine: dict[str, Ints], every: dict[str, Floats], sign: float) -> predict.Predicted:
+def _predicted(level: Ints, mine: dict[str, Ints], every: dict[str, Floats], sign: float, spec: Spec) -> predict.Predicted:
     """Surprise in the upper tail; with a negative sign in the lower one, which is the upper tail of what is turned round."""
     n, s, ss = (mine[name] / scale for name, scale in (("n", 1.0), ("s", measures.UNIT), ("ss", measures.UNIT**2)))
-    population = every["n"], sign * every["s"], every["ss"]
-    return predict.sums(sign * level / measures.UNIT, n, sign * s, ss, mine["index"].astype(np.float64), population)
+    index, population = mine["index"].astype(np.float64), (every["n"], sign * every["s"], every["ss"])
+    if spec.compare == "own":
+        index, population = predict.nobody(index)
+    return predict.sums(sign * level / measures.UNIT, n, sign * s, ss, index, population)
 
 
 def _told(mine: dict[str, Ints], odd: predict.Predicted, spec: Spec) -> dict[str, Any]:

@@ -67,7 +67,7 @@ class Sequence:
         groups = rows.grouped(chosen.day, chosen.part(chosen.y), chosen.slot)
         windows = pl.DataFrame(rows.named_keys(chosen, self.spec, groups.first)).select(_WINDOW)
         known = united(chosen, self_, partial(_delta, chosen), calls.merge, included=included)
-        odd = _odd(windows, known, self_, self.spec.per_day)
+        odd = _odd(windows, known, self_, self.spec)
         return scores((chosen, self.spec, groups), odd["score"].to_numpy(), private(odd.drop("score"), self.spec), _SCORES, floor)
 
     def explain(self, scores: Scores) -> list[tuple[Reason, ...]]:
@@ -121,11 +121,11 @@ def _delta(chosen: rows.Chosen) -> Delta:
     return calls.learn(y, x, at, pl.Series([None], dtype=pl.Int64).new_from_index(0, at.size))
 
 
-def _odd(windows: pl.DataFrame, known: Delta, self_: Delta, per_day: int) -> pl.DataFrame:
+def _odd(windows: pl.DataFrame, known: Delta, self_: Delta, spec: Spec) -> pl.DataFrame:
     """Row for row of `windows` (columns day, slot, y): score, and the private columns save what."""
-    history = steps.of(self_, per_day)
-    taken = steps.of(known.join(windows, on="y", how="semi"), per_day).join(windows, on=_WINDOW, how="semi")
-    told = rareness.surprise(taken, pairs.learn(history)).sort(*_WINDOW, pl.col("bits") * -1.0, "x")
+    history = steps.of(self_, spec.per_day)
+    taken = steps.of(known.join(windows, on="y", how="semi"), spec.per_day).join(windows, on=_WINDOW, how="semi")
+    told = rareness.surprise(taken, pairs.learn(history), spec.compare).sort(*_WINDOW, pl.col("bits") * -1.0, "x")
     sums = told.group_by(_WINDOW, maintain_order=True).agg(pl.len().alias("_n"), pl.col("bits").sum().alias("total"))
     worth = tails.sum_bits(sums["total"].to_numpy(), sums["_n"].to_numpy().astype(np.int64))
     sums = sums.with_columns(score=worth).with_columns(

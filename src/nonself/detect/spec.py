@@ -58,7 +58,7 @@ class Spec:
     window      length of a window
     min_days    days that the self must hold before a finding is made, the day of the finding counted
     compare     `history`: y's own history, backed by its peers; `alike` (rare): by those that behave alike before all of them; `peers`: its
-                peers alone, for what y may have been doing all along
+                peers alone, for what y may have been doing all along; `own`: y's own history alone
     entity      name of the entity a finding is about
     joins       names of the further entities a finding touches
     says        the sentence of a finding, with `{name}` for any name of Y and X, and `{value}`
@@ -158,7 +158,7 @@ _CHOICES = {
     "unit": ("", "bytes", "us"),
     "tail": ("high", "low", "both"),
     "window": tuple(WINDOWS),
-    "compare": ("history", "alike", "peers"),
+    "compare": ("history", "alike", "peers", "own"),
 }
 _LISTS = ("attack", "over", "x", "joins")
 _TABLES = ("where", "example")

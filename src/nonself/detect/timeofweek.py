@@ -60,7 +60,8 @@ class TimeOfWeek:
             return pl.DataFrame(schema=_SCORES)
         groups = chosen.grouped("day", "y", "slot")
         first = groups.first
-        odd = week.surprise(chosen.day[first], chosen.slot[first], chosen.y.strings(chosen.at[first]), self_)
+        alone, y = self.spec.compare == "own", chosen.y.strings(chosen.at[first])
+        odd = week.surprise(chosen.day[first], chosen.slot[first], y, self_, alone=alone)
         days = (odd.until - odd.since + 1).clip(0)
         told = {"_bits_peers": odd.bits_peers, "_n": odd.n, "_ys": odd.ys, "_hour": odd.hour, "_usual": odd.usual, "_days": days}
         hour = pl.col("_hour").replace_strict(range(len(HOURS)), HOURS, return_dtype=pl.String)

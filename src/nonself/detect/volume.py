@@ -162,12 +162,11 @@ def _sketches(chosen: rows.Chosen, groups: rows.Groups, spec: Spec) -> pl.Series
 def _surprise(table: pl.DataFrame, history: pl.DataFrame, spec: Spec) -> tuple[Floats, Ints]:
     """The score of some rows of `table`, and which of them each row is like: windows of one amount whose y have the same history apart
     from them, as pairs that speak once or twice do, once there are many."""
-    alone = spec.compare == "peers"
     kind, _ = numbered(_alike(history, ["n", "s", "ss", "spread"]))
     own = np.append(kind, -1)[table["index"].cast(pl.Int64).fill_null(-1).to_numpy()]
-    apart = [] if alone else ["n", "s", "ss", "spread", "season", "season_peers"]
+    apart = [] if spec.compare == "peers" else ["n", "s", "ss", "spread", "season", "season_peers"]
     row, first = numbered(key(own, _alike(table, ["u", *apart])))
-    return _told(table[first], history, grain=spec.grain, alone=alone).bits, row
+    return _told(table[first], history, spec).bits, row
 
 
 def _alike(table: pl.DataFrame, columns: Sequence[str]) -> Ints:
@@ -181,22 +180,25 @@ def _whole(column: Floats | Ints) -> Ints:
     return whole if (whole == column).all() else numbered(column.view(np.int64))[0]
 
 
-def _told(table: pl.DataFrame, history: pl.DataFrame, *, grain: int, alone: bool) -> predict.Predicted:
+def _told(table: pl.DataFrame, history: pl.DataFrame, spec: Spec) -> predict.Predicted:
     """The predictive's answers, row for row of `table`."""
+    grain = spec.grain
     unit, squares = (float(windows.LOG_UNIT), "ss") if grain else (1.0, "spread")
     population = (_floats(history["n"]), _floats(history["s"]) / unit, _floats(history[squares]) / unit**2)
     index = _floats(table["index"].cast(pl.Int64).fill_null(-1))
     n, s, ss = _floats(table["n"]), _floats(table["s"]) / unit, _floats(table[squares]) / unit**2
     value = _floats(table["u"]) / unit
+    if spec.compare == "own":
+        index, population = predict.nobody(index)
     if grain:
-        return predict.sums(value, n, s, ss, index, population, alone=alone)
+        return predict.sums(value, n, s, ss, index, population, alone=spec.compare == "peers")
     return predict.counts(value, n, s, ss, index, population, (table["season"].to_numpy(), table["season_peers"].to_numpy()))
 
 
 def _predicted(table: pl.DataFrame, history: pl.DataFrame, spec: Spec) -> pl.DataFrame:
     """Columns bits_peers, peers, usual, mean and most (y's own; mean null without history), row for row of `table`."""
     grain, unit = spec.grain, float(windows.LOG_UNIT) if spec.grain else 1.0
-    out = _told(table, history, grain=grain, alone=spec.compare == "peers")
+    out = _told(table, history, spec)
     n, s = _floats(table["n"]), _floats(table["s"]) / unit
     factor = np.ones_like(n) if grain else table["season"].to_numpy()
     mean = np.where(n > 0, s / np.maximum(n, 1.0), np.nan)

@@ -127,7 +127,6 @@ def rhythm(conn: pl.DataFrame, host: pl.DataFrame) -> list[Gate]:
         Gate("the same over 168 h, less that over 60 h", _lag(hourly, 168) - _lag(hourly, 60), 0.1, 2, "people keep weeks"),
         Gate("burstiness of browsing (σ-μ)/(σ+μ)", float((gaps.std() - gaps.mean()) / (gaps.std() + gaps.mean())), 0.2, 1,
              "0 is a Poisson process, Goh & Barabasi 2008"),
-        Gate("new pairs of address and destination on the last day", new_edges(conn), 0.02, 0.4, "no published figure: a free parameter"),
     ]  # fmt: skip
 
 

@@ -77,7 +77,7 @@ ABLATIONS: dict[str, Callable[[Finding], Finding | None]] = {
     "behaviour only": lambda finding: None if is_rule(finding) else finding,
     "without calibration": uncalibrated,
 }
-"""What is left out -> how a finding fares then. Peer groups are part of a detector's score and cannot be left out here."""
+"""What is left out -> how a finding fares then. Peers are part of a detector's score: without them a case is read anew (`run`)."""
 
 
 def severity(outcome: Outcome, config: Config) -> Queue:

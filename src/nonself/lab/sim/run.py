@@ -11,6 +11,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from nonself import __version__
 from nonself.core import config as configuration
 from nonself.core.config import Config
@@ -49,8 +51,10 @@ def sim(rules: Sequence[Path], *, full: bool, development: bool, as_json: bool) 
 
 def _measure(case: Case, config: Config, ruleset: Ruleset) -> dict[str, Any]:
     outcome = read(case, config, ruleset, _told)
+    lonely = msgspec.structs.replace(config, self=msgspec.structs.replace(config.self, peers=False))
     made: dict[str, Queue] = {"nonself": queues.ours(outcome, config)}
     made |= {name: queues.ours(outcome, config, chosen) for name, chosen in queues.ABLATIONS.items()}
+    made["without peers"] = queues.ours(read(case, lonely, ruleset, _told), config)
     made |= {name: make(outcome, config) for name, make in queues.BASELINES.items()}
     millions = outcome.events.height / 1e6
     return {
