@@ -11,10 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nonself.baseline import season, windows
+from nonself.detect import detectors
+from nonself.detect.content import specs
 from nonself.detect.volume import _told
 
 START = date(2024, 3, 4)
 Row = tuple[int, int, str, int]
+SPEC = next(spec for spec in specs(detectors()) if spec.primitive == "volume" and not spec.grain and spec.compare == "history")
 
 
 def table(rows: list[Row]) -> pl.DataFrame:
@@ -40,7 +43,7 @@ def life(weeks: int) -> list[Row]:
 def bits(self_: pl.DataFrame, row: Row) -> tuple[float, float]:
     """Score of one more window, and the factor it was given."""
     asked, history = windows.apart(self_, table([row]), 24, included=False)
-    return float(_told(asked, history, grain=0, alone=False).bits[0]), float(asked["season"][0])
+    return float(_told(asked, history, SPEC).bits[0]), float(asked["season"][0])
 
 
 def test_it_is_silent_before_two_weeks_are_known():
@@ -83,7 +86,7 @@ def test_factors_are_positive_and_finite_whatever_the_history(rows, asked):
         for name in ("season", "season_peers"):
             assert (found[name] > 0).all() and found[name].is_finite().all()
         assert (found["spread"] >= 0).all() and (history["spread"] >= 0).all()
-        assert np.isfinite(_told(found, history, grain=0, alone=False).bits).all()
+        assert np.isfinite(_told(found, history, SPEC).bits).all()
 
 
 def test_hours_of_the_week():

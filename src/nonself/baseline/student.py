@@ -5,7 +5,7 @@ With t = sqrt(dof) sinh v the tail P has the density q(v) = cosh(v)^-dof / B(dof
     f' = g / ln 2,    f'' = g (g - dof tanh v) / ln 2,    g = q / P
 
 and between two places at which f, f' and f'' are known it is their polynomial of fifth degree (Hermite's; de Boor 2001, "A Practical
-Guide to Splines", I). Far out f is nearly a straight line in v. Within 1e-11 of the fraction (tested).
+Guide to Splines", I). Far out f is nearly a straight line in v. Within 1e-9 of the fraction where |t| is 1e-4 or more.
 """
 
 from __future__ import annotations

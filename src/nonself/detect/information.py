@@ -66,7 +66,7 @@ class Information:
     def learn(self, events: Events | View) -> Delta:
         """Columns day, y, x, slots (bit mask of the windows in which y showed x): the strings themselves, of which models are made."""
         chosen = rows.chosen(events, self.spec, evidence=False)
-        return delta(chosen, self.spec, most=self._most) if chosen else pairs.merge([])
+        return delta(chosen, most=self._most) if chosen else pairs.merge([])
 
     def merge(self, deltas: list[Delta]) -> Delta:
         """Union of the masks; at most `STRINGS_PER_DAY` x per y and day (`X_PER_DAY` where the organisation is the only y)."""

@@ -56,7 +56,7 @@ class Lateral:
     def learn(self, events: Events | View) -> Delta:
         """Columns day, y (account), x (source and target), slots (bit mask of the hours): see `baseline.pairs`."""
         chosen = rows.chosen(events, self.spec, evidence=False)
-        return delta(chosen, self.spec) if chosen else pairs.merge([])
+        return delta(chosen) if chosen else pairs.merge([])
 
     def merge(self, deltas: list[Delta]) -> Delta:
         """Union of the masks; at most `X_PER_DAY` x per y and day."""
@@ -69,7 +69,7 @@ class Lateral:
         if chosen is None:
             return pl.DataFrame(schema=_SCORES)
         groups = rows.grouped(chosen.day, chosen.part(chosen.y), chosen.part(chosen.x), chosen.slot)
-        steps = self_ if included else pairs.merge([self_, delta(chosen, self.spec)])
+        steps = self_ if included else pairs.merge([self_, delta(chosen)])
         odd = _odd(pl.DataFrame(rows.named_keys(chosen, self.spec, groups.first)), self_, steps)
         score = odd["score"].to_numpy()
         return scores((chosen, self.spec, groups), score, private(odd.drop("score").rename("_{}".format), self.spec), _SCORES, floor)
