@@ -49,6 +49,8 @@ def merge(deltas: list[Delta]) -> Delta:
 def as_of(window: Delta, age: int) -> Delta:
     """What scores given by a self of `age` days are ranked in: of `window` the scores of selves of half its age or more, raised by
     log2(age / their age) bits where theirs was less. What was given at this age stays as it is."""
+    if (window["age"] == age).all():
+        return window
     growth = (pl.lit(float(age)) / pl.col("age").clip(1, max(1, age))).log(2.0) * LEVELS_PER_BIT
     kept = window.filter(2 * pl.col("age") >= age)
     return _canonical(kept.with_columns(pl.col("level") + growth.ceil().cast(pl.Int64)))
