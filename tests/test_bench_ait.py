@@ -47,7 +47,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_attack_is_found_and_the_baselines_are_beside_it(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert bench_ait.ait([folder], as_json=True, tracks=["plain"]) == 0
+    assert bench_ait.ait([folder], as_json=True, tracks={"plain": bench_ait.TRACKS["plain"]}) == 0
     document: dict[str, Any] = json.loads(capsys.readouterr().out)
     assert document["scenarios"] == ["one", "two"] and set(document["tracks"]) == {"full", "quiet"}
     full = document["tracks"]["full"]
@@ -67,6 +67,9 @@ def test_tracks_change_what_they_say(folder: Path) -> None:
     assert "dirb" not in set(ait_data.quiet(one).alerts["step"])
     early = ait_data.attacked_before(one).alerts.filter(ait_data.attacked_before(one).alerts["campaign"] < 0)
     assert early.height == one.alerts.height - benign and early["time"].max() < one.after
+    assert ait_data.moved(one, timedelta(minutes=15)).alerts["time"].min() - one.alerts["time"].min() == timedelta(minutes=15)
+    assert 0.85 < ait_data.thinned(one, 0.1, 1).alerts.height / one.alerts.height < 0.95
+    assert ait_data.begun_later(one, timedelta(hours=6)).start >= one.start + timedelta(hours=6)
     both = ait_data.overlapped(one, [two]).alerts
     hosts = dict(both.filter(both["campaign"] > 0).select("campaign", "host").unique().iter_rows())
     assert len(set(hosts.values())) == 2 == len(hosts), "each attack has a host of its own"
@@ -101,6 +104,26 @@ def test_the_measures_count_as_they_say() -> None:
     assert (out["true"], out["mixed"], out["false_a_day"]) == (1, 0, 0.5)
     assert out["contamination"] == pytest.approx(1 / 3) and out["hours_to_first_true"] == pytest.approx(1 / 60)
     assert out["f1"] == pytest.approx(2 / 3)
+
+
+def test_no_more_than_the_cap_is_shown_of_a_day_and_the_stronger_displaces_the_weaker() -> None:
+    truth = {("r", "h", START + timedelta(hours=60)): Truth({1: frozenset({"a"})}, False)}
+    incidents = [found([("x", f"g{n}", 50 + n)], 5.0 + n) for n in range(4)] + [found([("r", "h", 60)], 20.0)]
+    incidents.append(found([("x", "g9", 51), ("x", "g9", 75)], 4.0, 9.0))
+    out = ait_score.measures(incidents, truth, START, START + timedelta(hours=95))
+    assert out["coverage"] == out["coverage_uncapped"] == 1.0, "the last to come is the strongest of its day"
+    assert (out["false_a_day"], out["false_a_day_uncapped"]) == (1.0, 2.5), "what was held back has its chance on another day"
+
+
+def test_what_is_drawn_is_told_by_its_mean_and_its_worst(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    thinned = bench_ait.ROBUSTNESS["a tenth lost"]
+    track = bench_ait.Track(thinned.runs, draws=2)
+    assert bench_ait.ait([folder], as_json=True, tracks={"a tenth lost": track}) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert bench_ait.table(document).count("worst of 2") == 2
+    full = document["tracks"]["full, a tenth lost"]
+    first, second = (draw["f1"] for draw in full["draws"])
+    assert full["mean"]["f1"] == pytest.approx((first + second) / 2, abs=1e-3) and full["worst"]["f1"] == min(first, second)
 
 
 def test_exfiltration_is_a_track_of_its_own() -> None:

@@ -35,7 +35,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     add("--negative", type=Path, metavar="FILE", help="dga: names that people chose, one a line")
     add("--rules", action="append", type=Path, metavar="DIR", help="Sigma rules")
     add("--repeat", type=int, default=3, metavar="N", help="runs, each in a fresh process; the first is cold (default: 3)")
-    add("--full", action="store_true", help="sim: five seeds of two sizes, not three of one")
+    add("--full", action="store_true", help="sim: five seeds of two sizes, not three of one; ait: with moved clocks and lost alerts")
     add("--development", action="store_true", help="sim, budget: on the seeds that may be looked at and tuned on")
     add("--payloads", type=Path, metavar="FILE", help="injection: payloads, one a line or JSON lines (default: our own)")
     add("--first-seed", type=int, default=6_001, metavar="N", help="analyst: first seed of the companies (default: 6001)")
@@ -127,7 +127,7 @@ def _dataset(arguments: argparse.Namespace, paths: Paths) -> int:
 def _ait(arguments: argparse.Namespace, paths: Paths) -> int:
     from nonself.lab import bench_ait
 
-    return bench_ait.ait(paths, as_json=arguments.json)
+    return bench_ait.ait(paths, as_json=arguments.json, tracks=bench_ait.TRACKS | (bench_ait.ROBUSTNESS if arguments.full else {}))
 
 
 def _correlate(arguments: argparse.Namespace, paths: Paths) -> int:

@@ -95,6 +95,26 @@ def _turned(part: Events, begin: datetime, span: timedelta, share: float, copy: 
     return part.with_columns(turned.alias("time"), pl.concat_str("uid", pl.lit(f"-{copy}")).alias("uid"), pl.lit("").alias("step"))
 
 
+def moved(scenario: Scenario, by: timedelta) -> Scenario:
+    """The same alerts by another clock: hours begin elsewhere, days begin with the scenario as before."""
+    return Scenario(scenario.name, scenario.alerts.with_columns(pl.col("time") + by), scenario.start + by)
+
+
+def thinned(scenario: Scenario, share: float, seed: int) -> Scenario:
+    """Without a random share of all alerts."""
+    lost = np.random.default_rng(seed).random(scenario.alerts.height) < share
+    return _from(scenario.name, scenario.alerts.filter(~pl.Series(lost)))
+
+
+def begun_later(scenario: Scenario, by: timedelta) -> Scenario:
+    """Without its first hours: warm-up and days begin at another time of the day."""
+    return _from(scenario.name, scenario.alerts.filter(pl.col("time") >= scenario.start + by))
+
+
+def _from(name: str, alerts: Events) -> Scenario:
+    return Scenario(name, alerts, _first(alerts))
+
+
 def attacked_before(scenario: Scenario) -> Scenario:
     """The same attack once more within the warm-up, on its second day: campaign -1, which is no part of the truth to be found."""
     attack = scenario.alerts.filter(pl.col("campaign") > 0)

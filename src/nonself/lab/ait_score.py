@@ -12,35 +12,44 @@ from nonself.lab.ait_online import Cell, Found, Truth
 
 NOMINAL = 0.5
 """False incidents a day that the threshold is set for."""
+CAP = 2
+"""Incidents of a day that are shown at most: four times the nominal rate, as far as the realised one may be from it."""
 _DAY = timedelta(days=1)
 TRUE_SHARE = 0.5
 """An incident is true where at least half of its cells are of the attack; false where none is; between, it is mixed."""
+UNCAPPED = ("coverage", "false_a_day", "mixed", "f1")
+"""Figures that are told of all incidents over the threshold, too."""
 Truths = Mapping[Cell, Truth]
 
 
 def measures(found: Sequence[Found], truth: Truths, begin: datetime, end: datetime, campaigns: Sequence[int] = (1,)) -> dict[str, Any]:
-    """All figures of one run from `begin` (of the warm-up, which counts only as past) to `end` of the data."""
+    """All figures of one run from `begin` (of the warm-up, which counts only as past) to `end` of the data. Shown are the `CAP` strongest
+    of those that pass the past-only threshold on a day: what was shown before takes no place, and a stronger one displaces a weaker one."""
     after = begin + WARM_UP
     days = [after + n * _DAY for n in range(-(-(end - after) // _DAY))]
     steps = {c: frozenset(s for cell, t in truth.items() if cell[2] >= after for s in t.steps.get(c, ())) for c in campaigns}
     top: dict[int, list[Found]] = {1: [], 3: [], 5: []}
+    passed: dict[int, Found] = {}
     shown: dict[int, tuple[Found, datetime]] = {}
     places: list[int] = []
     for day in days:
         today = sorted(
             (i for i in found if any(day <= time < day + _DAY for time in i.times)), key=lambda i: (-i.bits(day + _DAY), i.times)
         )
-        for k, chosen in top.items():
-            chosen += today[:k]
+        for k, best in top.items():
+            best += today[:k]
         places += [place for place, incident in enumerate(today, 1) if _exfiltrates(incident, truth, day)]
         limit = threshold([i.bits(day) for i in found if i.times[0] < day], (day - begin) / _DAY, NOMINAL)
-        for incident in today:
-            if incident.bits(day + _DAY) > limit:
-                shown.setdefault(id(incident), (incident, _passed(incident, day, limit)))
-    out: dict[str, Any] = {f"top{k}": _coverage(chosen, truth, steps) for k, chosen in top.items()}
+        over = [i for i in today if i.bits(day + _DAY) > limit]
+        passed |= {id(i): i for i in over}
+        chosen = [i for i in over if id(i) not in shown][:CAP]
+        shown |= {id(i): (i, _passed(i, day, limit)) for i in chosen}
+    out: dict[str, Any] = {f"top{k}": _coverage(best, truth, steps) for k, best in top.items()}
     first = min((when for incident, when in shown.values() if _attack_cells(incident, truth)), default=None)
     told = [incident for incident, _ in shown.values()]
     out |= _shown(told, truth, steps, len(days)) | _exfiltration(told, truth, after, places)
+    uncapped = _shown(list(passed.values()), truth, steps, len(days))
+    out |= {f"{name}_uncapped": uncapped[name] for name in UNCAPPED}
     return {**out, "hours_to_first_true": _hours(first, truth, after)}
 
 
