@@ -28,6 +28,7 @@ WORLDS = ((7, "document-to-cloud"), (11, "ransomware"), (23, "webshell"))
 """Development seeds, and the campaign hidden in each."""
 PEOPLE, DAYS, ACTIVITY = 40, 12, 0.2
 FIGURES = ("coverage", "f1")
+"""Of all incidents over the threshold: how they are made is compared, not how few are shown."""
 
 
 def agreement(folder: Path) -> dict[str, dict[str, tuple[float, float]]]:
@@ -55,7 +56,7 @@ def _means(scenarios: Sequence[Scenario]) -> dict[str, dict[str, float]]:
         found = {OURS: ait_online.online(scenario, known)} | {name: make(scenario, known) for name, make in BASELINES.items()}
         for name, made in found.items():
             rows.setdefault(name, []).append(ait_score.measures(made, truth, scenario.start, last))  # type: ignore[arg-type]
-    return {name: {figure: sum(row[figure] for row in of) / len(of) for figure in FIGURES} for name, of in rows.items()}
+    return {name: {figure: sum(row[f"{figure}_uncapped"] for row in of) / len(of) for figure in FIGURES} for name, of in rows.items()}
 
 
 def _world(seed: int, attack: str, ruleset: Ruleset) -> Scenario:
