@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -38,24 +38,24 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Track:
-    """`runs` makes the runs of one draw (from 1), one a scenario, of so many `draws`."""
+    """`runs` makes the runs of one draw (from 1), one a scenario and one at a time, since a noisy scenario is large; of so many `draws`."""
 
-    runs: Callable[[Sequence[Scenario], int], list[Run]]
+    runs: Callable[[Sequence[Scenario], int], Iterator[Run]]
     draws: int = 1
 
 
 def _changed(change: Callable[[Scenario, int], Scenario], draws: int = 1, *, judged: bool = False) -> Track:
-    return Track(lambda scenarios, draw: [Run(change(s, draw), judged=judged) for s in scenarios], draws)
+    return Track(lambda scenarios, draw: (Run(change(s, draw), judged=judged) for s in scenarios), draws)
 
 
 def _overlap(attacks: int, *, first: int = 1) -> Track:
     """With the attacks of the scenarios that come after each, from the `first` next one on."""
 
-    def runs(scenarios: Sequence[Scenario], _: int) -> list[Run]:
+    def runs(scenarios: Sequence[Scenario], _: int) -> Iterator[Run]:
         ring = [*scenarios] * (first + attacks + 1)
         others = (ring[place + first : place + first + attacks - 1] for place in range(len(scenarios)))
         campaigns = tuple(range(1, attacks + 1))
-        return [Run(ait_data.overlapped(s, theirs), campaigns) for s, theirs in zip(scenarios, others, strict=True)]
+        return (Run(ait_data.overlapped(s, theirs), campaigns) for s, theirs in zip(scenarios, others, strict=True))
 
     return Track(runs)
 
