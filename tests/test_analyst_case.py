@@ -25,7 +25,7 @@ from nonself.analyst.texts import handle
 from nonself.analyst.verify import verify
 from nonself.core.claim import Claim
 from nonself.core.verdict import Judgement
-from nonself.lab.bench_analyst import fabricated
+from nonself.lab.grounds import grounds
 from nonself.lab.injection import FIELDS, state
 
 REPORTS = int(os.environ.get("NONSELF_REPORTS", "20"))
@@ -159,16 +159,15 @@ def test_actions_are_bound_to_evidence_and_policy() -> None:
 @given(st.booleans(), st.sampled_from(FIELDS), st.text(max_size=80))
 def test_nothing_is_made_up_whatever_the_logs_hold(malicious: bool, field: str, text: str) -> None:
     records, case = judged(malicious, field, text.encode("utf-8", "replace").decode())
-    told = outline(case)
-    assert fabricated(told, records, list(records.findings.values())) == 0
-    assert all(verify(claim, records).truth == "verified" for claim in told.told)
+    found = grounds(outline(case), records)
+    assert found.fabricated == 0 and found.grounded == found.sentences > 0
 
 
 def test_the_count_of_names_made_up_can_tell_one() -> None:
     records, case = judged(True)
     lie = Claim(predicate="LoggedOn", args={"user": "user:mallory", "host": "host:ws41"}, events=(), truth="verified")
     story = (*case.story, msgspec.structs.replace(case.story[0], claim=lie, part="event"))
-    assert fabricated(outline(msgspec.structs.replace(case, story=story)), records, list(records.findings.values())) == 1
+    assert grounds(outline(msgspec.structs.replace(case, story=story)), records).fabricated == 1
 
 
 def test_facts_read_no_text_an_attacker_can_write() -> None:

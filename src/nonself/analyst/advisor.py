@@ -139,10 +139,10 @@ def _entities(desk: Desk) -> dict[str, str]:
 
 def _choose(desk: Desk) -> list[Answer]:
     names = _entities(desk)
-    item = _object(tool={"enum": list(TOOLS)}, entity={"enum": list(names)})
     parts: list[Part] = [*_described(desk), Fixed("\nTools:")]
     parts += [Fixed(f" {name}") for name in TOOLS]
     parts += [Fixed(f"\nChoose at most {MOST_QUERIES} further questions.")]
+    item = {"anyOf": _questions(names)}
     answer = desk.ask(_request(desk, parts, _object(queries={"type": "array", "items": item, "maxItems": MOST_QUERIES})))
     found = []
     for one in _items(answer, "queries")[:MOST_QUERIES]:
@@ -154,6 +154,18 @@ def _choose(desk: Desk) -> list[Answer]:
         else:
             desk.refused.append("question")
     return found
+
+
+def _questions(names: dict[str, str]) -> list[dict[str, Any]]:
+    """What may be asked of entities of each kind, as schemas: a small model would ask a domain which files it wrote."""
+    kinds = dict.fromkeys(kind(entity) for entity in names.values())
+    return [
+        _object(
+            tool={"enum": [name for name, tool in TOOLS.items() if what in tool.kinds]},
+            entity={"enum": [name for name, entity in names.items() if kind(entity) == what]},
+        )
+        for what in kinds
+    ]
 
 
 def _rank(desk: Desk) -> tuple[str, ...]:
@@ -190,11 +202,13 @@ def _claim(desk: Desk) -> list[Claim]:
 
 def _join(desk: Desk) -> str:
     told = {f"c{n}": (t.claim, t.time) for n, t in enumerate(_tellable(desk.case)) if t.time}
+    if not told:
+        raise ModelError("there is nothing to join")
     parts = [
         *_described(desk),
         Fixed("\nWrite a summary: join clauses such as {c0}, in order of time, with words of: " + " ".join(sorted(compose.CONNECTIVES))),
     ]
-    answer = desk.ask(_request(desk, parts, _object(summary={"type": "string"})))
+    answer = desk.ask(_request(desk, parts, _object(summary={"type": "string", "pattern": compose.pattern(list(told))})))
     try:
         summary = compose.accept(_text(answer, "summary"), told)
     except compose.RefusalError as refusal:
@@ -209,9 +223,10 @@ def _read(desk: Desk) -> Suspicion:
 
 
 def _tellable(case: Case) -> list[Told]:
-    """The claims a model may join: rules' matches and what their events say, in order of time."""
+    """The claims a model may join: first of all rules' matches, then what events say, in order of time."""
     told = [t for t in case.story if t.time and t.part in ("finding", "event")]
-    return sorted(told, key=lambda t: (t.claim.predicate == "Unusual", t.part != "finding"))[:MOST_CLAIMS]
+    chosen = sorted(told, key=lambda t: (t.claim.predicate == "Unusual", t.part != "finding"))[:MOST_CLAIMS]
+    return sorted(chosen, key=lambda t: t.time or case.incident.start)
 
 
 def _described(desk: Desk) -> list[Part]:

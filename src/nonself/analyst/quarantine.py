@@ -17,7 +17,8 @@ KINDS: dict[str, float] = {"ordinary": 0.0, "encoded": 0.5, "credential": 0.5, "
 """What a text may be -> bits of suspicion."""
 MOST_TEXTS = 5
 _COLUMNS = ("cmdline", "user_agent", "url_path", "query", "file_path", "reg_value", "service")
-_TOKENS = 16
+_TOKENS = 32
+"""The longest answer has a dozen, with whatever a model puts around it as many again."""
 
 
 def read_texts(records: Records, model: Model, budget: Budget, requests: list[str]) -> Suspicion:

@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,13 +22,13 @@ import numpy as np
 from nonself.analyst.case import Case, investigate
 from nonself.analyst.facts import gather
 from nonself.analyst.hypotheses import Proposal, weigh
-from nonself.analyst.outline import Outline, outline
-from nonself.analyst.predicates import PREDICATES, WRITTEN
+from nonself.analyst.outline import outline
 from nonself.analyst.records import Records
 from nonself.analyst.taint import NONE
-from nonself.analyst.verify import verify
-from nonself.core.finding import Finding
+from nonself.lab import bench_advised
 from nonself.lab.analyst_cases import Example, attacks, company, kind
+from nonself.lab.bench_advised import Advised, Adviser
+from nonself.lab.grounds import Grounds, grounds
 
 _LEVELS = ("", "informational", "low", "medium", "high", "critical")
 
@@ -52,9 +53,8 @@ class Judged:
     true: int = 0
     whole: int = 0
     whole_true: int = 0
-    sentences: int = 0
-    grounded: int = 0
-    fabricated: int = 0
+    grounds: Grounds = field(default_factory=Grounds)
+    advised: Advised | None = None
     agrees: bool = True
     company: int = 0
     mixed: bool = False
@@ -62,33 +62,32 @@ class Judged:
     campaigns: frozenset[str] = frozenset()
 
 
-@dataclass(slots=True)
-class _Tally:
-    judged: list[Judged] = field(default_factory=list)
-
-
-def run(seeds: Sequence[int], *, as_json: bool) -> int:
-    """Measure over the companies of those seeds and print."""
-    tally, campaigns = _Tally(), 0
+def run(seeds: Sequence[int], *, gguf: Path | None, as_json: bool) -> int:
+    """Measure over the companies of those seeds and print; with a local model too, where one is given."""
+    every: list[Judged] = []
+    adviser, campaigns = Adviser(gguf) if gguf else None, 0
     for number, seed in enumerate(seeds):
         campaigns += len(attacks(number).split(","))
-        tally.judged += [judged(example, place % SAMPLED == 0) for place, example in enumerate(company(number, seed))]
+        every += [judged(example, place % SAMPLED == 0, adviser) for place, example in enumerate(company(number, seed))]
         print(f"company {number + 1} of {len(seeds)}", file=sys.stderr)
-    document = {"track": "analyst", "companies": len(seeds), "campaigns": campaigns, **summary(tally.judged)}
+    document = {"track": "analyst", "companies": len(seeds), "campaigns": campaigns, **summary(every)}
+    document |= bench_advised.summary([one.advised for one in every if one.advised])
     print(json.dumps(document, indent=2) if as_json else "\n".join(f"{name:>55}  {value}" for name, value in document.items()))
     return 0
 
 
-def judged(example: Example, whole: bool) -> Judged:
+def judged(example: Example, whole: bool, adviser: Adviser | None = None) -> Judged:
     """One incident read, judged by the floor, and compared with the truth. The whole case is made where a campaign is in it or `whole` is
-    set; of others only the verdict is."""
+    set; of others only the verdict is. A model is asked about whole cases, as far as `adviser` goes on."""
     started = time.process_time()
     records = example.records()
     if not whole and not any(label[0] == "campaign" for label in example.labels.values()):
         return _verdict(weigh(gather(records), NONE), records, example)
     case = investigate(records)
     seconds = time.process_time() - started
-    return _told(_verdict(case.proposal, records, example), case, records, example, seconds)
+    one = _told(_verdict(case.proposal, records, example), case, records, example, seconds)
+    one.advised = adviser.ask(example.number, records, case) if adviser else None
+    return one
 
 
 def _verdict(proposal: Proposal, records: Records, example: Example) -> Judged:
@@ -124,20 +123,8 @@ def _told(one: Judged, case: Case, records: Records, example: Example, seconds: 
         whole = cited | {uid for t in told.also for uid in t.claim.events}
         one.cited, one.cited_true, one.true = len(cited), len(cited & campaign), len(campaign)
         one.whole, one.whole_true = len(whole), len(whole & campaign)
-    one.sentences = len(told.told)
-    one.grounded = sum(verify(claim, records).truth == "verified" for claim in told.told)
-    one.fabricated = fabricated(told, records, (*records.findings.values(), *records.near))
+    one.grounds = grounds(told, records)
     return one
-
-
-def fabricated(told: Outline, records: Records, findings: Sequence[Finding]) -> int:
-    """How many names in the report's claims stand nowhere in the incident's events or these findings: its own, and those beside it."""
-    columns = [name for name in records.events.columns if records.events.schema[name] == records.events.schema["uid"]]
-    known = {value for name in columns for value in records.events[name].drop_nulls().unique().to_list()}
-    known |= {name for f in findings for name in (f.title, f.entity, *f.entities)} | set(told.case.incident.entities)
-    return sum(
-        value not in known for claim in told.told for name, value in claim.args.items() if PREDICATES[claim.predicate].args[name] in WRITTEN
-    )
 
 
 def summary(judged: Sequence[Judged]) -> dict[str, Any]:
@@ -147,8 +134,8 @@ def summary(judged: Sequence[Judged]) -> dict[str, Any]:
     pure, called = np.array([not j.mixed for j in judged]), np.array([j.called for j in judged])
     p = np.array([j.p for j in judged])
     levels, rules = np.array([j.level for j in judged]), np.array([j.rules for j in judged])
-    counted = ("cited", "cited_true", "true", "whole", "whole_true", "sentences", "grounded", "fabricated")
-    total = {name: sum(getattr(j, name) for j in judged) for name in counted}
+    total = {name: sum(getattr(j, name) for j in judged) for name in ("cited", "cited_true", "true", "whole", "whole_true")}
+    total |= {name: sum(getattr(j.grounds, name) for j in judged) for name in ("sentences", "grounded", "fabricated")}
     return {
         "incidents": len(judged),
         "malicious": int(truth.sum()),

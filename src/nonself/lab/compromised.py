@@ -99,4 +99,6 @@ def _enums(schema: Any) -> dict[str, list[str]]:
             if isinstance(value, dict) and isinstance(value.get("enum"), list):
                 found[name] = value["enum"]
             found |= _enums(value)
+    for value in schema if isinstance(schema, list) else ():
+        found |= _enums(value)
     return found
