@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from nonself.analyst.carrying import carrying
 from nonself.analyst.facts import gather
-from nonself.analyst.records import Records, read
+from nonself.analyst.records import Records, read, same
 from nonself.core.finding import Finding
 from nonself.lab.injection import state
 
@@ -28,7 +28,7 @@ def records(*findings: Finding, spread: dict[str, int] | None = None, days: int 
     ledger, incident = state(True)
     with ledger:
         base = read(ledger, incident)
-    met = {(f.detector, f.entity): frozenset(date(2026, 3, n + 1) for n in range(5 if f.detector == lasting else days)) for f in findings}
+    met = {same(f): frozenset(date(2026, 3, n + 1) for n in range(5 if f.detector == lasting else days)) for f in findings}
     told = {f.detector: (spread or {}).get(f.detector, 1) for f in findings}
     return Records(incident, {f.id: f for f in findings}, base.events, base.span, met, told, 500, True, base.places)
 

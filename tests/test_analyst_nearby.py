@@ -95,17 +95,6 @@ def test_no_hour_is_quiet_where_people_were_hardly_seen() -> None:
     assert quiet_hours(machines) == frozenset() == quiet_hours(machines.clear())
 
 
-def test_an_address_is_strange_if_nobody_else_and_no_other_day_has_it() -> None:
-    at = MONDAY + 14 * DAY
-    mine = finding("mine", at, entity="user:ann")
-    usual = [call(MONDAY + n * DAY, user, "198.51.100.7") for n in range(5) for user in ("ann", "bob")]
-    assert gather(records([*usual, call(at), call(at)], mine, evidence=2)).strangers == 2
-    assert gather(records([*usual, call(at, address="198.51.100.7")], mine, evidence=1)).strangers == 0, "others have it"
-    assert gather(records([*usual, call(at, address="10.0.0.7")], mine, evidence=1)).strangers == 0, "it is inside"
-    home = [call(MONDAY + n * DAY) for n in range(5)]
-    assert gather(records([*home, call(at)], mine, evidence=1)).strangers == 0, "on other days as well"
-
-
 def test_a_role_is_new_that_was_hardly_taken() -> None:
     at, mine = MONDAY + 14 * DAY, finding("mine", MONDAY + 14 * DAY, entity="role:admin")
     acts = [call(at, role="admin")]

@@ -4,8 +4,8 @@ written is read for them, but for rules' matches, which can only speak for malic
 How much a finding tells is its bits, at most `MOST_BITS`, times how seldom its detector speaks here: 1 where it has found something about
 one entity alone, a fifth less with each doubling of the entities, 0 from 32 on; and of a learnt detector less in a ledger whose findings
 are about fewer than 32 entities, where all of them are silent. Of findings that rest on the same events (half of the events of either) one
-counts, and so does one of each detector; those that were found of the same entity on three days or more tell nothing, but for calls at
-regular times.
+counts, and so does one of each detector; those of which the same was found on three days or more tell nothing, but for calls at regular
+times.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ from typing import Any
 
 import polars as pl
 
+from nonself.analyst.callers import lone_hours, names_under_one
 from nonself.analyst.names import outside
 from nonself.analyst.nearby import Hour, hour
-from nonself.analyst.records import Records
+from nonself.analyst.records import Records, same
 from nonself.core.entities import kind
 from nonself.core.events import Events
 from nonself.core.finding import Finding
@@ -38,55 +39,51 @@ _MANY, _SOME = 3, 8
 """A detector that has found something about more entities is no longer rare here; about more than `_SOME`, it says nothing of tactics."""
 _CLOUD, _SOFTWARE = (3004, 6001, 6003, 6005), (1001, 1005, 1006, 1007, 1008, 1009, 201001, 201002, 201004)
 _FLOWS = (4001, 4002, 4005, 4006, 4007)
-_ACCOUNTS = (3001, 3002, 3005, 3006)
+_ACTS = (*_CLOUD, 3001)
 _FEW_DAYS = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """bits        the incident's significance
-    best, told     what the most telling finding tells, and all together
-    rare           findings of detectors that have found something about three entities at most
+    """
+    best           what the most telling finding tells
     late           late tactics among findings of detectors that speak of few
-    tactics        all tactics among them
     lone_rules     rules whose matches touch few entities here, or that are grave: what is everywhere is somebody's daily work, unless it is
                    grave, for what destroys is everywhere too
     grave          rules of level high or critical that matched; `stages` the tactics of the rules that are not everywhere
-    rare_rule      bits of the most surprising match of a rule that is rare here
     learnt         bits of the most surprising finding of a learnt detector
     near           what the second most telling finding tells, of the incident or beside it: of the same accounts and machines within a day
     out_of_hours   share of the evidence that is of hours in which few people act here
-    strangers      acts of accounts, in the cloud or logging on, from an outside address that nobody else uses, nor they on other days
     new_roles      acts in roles of the cloud that were taken on two days at most here
     regular        whether calls at regular times were found; `alone`, whether besides one machine alone met an outside address or domain
     refused        calls that the cloud refused
+    deeds          acts in cloud services that one finding rests on, of a learnt detector that has spoken of three entities at most
+    lone_hours     quiet hours in which one machine alone called an outside address (`callers`)
+    under_one      different names under one domain that a machine asked for in a day (`callers`)
     calls, names, flows   calls to the cloud, DNS questions, connections of the busiest pair, among the evidence
     recurring      share of the findings (by bits) whose detector found the same about the same entity on three days or more
     everywhere     share of the rules that are not grave and matched about more than three entities here
     entities       entities of the incident
-    failures       events of the evidence that say of themselves that they failed
+    failures       events that say of themselves that they failed, among the evidence of findings that are news
     failed         share of the logons among the evidence that failed; 0 where there are none
     software, network, cloud   shares of the evidence that are of programs and files, of the network, of cloud services
     """
 
-    bits: float
     best: float
-    told: float
-    rare: int
     late: int
-    tactics: int
     lone_rules: int
     grave: int
     stages: int
-    rare_rule: float
     learnt: float
     near: float
     out_of_hours: float
-    strangers: int
     new_roles: int
     regular: bool
     alone: bool
     refused: int
+    deeds: int
+    lone_hours: int
+    under_one: int
     calls: int
     names: int
     flows: int
@@ -105,24 +102,22 @@ def gather(records: Records) -> Facts:
     findings = list(records.findings.values())
     evidence = records.cited(uid for f in findings for uid in f.events)
     telling = _telling(findings, records)
-    few = [f for f in telling if records.spread[f.detector] <= _SOME]
-    tactics = {tactic for f in few for tactic in f.tactics}
+    tactics = {tactic for f in telling if records.spread[f.detector] <= _SOME for tactic in f.tactics}
     regular = any("beacon" in f.detector for f in findings)
     told = sorted((tells(f, records) for f in telling), reverse=True)
     return Facts(
-        bits=records.incident.bits,
         best=max(told, default=0.0),
-        told=sum(told),
-        rare=sum(records.spread[f.detector] <= _MANY for f in telling),
         late=len(tactics & _LATE),
-        tactics=len(tactics),
         learnt=max((f.bits for f in findings if not f.detector.startswith(_RULES)), default=0.0),
         near=max((*told[1:2], *(tells(f, records) for f in records.near if not lasting(f, records))), default=0.0),
         out_of_hours=_out_of_hours(evidence, records.quiet),
-        strangers=_strangers(evidence, records),
         new_roles=_new_roles(evidence, records),
         regular=regular,
         alone=regular and _lone_outside(records),
+        deeds=_deeds(findings, records),
+        lone_hours=lone_hours(records),
+        under_one=names_under_one(records),
+        failures=_failures(findings, records),
         recurring=_recurring(findings, records),
         entities=len(records.incident.entities),
         **_of_rules(findings, records),
@@ -154,7 +149,7 @@ def _telling(findings: Sequence[Finding], records: Records) -> list[Finding]:
 
 def lasting(finding: Finding, records: Records) -> bool:
     """Whether the same was found of the same on so many days that it is no news; of what calls at regular times that is to be expected."""
-    return not finding.detector.startswith(_REGULAR) and len(records.days[finding.detector, finding.entity]) >= _LASTING_DAYS
+    return not finding.detector.startswith(_REGULAR) and len(records.days[same(finding)]) >= _LASTING_DAYS
 
 
 def _of_rules(findings: Sequence[Finding], records: Records) -> dict[str, Any]:
@@ -164,7 +159,6 @@ def _of_rules(findings: Sequence[Finding], records: Records) -> dict[str, Any]:
         "lone_rules": len(rules) - len(spread),
         "grave": sum(f.level in _GRAVE for f in rules.values()),
         "stages": len({tactic for name, f in rules.items() if name not in spread for tactic in f.tactics}),
-        "rare_rule": max((f.bits for f in findings if f.detector in rules and records.spread[f.detector] <= _MANY), default=0.0),
         "everywhere": len(spread) / len(rules) if rules else 0.0,
     }
 
@@ -180,7 +174,6 @@ def _of_evidence(evidence: Events) -> dict[str, Any]:
         "calls": cloud,
         "names": int((classes == 4003).sum()),
         "flows": int(pairs.max() or 0),  # type: ignore[arg-type]
-        "failures": int((evidence["status_id"] == 2).sum()),
         "failed": logons.filter(pl.col("status_id") == 2).height / logons.height if logons.height else 0.0,
         "software": int(classes.is_in(_SOFTWARE).sum()) / total,
         "network": int(classes.is_between(4001, 4014).sum()) / total,
@@ -188,34 +181,34 @@ def _of_evidence(evidence: Events) -> dict[str, Any]:
     }
 
 
+def _failures(findings: Sequence[Finding], records: Records) -> int:
+    """Who guesses passwords all year round says nothing against what else happens to the same machine."""
+    news = records.cited(uid for f in findings if not lasting(f, records) for uid in f.events)
+    return int((news["status_id"] == 2).sum())
+
+
+def _deeds(findings: Sequence[Finding], records: Records) -> int:
+    few = [f for f in findings if records.spread[f.detector] <= _MANY and not f.detector.startswith(_RULES) and not lasting(f, records)]
+    acts = (records.cited(f.events)["class_uid"] for f in few)
+    return max((len(classes) for classes in acts if classes.is_in(_ACTS).all()), default=0)
+
+
 def _out_of_hours(evidence: Events, quiet: frozenset[Hour]) -> float:
     times = evidence["time"].drop_nulls().to_list()
     return sum(hour(time) in quiet for time in times) / len(times) if times else 0.0
 
 
-def _strangers(evidence: Events, records: Records) -> int:
-    acts = evidence.filter(pl.col("class_uid").is_in((*_CLOUD, *_ACCOUNTS)) & outside("@src_ip"))
-    lone = pl.col("@user").drop_nulls().n_unique() <= 1
-    return _seldom(acts, "@src_ip", records, lone)
-
-
 def _new_roles(evidence: Events, records: Records) -> int:
-    return _seldom(evidence, "@assumed_role", records, pl.lit(True))
-
-
-def _seldom(acts: Events, name: str, records: Records, also: pl.Expr) -> int:
-    """How many acts have a `name` that is met on `_FEW_DAYS` days at most, and of whose events `also` holds."""
-    few = pl.col("time").dt.date().n_unique() <= _FEW_DAYS
-    names = acts[name].drop_nulls().unique().to_list()
-    met = records.events.filter(pl.col(name).is_in(names)).group_by(name).agg((few & also).alias("seldom"))
-    return acts.join(met.filter("seldom"), on=name, how="semi").height
+    names = evidence["@assumed_role"].drop_nulls().unique().to_list()
+    met = records.events.filter(pl.col("@assumed_role").is_in(names)).group_by("@assumed_role").agg(pl.col("time").dt.date().n_unique())
+    return evidence.join(met.filter(pl.col("time") <= _FEW_DAYS), on="@assumed_role", how="semi").height
 
 
 def _recurring(findings: Sequence[Finding], records: Records) -> float:
     """What calls at regular times is found every day, whoever it is, so findings of that count neither way."""
     counted = [f for f in findings if not f.detector.startswith(_REGULAR)]
     total = sum(f.bits for f in counted)
-    lasting = sum(f.bits for f in counted if len(records.days[f.detector, f.entity]) >= _LASTING_DAYS)
+    lasting = sum(f.bits for f in counted if len(records.days[same(f)]) >= _LASTING_DAYS)
     return lasting / total if total else 0.0
 
 

@@ -7,6 +7,7 @@ then can't be verified, and is not guessed.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
@@ -25,6 +26,9 @@ MOST = 200_000
 ENTITIES = 40
 """Entities whose events are read: the first of the incident, which lists them by the surprise that touches them."""
 _AT_ONCE = 250_000
+_SEEN = 200
+_PASSING = re.compile(r"\d+(?:\.\d+)* ?(?:[kMG]?B\b)?|(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day")
+"""Numbers, amounts and days of the week."""
 _COLUMNS = (
     "time", "uid", "source", "origin", "record", "channel", "class_uid", "activity_id", "status_id", "op", "user", "user_domain",
     "tgt_user", "tgt_domain", "logon_type", "role", "cred", "host", "src_ip", "src_host", "dst_ip", "dst_host", "dst_port", "proto",
@@ -39,12 +43,23 @@ ROLE_COLUMNS: dict[str, tuple[str, ...]] = {
 """Entity kind -> the columns that name such an entity in `Records.events`."""
 
 
+Same = tuple[str, str, str]
+"""Detector, entity, and what was seen, without what changes from day to day."""
+
+
+def same(finding: Finding) -> Same:
+    """What a finding found: equal for findings of the same on another day. An attacker who writes into what was seen makes it less of the
+    same, which speaks for malice."""
+    seen = finding.reasons[0].seen[:_SEEN] if finding.reasons else ""
+    return finding.detector, finding.entity, _PASSING.sub("", seen)
+
+
 @dataclass(frozen=True, slots=True)
 class Records:
     """`events`: columns of the schema (all but ext and raw and a few), then one `@role` column for each entity role, sorted by time.
 
-    `findings` by id. `days` holds, for each detector and entity of them, the days on which all findings of the ledger are of that detector
-    and entity; `spread`, for each detector, how many entities it has found something about; `subjects` how many any finding is about.
+    `findings` by id. `days` holds, for what each of them found (`same`), the days on which the ledger's findings found it; `spread`, for
+    each detector, how many entities it has found something about; `subjects` how many any finding is about.
     `near` are findings beside the incident's, about the same accounts and machines within a day (`nearby`), and `quiet` the hours in which
     few people act here. `span` is the time the ledger covers, in whole days: what "never before" can mean."""
 
@@ -52,7 +67,7 @@ class Records:
     findings: dict[str, Finding]
     events: Events
     span: tuple[datetime, datetime] | None
-    days: dict[tuple[str, str], frozenset[date]]
+    days: dict[Same, frozenset[date]]
     spread: dict[str, int]
     subjects: int = 0
     complete: bool = True
@@ -155,11 +170,11 @@ def _span(ledger: Ledger) -> tuple[datetime, datetime] | None:
     return datetime.combine(days[0], time.min, UTC), datetime.combine(days[-1], time.max, UTC)
 
 
-def _days(findings: Iterable[Finding], told: Iterable[Finding]) -> dict[tuple[str, str], frozenset[date]]:
-    met: dict[tuple[str, str], set[date]] = {(f.detector, f.entity): set() for f in findings}
+def _days(findings: Iterable[Finding], told: Iterable[Finding]) -> dict[Same, frozenset[date]]:
+    met: dict[Same, set[date]] = {same(f): set() for f in findings}
     for finding in told:
-        if (finding.detector, finding.entity) in met:
-            met[finding.detector, finding.entity].add(finding.start.date())
+        if (what := same(finding)) in met:
+            met[what].add(finding.start.date())
     return {key: frozenset(days) for key, days in met.items()}
 
 

@@ -1,7 +1,8 @@
 """The companies that the analyst's weights are fitted to, and those it is measured on: small ones, so that there can be many.
 
 Each has three of the twelve campaigns. Four groups of three come round, so a company's campaigns are never those of another group, and what
-is fitted to three groups can be checked on the fourth: other seeds and other campaigns. Each campaign is led in each way once.
+is fitted to three groups can be checked on the fourth: other seeds and other campaigns. In 24 companies each campaign is led in each way
+once, and then again in others.
 """
 
 from __future__ import annotations
@@ -25,9 +26,9 @@ from nonself.lab.attacks import CAMPAIGNS, Attack
 from nonself.lab.attacks.plan import Variant
 from nonself.ledger import Ledger
 
-DEVELOPMENT_SEEDS: tuple[int, ...] = tuple(range(301, 325))
+DEVELOPMENT_SEEDS: tuple[int, ...] = tuple(range(301, 341))
 """Seeds to look at and fit to."""
-BENCHMARK_SEEDS: tuple[int, ...] = tuple(range(6_001, 6_025))
+BENCHMARK_SEEDS: tuple[int, ...] = tuple(range(6_001, 6_033))
 """Seeds that figures are published of. Nobody looks into these companies, and nothing is fitted to them."""
 PEOPLE, DAYS, ACTIVITY = 20, 21, 0.15
 GROUPS, TOGETHER = 4, 3

@@ -1,4 +1,4 @@
-"""Fit the analyst's weights: `python -m nonself.lab.analyst_fit WEIGHTS.toml`, about ten CPU-minutes.
+"""Fit the analyst's weights: `python -m nonself.lab.analyst_fit WEIGHTS.toml`, about fifteen CPU-minutes.
 
 Malice is a logistic regression over the signals' steps, shape a softmax regression over the hypotheses of a side, both with an L2 penalty
 and without a prior of their own: the share of malicious incidents is that of the simulated companies. Steps that must not lower malice are
@@ -23,7 +23,7 @@ from nonself.analyst.hypotheses import HYPOTHESES, MALICIOUS
 from nonself.analyst.signals import MALICE, SHAPE, Signal, design
 from nonself.lab.analyst_cases import DEVELOPMENT_SEEDS, GROUPS, Example, company, kind
 
-PENALTY = 0.3
+PENALTY = 0.1
 _ROUTINE = frozenset(("vulnerability scan", "nightly backup", "software reporting", "remote console", "travel", "new service"))
 Floats = npt.NDArray[np.float64]
 

@@ -23,8 +23,8 @@ from nonself.analyst.pseudonyms import Vault
 from nonself.analyst.records import Records
 from nonself.lab.grounds import Grounds, grounds
 
-A_COMPANY = 3
-"""Incidents of a company that the model is asked about."""
+A_COMPANY = 1
+"""Incidents of a company that the model is asked about: half a CPU-minute each."""
 _KEY = bytes(range(32))
 _SECONDS = 600.0
 
