@@ -60,6 +60,7 @@ def test_a_lone_caller_is_counted_by_the_quiet_hour() -> None:
     by_day = [flow(MONDAY + 8 * DAY + h * HOUR) for h in (9, 10, 11)]
     assert gather(records([*NIGHTS, *by_day])).lone_hours == 5
     assert gather(records(by_day)).lone_hours == 0, "people are at work"
+    assert gather(dataclasses.replace(records(NIGHTS), complete=False)).lone_hours == 0, "others may have met it"
 
 
 @pytest.mark.parametrize(

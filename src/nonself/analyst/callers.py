@@ -25,8 +25,9 @@ _MOST_NAMES = 20_000
 
 def lone_hours(records: Records) -> int:
     """In how many quiet hours one machine called an outside address of the incident that on no day another machine met, and that is not met
-    on most days; of the address with most. Machines are counted by address and day, since addresses are lent by the day."""
-    if records.span is None:
+    on most days; of the address with most. Machines are counted by address and day, since addresses are lent by the day. None where not all
+    records were read: somebody else may have met it."""
+    if records.span is None or not records.complete:
         return 0
     days = (records.span[1].date() - records.span[0].date()).days + 1
     names = [name for name in records.incident.entities[:ENTITIES] if kind(name) == "ip" and is_outside(name)]

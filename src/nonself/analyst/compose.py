@@ -20,8 +20,6 @@ began with thereafter eventually as well"""
 CONNECTIVES: frozenset[str] = frozenset(_WORDS.split())
 _CLAUSE = re.compile(r"\{(c\d{1,4})\}")
 _HOLE = re.compile(r"\{(\w+)\}")
-
-
 _JOINS = (", then ", ", and later ", "; after that, ", ". Next, ", ". Finally, ")
 
 
@@ -29,7 +27,7 @@ def pattern(names: Sequence[str]) -> str:
     """A regular expression of the plainest summaries of clauses in order of time, of which the last is told: what a grammar holds a small
     model to. It makes nothing true: `accept` looks at every text anew."""
     clauses = [rf"\{{{name}\}}" for name in names]
-    joins = "|".join(re.sub(r"[.]", r"\.", join) for join in _JOINS)
+    joins = "|".join(_JOINS).replace(".", r"\.")
     return "^" + "".join(f"({clause}({joins}))?" for clause in clauses[:-1]) + rf"{clauses[-1]}\.$"
 
 

@@ -48,8 +48,7 @@ Same = tuple[str, str, str]
 
 
 def same(finding: Finding) -> Same:
-    """What a finding found: equal for findings of the same on another day. An attacker who writes into what was seen makes it less of the
-    same, which speaks for malice."""
+    """What a finding found: equal for findings of the same on another day. Whoever varies what he writes there makes it news."""
     seen = finding.reasons[0].seen[:_SEEN] if finding.reasons else ""
     return finding.detector, finding.entity, _PASSING.sub("", seen)
 
