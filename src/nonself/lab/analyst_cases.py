@@ -28,7 +28,7 @@ from nonself.ledger import Ledger
 
 DEVELOPMENT_SEEDS: tuple[int, ...] = tuple(range(301, 341))
 """Seeds to look at and fit to."""
-BENCHMARK_SEEDS: tuple[int, ...] = tuple(range(6_001, 6_033))
+BENCHMARK_SEEDS: tuple[int, ...] = tuple(range(6_001, 6_041))
 """Seeds that figures are published of. Nobody looks into these companies, and nothing is fitted to them."""
 PEOPLE, DAYS, ACTIVITY = 20, 21, 0.15
 GROUPS, TOGETHER = 4, 3
