@@ -25,7 +25,6 @@ from nonself.detect.sigma import hits
 from nonself.detect.sigma.correlation_link import MAX_INPUTS
 from nonself.detect.sigma.correlation_parse import NUMERIC
 from nonself.detect.sigma.logsource import Stream
-from nonself.detect.sigma.native import native
 from nonself.detect.sigma.plan import Plan
 from nonself.detect.sigma.sheet import Ints, Sheet
 from nonself.detect.sigma.tree import Compiled, Correlation, Use
@@ -64,18 +63,18 @@ class Taker:
             for use in correlation.uses:
                 self._uses.setdefault(use.rule, []).append((correlation, use))
 
-    def take(self, events: Events, plans: Sequence[Plan], found: Sequence[tuple[int, int, Ints]]) -> Delta:
-        """Inputs of one batch; `found` is as `hits.build` takes it."""
+    def take(self, met: hits.Met, plans: Sequence[Plan], found: Sequence[hits.Found]) -> Delta:
+        """Inputs of one batch: `found` of `met` events."""
         used = [(plans[plan], at, rows) for plan, at, rows in found if plans[plan].rules[at] in self._uses]
         if not used:
             return empty()
-        met = np.unique(np.concatenate([rows for _, _, rows in used]))
-        events = native(events[met]).rechunk()  # once, and small: rows taken out of columns in many pieces are dear
         parts = []
         for plan, at, rows in used:
-            parts += _read(events, np.searchsorted(met, rows), plan.logs[at], self._uses[plan.rules[at]])
-        facts = _facts(events, pl.Series(range(len(met)), dtype=pl.Int64))
-        return merge([pl.concat(parts).join(facts, on="row").filter(pl.col("time").is_not_null()).select(_cast())])
+            parts += _read(met.events, np.searchsorted(met.rows, rows), plan.logs[at], self._uses[plan.rules[at]])
+        taken = pl.concat(parts)
+        met_by = taken["row"].unique().sort()
+        facts = _facts(met.events[met_by], met.facts[met_by]).with_columns(met_by)
+        return merge([taken.join(facts, on="row").filter(pl.col("time").is_not_null()).select(_cast())])
 
 
 def _cast() -> list[pl.Expr]:
@@ -83,11 +82,11 @@ def _cast() -> list[pl.Expr]:
     return [made.get(name, pl.col(name)).cast(dtype).alias(name) for name, dtype in INPUTS.items()]
 
 
-def _facts(events: Events, rows: pl.Series) -> pl.DataFrame:
-    """What inputs keep of single events, `hits.facts` and who they are about."""
+def _facts(events: Events, facts: pl.DataFrame) -> pl.DataFrame:
+    """What inputs keep of single events: their `hits.facts` and who they are about."""
     roles = [*(entity(role) for role in hits.WHO), pl.concat_str(pl.lit("source:"), pl.col("source").fill_null(""))]
     who = events.select(pl.concat_list(roles).alias("who"))
-    return hits.facts(events, rows).with_columns(who["who"], pl.col("entities").fill_null([]).list.unique()).drop("entity", "hour")
+    return facts.with_columns(who["who"], pl.col("entities").fill_null([]).list.unique()).drop("entity", "hour")
 
 
 def _read(events: Events, rows: Ints, log: Stream, uses: Sequence[tuple[Correlation, Use]]) -> list[pl.DataFrame]:

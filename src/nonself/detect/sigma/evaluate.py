@@ -12,7 +12,7 @@ import numpy as np
 
 from nonself.core.events import Events
 from nonself.core.scores import Delta
-from nonself.detect.sigma import hits
+from nonself.detect.sigma import correlation_inputs, hits
 from nonself.detect.sigma.correlation_inputs import Taker
 from nonself.detect.sigma.gate import keyworded
 from nonself.detect.sigma.logsource import KEYS
@@ -21,7 +21,6 @@ from nonself.detect.sigma.plan import Key, Plan, Planner
 from nonself.detect.sigma.sheet import Ints, Sheet, rows_of
 from nonself.detect.sigma.tree import Compiled, Node, Not, Or
 
-Found = tuple[int, int, Ints]
 SLICE = 4_096
 """Rows evaluated at once: bounds the memory that decoded records take."""
 
@@ -55,22 +54,24 @@ class Engine:
 
     def match(self, events: Events) -> Delta:
         """Hits of all rules as a frame of `hits.HITS`."""
-        plans, found = self._found(events)
-        return hits.build(events, self._compiled, plans, found)
+        return self.observe(events, frozenset())[0]
 
     def observe(self, events: Events, silent: frozenset[str]) -> tuple[Delta, Delta]:
         """Hits of all rules but the silent ones, and the inputs of correlations."""
         plans, found = self._found(events)
+        if not found:
+            return hits.empty(), correlation_inputs.empty()
+        met = hits.met(events, found)
         told = [one for one in found if self._compiled.rules[plans[one[0]].rules[one[1]]].id not in silent]
-        return hits.build(events, self._compiled, plans, told), self._taker.take(events, plans, found)
+        return hits.build(met, self._compiled, plans, told), self._taker.take(met, plans, found)
 
-    def _found(self, events: Events) -> tuple[list[Plan], list[Found]]:
+    def _found(self, events: Events) -> tuple[list[Plan], list[hits.Found]]:
         """What rules match: number of the plan, position of the rule in it, rows of `events`."""
         groups = self._groups(events)
         # In one piece: taking rows out of columns in several pieces copies their texts, which costs ten times as much.
         whole = native(events.select(sorted({"ext", "raw"}.union(*(plan.columns for plan, _ in groups)))).rechunk())
         held = keyworded(whole, groups)
-        found: list[Found] = []
+        found: list[hits.Found] = []
         for number, (plan, rows) in enumerate(groups):
             read = whole.select(plan.columns)
             for start in range(0, len(rows), SLICE):

@@ -46,17 +46,12 @@ def _content(path: Path) -> bytes | OSError:
     try:
         file = os.open(path, _READ)
         try:
-            if not stat.S_ISREG(os.fstat(file).st_mode):  # reading a pipe would wait for ever
+            status = os.fstat(file)
+            if not stat.S_ISREG(status.st_mode):  # reading a pipe would wait for ever
                 return OSError("it is not a regular file")
-            return b"".join(_pieces(file))
+            data = os.read(file, min(status.st_size, MAX_BYTES) + 1)  # room for more is made in vain, a page at a time
+            return data if len(data) <= status.st_size else data + os.read(file, MAX_BYTES + 1 - len(data))
         finally:
             os.close(file)
     except OSError as error:
         return error
-
-
-def _pieces(file: int) -> Iterator[bytes]:
-    left = MAX_BYTES + 1
-    while left and (piece := os.read(file, left)):
-        left -= len(piece)
-        yield piece

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
@@ -19,6 +20,8 @@ from nonself.detect.sigma.sheet import Ints, Sheet
 from nonself.detect.sigma.tree import Compiled, Predicate, atoms
 from nonself.detect.sigma.values import Value, fold
 
+Found = tuple[int, int, Ints]
+"""What a rule hits: number of the plan, position of the rule in the plan, rows of the batch."""
 MAX_ENTITIES = 64
 MAX_VALUE = 512
 """Characters kept of a matched value."""
@@ -46,15 +49,29 @@ def empty() -> Delta:
     return pl.DataFrame(schema=HITS)
 
 
-def build(events: Events, compiled: Compiled, plans: Sequence[Plan], found: Sequence[tuple[int, int, Ints]]) -> Delta:
-    """Hits of one batch. `found` holds (number of the plan, position of the rule in the plan, rows of `events`)."""
+@dataclass(frozen=True, slots=True)
+class Met:
+    """The events of a batch that some rule hit, gathered once for all who tell of them: their `rows`, ascending; the events, with `ext` as
+    what native fields are read from; and `facts` of them, in the same order."""
+
+    rows: Ints
+    events: Events
+    facts: pl.DataFrame
+
+
+def met(events: Events, found: Sequence[Found]) -> Met:
+    """The events of a batch that are in `found`, which is not empty."""
+    rows = np.unique(np.concatenate([rows for _, _, rows in found]))
+    chosen = native(events[rows]).rechunk()  # small: rows taken out of columns in many pieces are dear
+    return Met(rows, chosen, facts(chosen, pl.Series(rows)))
+
+
+def build(met: Met, compiled: Compiled, plans: Sequence[Plan], found: Sequence[Found]) -> Delta:
+    """Hits of one batch: `found`, or some of it, of `met` events."""
     if not found:
         return empty()
     pairs = _pairs(compiled, plans, found)
-    met = pairs["row"].unique().sort()
-    events = native(events.filter(pl.int_range(events.height).is_in(met.implode()))).rechunk()
-    known = facts(events, met)
-    rows = pairs.join(known, on="row", how="left").sort("time", "uid", "row", nulls_last=True)
+    rows = pairs.join(met.facts, on="row", how="left").sort("time", "uid", "row", nulls_last=True)
     grouped = rows.group_by(KEY).agg(
         pl.col("plan", "at", "row", "class_uid").first(),
         pl.col("time").min().alias("start"),
@@ -64,11 +81,11 @@ def build(events: Events, compiled: Compiled, plans: Sequence[Plan], found: Sequ
         pl.col("time").head(EVIDENCE).alias("times"),
         pl.col("entities").explode(keep_nulls=False).unique().sort().head(MAX_ENTITIES),
     )
-    grouped = grouped.with_columns(pl.Series("row", met.search_sorted(grouped["row"])))
-    return canonical(grouped.with_columns(_matched(events, compiled, plans, grouped)))
+    grouped = grouped.with_columns(pl.Series("row", np.searchsorted(met.rows, grouped["row"].to_numpy())))
+    return canonical(grouped.with_columns(_matched(met.events, compiled, plans, grouped)))
 
 
-def _pairs(compiled: Compiled, plans: Sequence[Plan], found: Sequence[tuple[int, int, Ints]]) -> pl.DataFrame:
+def _pairs(compiled: Compiled, plans: Sequence[Plan], found: Sequence[Found]) -> pl.DataFrame:
     """One row per rule and event it hits: rule, plan, at, row."""
     lengths = [len(rows) for _, _, rows in found]
     ids = [compiled.rules[plans[plan].rules[at]].id for plan, at, _ in found]
