@@ -193,21 +193,17 @@ def _chunks(inputs: Iterable[Input], ledger: Ledger, stats: Stats, read: Read) -
         with stats.stage("read"):
             source, chunks = read(source_input)
         reading = _Reading(source_input, source.name if source else "")
-        for chunk, last in _with_last(stats.timed("read", chunks)):
+        for chunk, last in _with_end(stats.timed("read", chunks)):
             reading.past(chunk, last=last)
             if reading.chunks > progress.chunks:
                 yield reading, chunk
 
 
-def _with_last(chunks: Iterable[Chunk]) -> Iterator[tuple[Chunk, bool]]:
-    """Each chunk, and whether it is the last: an input is done together with its last chunk, in the same transaction."""
-    iterator = iter(chunks)
-    held = next(iterator, None)
-    for chunk in iterator:
-        if held is not None:
-            yield held, False
-        held = chunk
-    yield (held if held is not None else Chunk(frames.empty())), True
+def _with_end(chunks: Iterable[Chunk]) -> Iterator[tuple[Chunk, bool]]:
+    """Each chunk, then the end: an empty one that says so. To look ahead for the last would hold one more in memory."""
+    for chunk in chunks:
+        yield chunk, False
+    yield Chunk(frames.empty()), True
 
 
 def _dead_frame(content: str, chunk: Chunk) -> pl.DataFrame:

@@ -192,12 +192,16 @@ class _Cutter:
                 yield from self._flush()
 
     def _flush(self) -> Iterator[Block]:
-        if not self.lines:
-            return
+        if self.lines:
+            yield self._block()
+
+    def _block(self) -> Block:
+        """The lines so far. Nothing keeps them here: they would be held for as long as what is made of them is worked on."""
         lines = [line[:-1] if line.endswith(b"\r") else line for line in self.lines] if self.returns else self.lines
-        yield Block(self.first, lines, self.size)
+        block = Block(self.first, lines, self.size)
         self.first += len(lines)
         self.lines, self.size = [], 0
+        return block
 
     def _too_long(self) -> Block:
         detail = f"{self.skipped} bytes, more than {self.limits.line_bytes}"

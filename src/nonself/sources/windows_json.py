@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 from nonself.core.errors import RecordError
 from nonself.sources import documents, lines
@@ -34,14 +35,17 @@ class WindowsJson:
 
     def read(self, source_input: Input, limits: Limits) -> Iterator[Chunk]:
         split = lines.split if documents.is_lines(source_input.head) else documents.split
-        for block in split(source_input, limits):
-            table, rows = Table(self.name, source_input.origin, MAP_VER), Rows()
-            numbers = range(block.first, block.first + len(block.lines))
-            raw = texts("raw", block.lines)
-            fill(table, rows, block.lines, numbers, read_flat(rows, block.lines, raw, limits.json_depth), parse_json(limits))
-            table.columns["raw"] = raw if len(rows.numbers) == len(raw) else raw[rows.numbers]
-            table.dead += block.dead
-            yield table.chunk(block.bytes)
+        # By `map`, which lets go of a block: its records would be held for as long as their chunk is worked on.
+        yield from map(partial(self._chunk, source_input.origin, limits), split(source_input, limits))
+
+    def _chunk(self, origin: str, limits: Limits, block: lines.Block) -> Chunk:
+        table, rows = Table(self.name, origin, MAP_VER), Rows()
+        numbers = range(block.first, block.first + len(block.lines))
+        raw = texts("raw", block.lines)
+        fill(table, rows, block.lines, numbers, read_flat(rows, block.lines, raw, limits.json_depth), parse_json(limits))
+        table.columns["raw"] = raw if len(rows.numbers) == len(raw) else raw[rows.numbers]
+        table.dead += block.dead
+        return table.chunk(block.bytes)
 
 
 def _first_records(body: bytes) -> Iterator[bytes]:
