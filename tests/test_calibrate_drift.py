@@ -83,6 +83,16 @@ def test_a_shift_is_seen_on_its_day_and_learnt() -> None:
     assert since == day and until is not None and until <= day + timedelta(days=14)
 
 
+def test_what_is_left_of_an_alarm_that_ended_still_counts() -> None:
+    quiet = [1, 0, 2, 0, 1, 0, 1, 1, 0]
+    counts = {f"d{i}": [*quiet, 30 if i in (3, 4) else 0, *[0] * 8] for i in range(20)}
+    ended = next(n for n in range(11, 18) if drift.judge(surprises({name: of[:n] for name, of in counts.items()})).state == "holds")
+    left = drift.judge(surprises({name: of[:ended] for name, of in counts.items()})).evidence
+    assert 2 < left < drift.ALARM / 10
+    again = {name: [*of[:ended], 40 if name == "d7" else 0] for name, of in counts.items()}
+    assert drift.judge(surprises(again)).state == "not guaranteed", "one detector gives half of an alarm, and more than 2 were left"
+
+
 def test_nothing_is_said_before_a_week() -> None:
     assert drift.judge(drift.merge([])).state == "calibrating"
     assert drift.judge(surprises({"a": [0, 0, 0, 0, 0, 0, 50]})).state == "calibrating", "six days are no week"

@@ -150,7 +150,7 @@ def judge(surprises: Delta) -> Drift:
             on, moved = True, tuple(sorted((n for n in values if values[n] > 1), key=lambda n: (-values[n], n))[:3])
             periods.append((start or day, None))
         elif on and wealth < ALARM / 10:
-            on, moved, wealth = False, (), 1.0
+            on, moved = False, ()
             periods[-1] = (periods[-1][0], day)
     state = "not guaranteed" if on else "holds" if bet else "calibrating"
     return Drift(state, periods[-1][0] if on else None, wealth, moved, tuple(periods))
