@@ -13,8 +13,8 @@ import pytest
 from nonself import backtest, pipeline
 from nonself.backtest import Change, compare
 from nonself.cli import main
-from nonself.core.config import Calibrate, Config, Rules, Self
 from nonself.core.finding import Finding
+from nonself.core.settings import Calibrate, Config, Rules, Self
 from nonself.core.stats import Stats
 from nonself.detect.sigma import Ruleset
 from nonself.ledger import Ledger

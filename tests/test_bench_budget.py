@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 
 from nonself import lab
 from nonself.calibrate import window
-from nonself.core.config import Config
 from nonself.core.errors import UsageError
 from nonself.core.finding import Finding
+from nonself.core.settings import Config
 from nonself.lab import bench_budget
 from nonself.lab.sim.cases import BENCHMARK_SEEDS, DEVELOPMENT_SEEDS
 

@@ -14,8 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nonself.core.config import FIELDS, Budget, Config, Rules, Self, State, as_toml, load
+from nonself.core.config import FIELDS, as_toml, load
 from nonself.core.errors import ConfigError
+from nonself.core.settings import Budget, Config, Rules, Self, State
 from nonself.sources.contract import Limits as SourceLimits
 
 SHIPPED = resources.files("nonself.core").joinpath("config.toml").read_text("utf-8")

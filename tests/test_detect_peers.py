@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from nonself import lab
 from nonself.baseline import gaps, pairs, predict, rareness, week
 from nonself.baseline.presence import PRESENCE
-from nonself.core.config import Calibrate, Config, Self
+from nonself.core.settings import Calibrate, Config, Self
 from nonself.core.stats import Stats
 from nonself.detect import detectors
 from nonself.detect.content import BACKED, specs

@@ -102,7 +102,7 @@ def test_misp_events_keep_the_core_format() -> None:
 
 
 def test_navigator_layers_keep_their_format() -> None:
-    from nonself.core.config import Config
+    from nonself.core.settings import Config
 
     for text in (FORMATS["navigator"]([told(entities=KNOWN)]), export_navigator.coverage(Config())):
         layer = json.loads(text)

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from evtx_writer import event, evtx
 from nonself import cli, sources
-from nonself.core.config import Config
 from nonself.core.errors import UsageError
+from nonself.core.settings import Config
 from nonself.detect.sigma import Ruleset
 from nonself.lab.public import labels, run
 from nonself.lab.public.judge import average_precision

@@ -6,7 +6,7 @@ import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nonself.core.config import Config
+from nonself.core.settings import Config
 from nonself.core.stats import Stats
 from nonself.detect.sigma import Ruleset
 from nonself.ledger import DEAD, Batch, Conclusion, Ledger, Offset

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nonself import pipeline
-from nonself.core.config import Config, Rules
 from nonself.core.incident import Incident
+from nonself.core.settings import Config, Rules
 from nonself.core.stats import Stats
 from nonself.detect.sigma import Ruleset
 from nonself.incidents import queue

@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 import yaml
 
-from nonself.core.config import Calibrate, Config
+from nonself.core.settings import Calibrate, Config
 from nonself.core.stats import Stats
 from nonself.detect.sigma import Ruleset, correlation_inputs
 from nonself.detect.sigma.correlation_inputs import INPUTS, shown

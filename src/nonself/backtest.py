@@ -18,10 +18,10 @@ import polars as pl
 from nonself.behaviour import CALIBRATION, concluded
 from nonself.calibrate import alerts as alert_calibration
 from nonself.calibrate import rules as calibration
-from nonself.core.config import Config
 from nonself.core.finding import Finding
 from nonself.core.incident import Incident
 from nonself.core.scores import Delta
+from nonself.core.settings import Config
 from nonself.core.stats import Stats
 from nonself.core.verdict import Verdict
 from nonself.detect import alerts, detectors

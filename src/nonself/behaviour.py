@@ -14,10 +14,10 @@ import polars as pl
 from nonself.calibrate import drift, window
 from nonself.calibrate.findings import About, significant
 from nonself.calibrate.findings import findings as make_findings
-from nonself.core.config import Config
 from nonself.core.events import Events
 from nonself.core.finding import Finding
 from nonself.core.scores import Delta, Scores
+from nonself.core.settings import Config
 from nonself.core.stats import Stats
 from nonself.detect import basis, detectors, views
 from nonself.detect.contract import Detector

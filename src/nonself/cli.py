@@ -18,7 +18,7 @@ from nonself.core import threads
 from nonself.core.errors import NonselfError
 
 if TYPE_CHECKING:
-    from nonself.core.config import Config
+    from nonself.core.settings import Config
 
 OK, FOUND, UNTRUSTED, PARTIAL = 0, 1, 2, 3
 

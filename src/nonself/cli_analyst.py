@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from nonself.core.config import Config
+    from nonself.core.settings import Config
 
 _Commands = argparse._SubParsersAction  # argparse offers no public name
 Load = Callable[[argparse.Namespace], "Config"]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from nonself import cli_sources
 
 if TYPE_CHECKING:
-    from nonself.core.config import Config
+    from nonself.core.settings import Config
 
 
 def add(

@@ -12,10 +12,10 @@ from pathlib import Path
 import msgspec
 
 from nonself.calibrate import budget, drift
-from nonself.core.config import Config
 from nonself.core.finding import Finding
 from nonself.core.incident import Incident
 from nonself.core.scores import Delta
+from nonself.core.settings import Config
 from nonself.core.verdict import Verdict
 from nonself.correlate import incidents as correlate
 from nonself.ledger import Ledger

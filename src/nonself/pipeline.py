@@ -17,10 +17,10 @@ from nonself import behaviour, signatures, sources
 from nonself.calibrate import drift
 from nonself.core import events as frames
 from nonself.core import memory
-from nonself.core.config import Config
 from nonself.core.enrich import Places
 from nonself.core.errors import UsageError
 from nonself.core.incident import Incident
+from nonself.core.settings import Config
 from nonself.core.stats import Stats
 from nonself.detect import intel
 from nonself.detect.sigma import Ruleset

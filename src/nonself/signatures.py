@@ -13,10 +13,10 @@ import polars as pl
 
 from nonself.calibrate import alerts as alert_calibration
 from nonself.calibrate import rules as rule_calibration
-from nonself.core.config import Config
 from nonself.core.events import Events
 from nonself.core.finding import Finding
 from nonself.core.scores import Delta
+from nonself.core.settings import Config
 from nonself.detect import alerts, intel
 from nonself.detect.sigma import Ruleset, hits
 from nonself.incidents import of_attacks

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,8 @@ import polars as pl
 from nonself.core.errors import ConfigError
 from nonself.core.schema import SCHEMA
 from nonself.detect import names
+from nonself.detect.checks import check_keys, expect
+from nonself.detect.where import parse_where
 
 WINDOWS: dict[str, int] = {"10min": 144, "1h": 24, "1d": 1}
 """Window names and how many of them a day has."""
@@ -29,7 +31,6 @@ _UNTOLD = ("rare", "information", "beacon", "lateral", "travel", "lineage", "seq
 _INFORMATION = ("surprise", "randomness")
 """Measures of the primitive `information`."""
 PRIMITIVES = ("rare", "volume", "information", "measure", "timeofweek", "gap")
-_FILTERS = ("has", "ends", "except")
 _WORD = re.compile(r"\{(\w+)\}")
 
 
@@ -167,7 +168,7 @@ _TABLES = ("where", "example")
 def parse(entry: Mapping[str, Any], where: str) -> Spec:
     """The `Spec` of one TOML table; ConfigError with `where` and the key for an unknown key, name, type or value."""
     where = f"{where}: detector {entry.get('name', '(without a name)')!r}"
-    _check_keys(entry, _ALLOWED, where, "")
+    check_keys(entry, _ALLOWED, where, "")
     for key in _NEEDED:
         if key not in entry:
             raise ConfigError(expected=f"key {key!r}", got="none", where=where)
@@ -179,39 +180,26 @@ def parse(entry: Mapping[str, Any], where: str) -> Spec:
             _check_name(name, key, where)
     for key in ("joins", "entity"):
         for name in [entry[key]] if key == "entity" else entry.get(key, ()):
-            _expect(names.is_entity(name), key, "a name that gives entities", name, where)
+            expect(names.is_entity(name), key, "a name that gives entities", name, where)
     _check_says(entry, where)
     _check_example(entry["example"], where)
     fields: dict[str, Any] = {key: tuple(value) if key in _LISTS else value for key, value in entry.items()}
-    whole, text = _where(entry["where"], where)
+    whole, text = parse_where(entry["where"], where)
     fields |= {"where": whole, "text": text, "classes": tuple(sorted(entry["where"]["class_uid"]))}
     return Spec(**fields)
 
 
-def _expect(good: bool, key: str, expected: str, got: object, where: str) -> None:
-    if not good:
-        raise ConfigError(expected=expected, got=repr(got), where=f"{where}: key {key!r}")
-
-
-def _check_keys(entry: Mapping[str, Any], allowed: set[str], where: str, inside: str) -> None:
-    for key in entry:
-        if key not in allowed:
-            near = difflib.get_close_matches(key, sorted(allowed), 1)
-            do = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(sorted(allowed))}"
-            raise ConfigError(expected="a known key", got=repr(f"{inside}{key}"), do=do, where=where)
-
-
 def _check_type(key: str, value: object, where: str) -> None:
     if key in _LISTS:
-        _expect(isinstance(value, list) and all(isinstance(v, str) for v in value), key, "a list of strings", value, where)
+        expect(isinstance(value, list) and all(isinstance(v, str) for v in value), key, "a list of strings", value, where)
     elif key in _TABLES:
-        _expect(isinstance(value, dict), key, "a table", value, where)
+        expect(isinstance(value, dict), key, "a table", value, where)
     elif key == "min_days":
-        _expect(type(value) is int and value > 0, key, "a number of days, at least 1", value, where)
+        expect(type(value) is int and value > 0, key, "a number of days, at least 1", value, where)
     else:
-        _expect(isinstance(value, str), key, "a string", value, where)
+        expect(isinstance(value, str), key, "a string", value, where)
     if key in _CHOICES:
-        _expect(value in _CHOICES[key], key, "one of " + ", ".join(repr(c) for c in _CHOICES[key]), value, where)
+        expect(value in _CHOICES[key], key, "one of " + ", ".join(repr(c) for c in _CHOICES[key]), value, where)
 
 
 def _check_name(name: str, key: str, where: str) -> None:
@@ -224,21 +212,21 @@ def _check_name(name: str, key: str, where: str) -> None:
 def _check_amount(entry: Mapping[str, Any], where: str) -> None:
     """X, value and window, of which each primitive needs its own, and what only one knows."""
     primitive, value, window = entry["primitive"], entry.get("value", ""), entry.get("window", "1h")
-    _expect(primitive == "rare" or entry.get("compare") != "alike", "compare", "alike in a rare detector only", "alike", where)
+    expect(primitive == "rare" or entry.get("compare") != "alike", "compare", "alike in a rare detector only", "alike", where)
     informs = primitive == "information"
-    _expect((entry.get("measure") in _INFORMATION) == informs, "measure", "that of its primitive", entry.get("measure"), where)
+    expect((entry.get("measure") in _INFORMATION) == informs, "measure", "that of its primitive", entry.get("measure"), where)
     if primitive in ("rare", "information", *SPECIALISTS):
-        _expect(bool(entry.get("x")) or primitive == "tunnel", "x", "at least one name", entry.get("x"), where)
+        expect(bool(entry.get("x")) or primitive == "tunnel", "x", "at least one name", entry.get("x"), where)
     else:
-        _expect("x" not in entry, "x", f"no x in a {primitive} detector", entry.get("x"), where)
+        expect("x" not in entry, "x", f"no x in a {primitive} detector", entry.get("x"), where)
     if primitive in (*_UNSIZED, "gap"):
-        _expect(window != "10min", "window", f"1h or 1d for a {primitive} detector", window, where)
+        expect(window != "10min", "window", f"1h or 1d for a {primitive} detector", window, where)
     if primitive == "timeofweek":
-        _expect(window == "1h", "window", "1h for a timeofweek detector", window, where)
+        expect(window == "1h", "window", "1h for a timeofweek detector", window, where)
     if primitive == "gap":
-        _expect(entry["over"] == [entry["entity"]], "over", "the entity alone in a gap detector", entry["over"], where)
+        expect(entry["over"] == [entry["entity"]], "over", "the entity alone in a gap detector", entry["over"], where)
     if primitive in _SUMMED:
-        _expect(_is_number(value), "value", "an integer column", value, where)
+        expect(_is_number(value), "value", "an integer column", value, where)
     elif primitive == "volume" or (primitive in SPECIALISTS and primitive not in _UNSIZED):
         _check_value(entry, where)
     elif primitive == "measure" and not _is_number(value):
@@ -248,9 +236,9 @@ def _check_amount(entry: Mapping[str, Any], where: str) -> None:
 def _check_value(entry: Mapping[str, Any], where: str) -> None:
     measure, value = entry.get("measure", "count"), entry.get("value", "")
     if measure == "count":
-        _expect(value == "", "value", "no value for a count", value, where)
+        expect(value == "", "value", "no value for a count", value, where)
     elif measure in ("sum", "max"):
-        _expect(_is_number(value), "value", "an integer column", value, where)
+        expect(_is_number(value), "value", "an integer column", value, where)
     else:
         _check_name(value, "value", where)
 
@@ -258,68 +246,13 @@ def _check_value(entry: Mapping[str, Any], where: str) -> None:
 def _check_says(entry: Mapping[str, Any], where: str) -> None:
     allowed = {*entry["over"], *entry.get("x", ())} | (set() if entry["primitive"] in _UNTOLD else {"value"})
     for name in _WORD.findall(entry["says"]):
-        _expect(name in allowed, "says", "names of over and x" + (", value" if "value" in allowed else ""), name, where)
+        expect(name in allowed, "says", "names of over and x" + (", value" if "value" in allowed else ""), name, where)
 
 
 def _check_example(example: Mapping[str, Any], where: str) -> None:
-    _check_keys(example, {"normal", "odd", "times", "every", "hour", "daily", "silent"}, where, "example.")
+    check_keys(example, {"normal", "odd", "times", "every", "hour", "daily", "silent"}, where, "example.")
     for part in ("normal", "odd"):
-        _expect(isinstance(example.get(part), dict), f"example.{part}", "a table", example.get(part), where)
-        _check_keys(example[part], set(SCHEMA), where, f"example.{part}.")
+        expect(isinstance(example.get(part), dict), f"example.{part}", "a table", example.get(part), where)
+        check_keys(example[part], set(SCHEMA), where, f"example.{part}.")
     for part in ("times", "every", "hour", "silent"):
-        _expect(isinstance(example.get(part, 1), int), f"example.{part}", "a whole number", example.get(part), where)
-
-
-def _where(table: Mapping[str, Any], where: str) -> tuple[dict[str, pl.Expr], pl.Expr | None]:
-    """A filter, all of: `column = [values]`, `present = [columns]`, `absent = [columns]`, `except = {column = [values]}`; and
-    `has` and `ends` = {column = [texts, in any case]}, as one."""
-    _check_keys(table, {*SCHEMA, "present", "absent", *_FILTERS}, where, "where.")
-    _expect("class_uid" in table, "where.class_uid", "the OCSF classes it looks at", table, where)
-    parts: dict[str, pl.Expr] = {}
-    texts: list[pl.Expr] = []
-    for key, value in table.items():
-        if key in _FILTERS:
-            _expect(isinstance(value, dict), f"where.{key}", "a table", value, where)
-            for column, values in value.items():
-                test = _filter(key, column, values, f"where.{key}.{column}", where)
-                if key == "except":
-                    parts[f"{key} {column} {values}"] = test
-                else:
-                    texts.append(test)
-        elif key in ("present", "absent"):
-            for column in _list(value, f"where.{key}", where):
-                _expect(column in SCHEMA, f"where.{key}", "event columns", column, where)
-                parts[f"{key} {column}"] = _said(column) if key == "present" else ~_said(column)
-        else:
-            parts[f"{key} {value}"] = _one_of(key, value, f"where.{key}", where)
-    return parts, pl.all_horizontal(texts) if texts else None
-
-
-def _said(column: str) -> pl.Expr:
-    """Whether an event has the column: an empty text says as little as null."""
-    filled = pl.col(column).is_not_null()
-    return filled & (pl.col(column) != "").fill_null(False) if SCHEMA[column] == pl.String else filled
-
-
-def _list(value: object, key: str, where: str) -> list[Any]:
-    if not isinstance(value, list) or not value:
-        raise ConfigError(expected="a list that is not empty", got=repr(value), where=f"{where}: key {key!r}")
-    return value
-
-
-def _one_of(column: str, value: object, key: str, where: str) -> pl.Expr:
-    _expect(column in SCHEMA, key, "an event column", column, where)
-    values, fits = _list(value, key, where), str if SCHEMA[column] == pl.String else int
-    _expect(all(isinstance(v, fits) for v in values), key, f"values of type {SCHEMA[column]}", value, where)
-    return pl.col(column).is_in(pl.Series(values, dtype=SCHEMA[column]).implode())
-
-
-def _filter(kind: str, column: str, texts: object, key: str, where: str) -> pl.Expr:
-    if kind == "except":
-        return ~_one_of(column, texts, key, where).fill_null(False)
-    _expect(SCHEMA.get(column) == pl.String, key, "a text column", column, where)
-    values = _list(texts, key, where)
-    _expect(all(isinstance(t, str) for t in values), key, "texts", texts, where)
-    value = pl.col(column).str.to_lowercase()
-    test: Callable[[str], pl.Expr] = value.str.ends_with if kind == "ends" else lambda text: value.str.contains(text, literal=True)
-    return pl.any_horizontal(test(text.lower()) for text in values)
+        expect(isinstance(example.get(part, 1), int), f"example.{part}", "a whole number", example.get(part), where)

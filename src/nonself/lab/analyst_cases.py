@@ -18,8 +18,8 @@ import polars as pl
 
 from nonself import lab, pipeline
 from nonself.analyst.records import Reader, Records
-from nonself.core.config import Config
 from nonself.core.incident import Incident
+from nonself.core.settings import Config
 from nonself.core.stats import Stats
 from nonself.detect.sigma import Ruleset
 from nonself.lab.attacks import CAMPAIGNS, Attack

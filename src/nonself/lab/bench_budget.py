@@ -24,11 +24,11 @@ import polars as pl
 
 from nonself import lab, pipeline
 from nonself.calibrate import budget, window
-from nonself.core.config import Config
 from nonself.core.errors import UsageError
 from nonself.core.finding import Finding
 from nonself.core.incident import Incident
 from nonself.core.scores import Delta
+from nonself.core.settings import Config
 from nonself.core.stats import Stats
 from nonself.correlate import incidents as correlate
 from nonself.detect import detectors

@@ -23,9 +23,9 @@ import polars as pl
 
 from nonself import sources
 from nonself.baseline import keys
-from nonself.core.config import Config
 from nonself.core.errors import UsageError
 from nonself.core.events import Events, concat
+from nonself.core.settings import Config
 from nonself.detect import detectors, views
 from nonself.lab import bench, bench_logs
 from nonself.ledger.deltas import stored_bytes

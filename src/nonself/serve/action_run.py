@@ -19,8 +19,8 @@ from nonself.analyst.egress import Egress, allow, parts
 from nonself.analyst.post import post
 from nonself.analyst.records import read
 from nonself.core import safe
-from nonself.core.config import Config
 from nonself.core.errors import ModelError, StateError, UsageError
+from nonself.core.settings import Config
 from nonself.ledger import Ledger
 from nonself.ledger import checkpoints as signed
 from nonself.ledger.checkpoints import checkpoint

@@ -14,8 +14,8 @@ from nonself.analyst.cassettes import Cassettes
 from nonself.analyst.model import Budget, Price
 from nonself.analyst.pseudonyms import Vault, load_key
 from nonself.analyst.records import read
-from nonself.core.config import Config
 from nonself.core.errors import StateError, UsageError
+from nonself.core.settings import Config
 from nonself.ledger import Ledger
 from nonself.ledger import checkpoints as signed
 from nonself.serve.case_run import CASSETTES, KEY

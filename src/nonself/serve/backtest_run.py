@@ -11,7 +11,7 @@ from nonself import backtest
 from nonself.backtest import Change
 from nonself.core import config as configuration
 from nonself.core import safe
-from nonself.core.config import Config
+from nonself.core.settings import Config
 from nonself.ledger import Ledger
 from nonself.serve.run import state_dir
 from nonself.serve.suppress_run import since

@@ -18,9 +18,9 @@ from nonself.analyst.model import Budget, Endpoint, Model, Price, Request, Respo
 from nonself.analyst.pseudonyms import Vault, load_key, rotate_key
 from nonself.analyst.records import Records, read
 from nonself.core import safe
-from nonself.core.config import Config
 from nonself.core.errors import ModelError, StateError, UsageError
 from nonself.core.incident import Incident
+from nonself.core.settings import Config
 from nonself.ledger import Ledger
 from nonself.ledger.checkpoints import checkpoint
 from nonself.serve.run import state_dir

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from nonself.core import attack, safe
-from nonself.core.config import Config
+from nonself.core.settings import Config
 from nonself.serve.export_parts import Told, told
 
 _LISTED = 10

@@ -7,8 +7,8 @@ import io
 import sys
 from collections.abc import Callable, Sequence
 
-from nonself.core.config import Config
 from nonself.core.errors import UsageError
+from nonself.core.settings import Config
 from nonself.ledger import Ledger
 from nonself.serve import export_md, export_misp, export_navigator, export_ocsf, export_stix, timesketch
 from nonself.serve.export_parts import Told

@@ -13,9 +13,9 @@ from pathlib import Path
 import polars as pl
 
 from nonself.core import safe
-from nonself.core.config import Config
 from nonself.core.errors import UsageError
 from nonself.core.events import Events
+from nonself.core.settings import Config
 from nonself.ledger import Ledger
 from nonself.serve import datacard, selection
 from nonself.serve.features import COLUMNS, KINDS, features

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from nonself import sources
 from nonself.core import safe
-from nonself.core.config import Config
 from nonself.core.events import Events
+from nonself.core.settings import Config
 from nonself.ledger import Ledger
 from nonself.pipeline import limits_of
 from nonself.serve import selection

@@ -15,9 +15,9 @@ import polars as pl
 
 from nonself import sources
 from nonself.core import safe
-from nonself.core.config import Config
 from nonself.core.errors import RuleError, UsageError
 from nonself.core.events import Events, conform
+from nonself.core.settings import Config
 from nonself.detect.sigma.compile import NO_PLACEHOLDERS
 from nonself.detect.sigma.documents import documents
 from nonself.detect.sigma.explain import Explanation, Step, explain

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nonself.core import memory, safe
-from nonself.core.config import Config
 from nonself.core.errors import UsageError
 from nonself.core.incident import Incident
+from nonself.core.settings import Config
 from nonself.core.stats import Stats
 from nonself.detect.sigma import Ruleset
 from nonself.incidents import guaranteed

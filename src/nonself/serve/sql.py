@@ -31,9 +31,9 @@ from rich.table import Table
 from rich.text import Text
 
 from nonself.core import safe
-from nonself.core.config import Config
 from nonself.core.errors import NonselfError
 from nonself.core.schema import SCHEMA, TIME
+from nonself.core.settings import Config
 from nonself.ledger import Ledger
 from nonself.serve.run import state_dir
 

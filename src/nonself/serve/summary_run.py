@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from nonself.core import safe
-from nonself.core.config import Config
+from nonself.core.settings import Config
 from nonself.ledger import Ledger
 from nonself.serve import case_summary_text as text
 from nonself.serve.case_summary import Summary, summary

@@ -9,9 +9,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from nonself.core import safe
-from nonself.core.config import Config
 from nonself.core.errors import UsageError
 from nonself.core.finding import Finding
+from nonself.core.settings import Config
 from nonself.detect.sigma import Ruleset
 from nonself.incidents import of_attacks
 from nonself.ledger import Ledger

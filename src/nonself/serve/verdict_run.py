@@ -10,9 +10,9 @@ from datetime import UTC, datetime
 import msgspec
 
 from nonself.core import safe
-from nonself.core.config import Config
 from nonself.core.errors import UsageError
 from nonself.core.incident import Incident
+from nonself.core.settings import Config
 from nonself.core.verdict import Verdict
 from nonself.incidents import rejudged
 from nonself.ledger import Ledger

@@ -19,9 +19,9 @@ import polars as pl
 
 from nonself import pipeline, sources
 from nonself.core import entities
-from nonself.core.config import Config
 from nonself.core.errors import UsageError
 from nonself.core.events import Events
+from nonself.core.settings import Config
 from nonself.core.stats import Stats
 from nonself.detect.sigma import Ruleset
 from nonself.lab.public.labels import ATTACK, ATTEMPT, Labels

@@ -15,8 +15,8 @@ import polars as pl
 
 from nonself import incidents
 from nonself.calibrate.rules import PRIOR
-from nonself.core.config import Config
 from nonself.core.finding import Finding
+from nonself.core.settings import Config
 from nonself.lab.sim.read import Outcome
 
 

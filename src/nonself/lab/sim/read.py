@@ -12,8 +12,8 @@ from pathlib import Path
 import polars as pl
 
 from nonself import lab, pipeline
-from nonself.core.config import Config
 from nonself.core.finding import Finding
+from nonself.core.settings import Config
 from nonself.core.stats import Stats
 from nonself.detect.sigma import Ruleset
 from nonself.lab.sim.cases import Case

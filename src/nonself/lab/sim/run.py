@@ -15,7 +15,7 @@ import msgspec
 
 from nonself import __version__
 from nonself.core import config as configuration
-from nonself.core.config import Config
+from nonself.core.settings import Config
 from nonself.core.stats import peak_rss
 from nonself.detect.sigma import Ruleset
 from nonself.lab.bench import control
