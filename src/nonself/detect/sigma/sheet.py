@@ -21,6 +21,8 @@ Ints = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 _FEW = 32
 """Up to this many rows a predicate is tested row by row, which spares looking at its field in all the others."""
+_MANY = 512
+"""From so many rows on, records are searched for a field's name before they are decoded for it."""
 _SPARSE = 8
 """Where fewer than one row in so many lacks a column's value, only their records are decoded."""
 
@@ -166,7 +168,7 @@ class Sheet:
         """Those of `rows` whose records may hold a native field. To search a record takes a sixth of decoding it; where most of the first
         ones hold the field it would be done for nothing."""
         decoded = (name not in self._plan.waking_names) in self._records
-        if len(rows) <= _FEW or decoded or self._plan.squeeze or not PLAIN.fullmatch(name):
+        if len(rows) < _MANY or decoded or self._plan.squeeze or not PLAIN.fullmatch(name):
             return rows
         texts = self._events["ext"][rows]
         if np.count_nonzero(mentions(texts.head(_FEW), name)) > _FEW // 2:
