@@ -7,8 +7,9 @@ import re
 import polars as pl
 
 from nonself.core.schema import SCHEMA, TIME
-from nonself.sources.mapping import TRANSFORMS, VERB, Cell, Class, Mapping
+from nonself.sources.mapping import VERB, Cell, Class, Mapping
 from nonself.sources.records import instants
+from nonself.sources.transforms import TRANSFORMS
 
 _TRUE = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 _LIST = pl.List(pl.String)
