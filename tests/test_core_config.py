@@ -64,7 +64,7 @@ def test_limits_mirror_what_sources_take() -> None:
 def test_defaults() -> None:
     config = load()
     assert config == Config()
-    assert (config.batch.records, config.batch.bytes, config.lake.raw, config.self.days) == (30_000, 25_165_824, True, 30)
+    assert (config.batch.records, config.batch.bytes, config.lake.raw, config.self.days) == (30_000, 16_777_216, True, 30)
     assert (config.calibrate.min_bits, config.calibrate.max_findings_per_detector_day) == (7.0, 200)
     assert (config.correlate.linger_hours, config.budget.incidents_per_day) == (24.0, 5)
     assert (config.output.dead_letter_limit, config.rules.builtin, config.rules.dirs) == (0.05, True, ())

@@ -60,7 +60,7 @@ class Batch(msgspec.Struct, frozen=True):
     """How much is committed in one transaction."""
 
     records: Count = 30_000
-    bytes: Count = 24 << 20
+    bytes: Count = 16 << 20
 
 
 class Lake(msgspec.Struct, frozen=True):
