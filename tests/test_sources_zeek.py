@@ -106,7 +106,7 @@ def test_conn_fills_its_columns() -> None:
          {"class_uid": 4004, "src_ip": "10.0.0.77", "host": "WS5", "host_uid": "m", "activity_id": 5}),
         ("ftp", {"user": "ann", "command": "STOR", "arg": "x", "reply_code": "550"},
          {"class_uid": 4008, "user": "ann", "activity_id": 1, "status_id": 2, "file_path": "x"}),
-        ("smtp", {"mailfrom": "a@x", "rcptto": "b@y,c@z", "last_reply": "550 no"}, {"user": "a@x", "tgt_user": "b@y", "status_id": 2}),
+        ("smtp", {"mailfrom": "a@x", "rcptto": "b@y,c@z", "last_reply": "550 no", "subject": "Hi"}, {"mail_subject": "Hi", "user": "a@x", "tgt_user": "b@y", "status_id": 2}),
         ("notice", {"note": "Scan::Port", "src": "10.9.9.9"}, {"class_uid": 2004, "rule": "Scan::Port", "src_ip": "10.9.9.9"}),
         ("tunnel", {"tunnel_type": "Tunnel::GRE", "action": "Tunnel::CLOSE"}, {"class_uid": 4014, "app_proto": "gre", "activity_id": 2}),
         ("radius", {"username": "ann"},

@@ -25,7 +25,7 @@ Row = Mapping[str, Any]
 _RULES = ("sigma:", "alert:", "intel:")
 _TEXTS = (
     "user_agent", "cmdline", "parent_cmdline", "url_path", "url_host", "query", "sni", "file_path", "image", "host", "src_host", "dst_host",
-    "user", "tgt_user", "service", "reg_value", "reg_key", "resource", "rule", "pipe", "module_path", "origin",
+    "user", "tgt_user", "service", "reg_value", "reg_key", "resource", "rule", "pipe", "module_path", "mail_subject", "origin",
 )  # fmt: skip
 
 

@@ -16,7 +16,7 @@ from nonself.core.schema import ATTACKER_WRITABLE
 KINDS: dict[str, float] = {"ordinary": 0.0, "encoded": 0.5, "credential": 0.5, "instruction": 1.0, "unsure": 0.0}
 """What a text may be -> bits of suspicion."""
 MOST_TEXTS = 5
-_COLUMNS = ("cmdline", "user_agent", "url_path", "query", "file_path", "reg_value", "service")
+_COLUMNS = ("cmdline", "user_agent", "mail_subject", "url_path", "query", "file_path", "reg_value", "service")
 _TOKENS = 32
 """The longest answer has a dozen, with whatever a model puts around it as many again."""
 

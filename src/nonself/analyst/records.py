@@ -34,7 +34,7 @@ _COLUMNS = (
     "tgt_user", "tgt_domain", "logon_type", "role", "cred", "host", "src_ip", "src_host", "dst_ip", "dst_host", "dst_port", "proto",
     "direction_id", "bytes_in", "bytes_out", "proc_guid", "parent_guid", "tgt_guid", "image", "cmdline", "parent_image",
     "parent_cmdline", "tgt_image", "file_path", "hash", "reg_key", "reg_value", "module_path", "service", "pipe", "query", "url_host",
-    "url_path", "http_method", "user_agent", "sni", "svc", "resource", "rule", "priv", "status_code",
+    "url_path", "http_method", "user_agent", "mail_subject", "sni", "svc", "resource", "rule", "priv", "status_code",
 )  # fmt: skip
 
 ROLE_COLUMNS: dict[str, tuple[str, ...]] = {

@@ -115,6 +115,7 @@ COLUMNS: tuple[Column, ...] = (
     _c("url_path", _S, "application", "http_request.url.path", "path and query asked for in HTTP", "attacker"),
     _c("http_status", _I16, "application", "http_response.code", "HTTP status"),
     _c("user_agent", _S, "application", "http_request.user_agent", "HTTP or API client's own name", "attacker"),
+    _c("mail_subject", _S, "application", "email.subject", "subject of a mail", "attacker"),
     _c("sni", _S, "application", "tls.sni", "server name asked for in TLS", "attacker"),
     _c("ja3", _S, "application", "tls.ja3_hash", "JA3 of the TLS client"),
     _c("ja4", _S, "application", "tls.ja4", "JA4 of the TLS client"),

@@ -19,8 +19,8 @@ from nonself.core.incident import Incident, Stage
 from nonself.lab.payloads import CANARY
 from nonself.ledger import Batch, Conclusion, Ledger, Offset, no_dead
 
-FIELDS = ("user_agent", "cmdline", "host", "query", "file_path", "user")
-"""Where a payload is put: user agents, command lines, host names, DNS labels, file names, user names."""
+FIELDS = ("user_agent", "cmdline", "host", "query", "file_path", "user", "mail_subject")
+"""Where a payload is put: user agents, command lines, host names, DNS labels, file names, user names, mail subjects."""
 NEUTRAL: dict[str, str] = {
     "user_agent": "Mozilla/5.0 (Windows NT 10.0; Win64; x64)",
     "cmdline": "powershell.exe -File update.ps1",
@@ -28,6 +28,7 @@ NEUTRAL: dict[str, str] = {
     "query": "cdn.harbourloom.example",
     "file_path": "C:\\Users\\ann\\notes.txt",
     "user": "ann",
+    "mail_subject": "Minutes of Tuesday",
 }
 _T0 = datetime(2026, 3, 4, 10, tzinfo=UTC)
 
@@ -74,6 +75,7 @@ def _events(values: dict[str, str], malicious: bool) -> Events:
     if malicious:
         lsass = "C:\\Windows\\System32\\lsass.exe"
         rows += [{"class_uid": 1007, "activity_id": 3, "op": "10", "image": odd, "tgt_image": lsass}, {"class_uid": 1008, "op": "1102"}]
+    rows.append({"class_uid": 4009, "activity_id": 1, "op": "smtp", "src_ip": "10.1.0.9", "mail_subject": values["mail_subject"]})
     common = {"source": "sample", "origin": "sample.log", "host": host, "user": user, **who}
     made = [
         {**common, **row, "time": _T0 + timedelta(minutes=n), "record": n, "uid": frames.uid("sample", f"{malicious}{n}".encode())}
@@ -84,7 +86,7 @@ def _events(values: dict[str, str], malicious: bool) -> Events:
 
 def _findings(uids: list[str], named: dict[str, str], malicious: bool) -> list[Finding]:
     told: list[tuple[str, str, str, list[str], tuple[str, ...], str]] = [
-        ("rare-dns-domain", "Question for an unusual domain", "ip", uids[:6], (), "")
+        ("rare-dns-domain", "Question for an unusual domain", "ip", [*uids[:6], uids[-1]], (), "")
     ]
     if malicious:
         told += [

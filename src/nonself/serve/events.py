@@ -12,7 +12,8 @@ _TOLD: tuple[tuple[str, str], ...] = (
     ("module_path", "loaded {}"), ("reg_key", "registry {}"), ("reg_value", "set to {}"), ("file_path", "file {}"),
     ("service", "service {}"),
     ("pipe", "pipe {}"), ("query", "asked for {}"), ("http_method", "HTTP {}"), ("url_host", "at {}"), ("url_path", "{}"),
-    ("sni", "TLS to {}"), ("user_agent", "as {}"), ("tgt_user", "account {}"), ("priv", "privilege {}"), ("svc", "service {}"),
+    ("sni", "TLS to {}"), ("user_agent", "as {}"), ("mail_subject", "mail {}"), ("tgt_user", "account {}"), ("priv", "privilege {}"),
+    ("svc", "service {}"),
     ("resource", "resource {}"), ("status_code", "result {}"), ("dst_port", "port {}"), ("bytes_out", "{} bytes out"),
     ("bytes_in", "{} bytes in"),
 )  # fmt: skip

@@ -58,6 +58,7 @@ PATHS: dict[str, tuple[str, ...]] = {
     "provider": ("cloud.provider",), "account": ("cloud.account.uid",), "region": ("cloud.region",),
     "svc": ("service.name", "api.service.name"),
     "resource": ("win_resource.name", "resources[].uid", "resource.uid", "entity.uid"),
+    "mail_subject": ("email.subject",),
     "rule": ("finding_info.title",), "score": ("risk_score",), "tactics": ("finding_info.attacks",),
 }  # fmt: skip
 PATHS["direction_id"] += ("direction_id",)

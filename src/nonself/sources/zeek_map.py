@@ -107,6 +107,7 @@ LOGS: dict[str, Log] = {
     "smtp": Log(4009, {
         "activity_id": "=1", "status_id": "mail_reply(last_reply)", "status_code": "last_reply", "proto": "=tcp", "app_proto": "=smtp",
         "user": "any(mailfrom, from)", "tgt_user": "any(rcptto, to)", "src_host": "helo", "user_agent": "user_agent",
+        "mail_subject": "subject",
     }),
     "notice": Log(2004, {
         "activity_id": "=1", "rule": "note", "src_ip": "any(src, id.orig_h)", "dst_ip": "any(dst, id.resp_h)",
