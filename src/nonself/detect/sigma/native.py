@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Sequence
 from operator import attrgetter
 from typing import Any
 
 import msgspec
-import numpy as np
-import numpy.typing as npt
 import orjson
 import polars as pl
 
@@ -21,8 +18,6 @@ _FAULTS = (msgspec.MsgspecError, RecursionError)
 _TOLERANT = json.JSONDecoder(strict=False, parse_constant=lambda _: None)
 _BITS = frozenset({"Keywords"})
 """Fields that Windows writes in hexadecimal and some shippers as a signed number."""
-PLAIN = re.compile(r"[\w.-]+", re.ASCII)
-"""Names that JSON writes as they are, or with `\\u` escapes."""
 Fields = Any
 """A decoded record: an object with one attribute a wanted member, `msgspec.UNSET` where the record lacks it."""
 
@@ -30,12 +25,6 @@ Fields = Any
 def native(events: Events) -> Events:
     """The events with `ext` as what native fields are read from: itself, or `raw` where a source left `ext` null."""
     return events.with_columns(pl.coalesce("ext", "raw")) if events["ext"].null_count() else events
-
-
-def mentions(texts: pl.Series, name: str) -> npt.NDArray[np.bool_]:
-    """Whether each of some records may have a field of a `PLAIN` name: it holds the name in quotes, or escapes that may spell it."""
-    pattern = "|".join(f'"{re.escape(member)}"' for member in dict.fromkeys((name, name.split(".", 1)[0])))
-    return texts.str.contains(pattern + r"|\\u").fill_null(False).to_numpy()
 
 
 class Extractor:

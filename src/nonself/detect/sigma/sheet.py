@@ -11,7 +11,7 @@ import polars as pl
 
 from nonself.core.events import Events
 from nonself.detect.sigma.logsource import Place
-from nonself.detect.sigma.native import PLAIN, Fields, mentions
+from nonself.detect.sigma.native import Fields
 from nonself.detect.sigma.plan import FULL_TEXT, REF_SEPARATOR, Plan
 from nonself.detect.sigma.predicates import holds
 from nonself.detect.sigma.tree import Kind, Test
@@ -21,8 +21,6 @@ Ints = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 _FEW = 32
 """Up to this many rows a predicate is tested row by row, which spares looking at its field in all the others."""
-_MANY = 512
-"""From so many rows on, records are searched for a field's name before they are decoded for it."""
 _SPARSE = 8
 """Where fewer than one row in so many lacks a column's value, only their records are decoded."""
 
@@ -90,6 +88,7 @@ class Sheet:
         self._plan, self._events, self._keyworded = plan, events, keyworded
         self.height = events.height
         self.all = (1 << events.height) - 1
+        self._ext: list[str | None] | None = None
         self._records: dict[bool, list[Fields]] = {}  # by whether they hold all of the plan's fields, or the waking ones
         self._record: dict[int, Fields] = {}
         self._values: dict[Place, Sequence[Value]] = {}
@@ -141,12 +140,10 @@ class Sheet:
 
     def _filled(self, values: list[Value], name: str) -> list[Value]:
         """`values` with those that are missing taken from the field `name`."""
-        missing = np.flatnonzero([value is None for value in values])
-        if not name.startswith("@"):
-            missing = self._holding(name, missing)
+        missing = [row for row, value in enumerate(values) if value is None]
         if len(missing) > self.height // _SPARSE:
             return [other if value is None else value for value, other in zip(values, self._all(name), strict=True)]
-        for row in missing.tolist():
+        for row in missing:
             values[row] = self._one(name, row) if not name.startswith("@") else canonical(self._events[name[1:]][row])
         return values
 
@@ -158,35 +155,19 @@ class Sheet:
         whole = name not in self._plan.waking_names
         extractor = self._plan.extractor(whole)
         if whole not in self._records:
-            held = self._holding(name, np.arange(self.height))
-            if len(held) <= self.height // _SPARSE:
-                return self._scattered(name, held)
-            self._records[whole] = [extractor.read(text) for text in self._events["ext"].to_list()]
+            self._records[whole] = [extractor.read(text) for text in self._texts()]
         return extractor.column(self._records[whole], name)
-
-    def _holding(self, name: str, rows: Ints) -> Ints:
-        """Those of `rows` whose records may hold a native field. To search a record takes a sixth of decoding it; where most of the first
-        ones hold the field it would be done for nothing."""
-        decoded = (name not in self._plan.waking_names) in self._records
-        if len(rows) < _MANY or decoded or self._plan.squeeze or not PLAIN.fullmatch(name):
-            return rows
-        texts = self._events["ext"][rows]
-        if np.count_nonzero(mentions(texts.head(_FEW), name)) > _FEW // 2:
-            return rows
-        return rows[mentions(texts, name)]
-
-    def _scattered(self, name: str, rows: Ints) -> list[Value]:
-        """A native field that only some rows hold."""
-        values: list[Value] = [None] * self.height
-        for row in rows.tolist():
-            values[row] = self._one(name, row)
-        return values
 
     def _one(self, name: str, row: int) -> Value:
         extractor = self._plan.extractor(True)
         if row not in self._record:
-            self._record[row] = extractor.read(self._events["ext"][row])
+            self._record[row] = extractor.read(self._texts()[row])
         return extractor.column([self._record[row]], name)[0]
+
+    def _texts(self) -> list[str | None]:
+        if self._ext is None:
+            self._ext = self._events["ext"].to_list()
+        return self._ext
 
     def _full_texts(self) -> list[Value]:
         if self._keyworded is None:
