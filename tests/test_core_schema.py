@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from unittest import mock
 
 import polars as pl
 import pytest
@@ -102,4 +103,20 @@ def test_uid_names_source_and_bytes(source: str, a: bytes, b: bytes) -> None:
 
 
 def test_uid_never_changes() -> None:
-    assert events.uid("zeek", b"record") == "0fe330af25ec314d8aeb0e01"
+    """As `printf record | openssl dgst -sha256 -hmac zeek` says."""
+    assert events.uid("zeek", b"record") == "d80513aef217520218097f5a"
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), max_size=90), st.lists(st.binary(max_size=300)), st.booleans())
+def test_a_column_is_named_as_its_records_are_whatever_hashes_it(source: str, raws: list[bytes], vectorised: bool) -> None:
+    with mock.patch.object(events, "_hashes_columns", return_value=vectorised):
+        assert events.uids(source, pl.Series(raws, dtype=pl.Binary)).to_list() == [events.uid(source, raw) for raw in raws]
+
+
+def test_a_plugin_that_does_not_fit_is_not_used() -> None:
+    events._hashes_columns.cache_clear()
+    try:
+        with mock.patch.object(events.polars_hash, "col", side_effect=pl.exceptions.ComputeError("built for another polars")):
+            assert events.uids("zeek", pl.Series([b"record"])).to_list() == [events.uid("zeek", b"record")]
+    finally:
+        events._hashes_columns.cache_clear()

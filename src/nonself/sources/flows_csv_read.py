@@ -187,7 +187,7 @@ def _events(origin: str, block: Block, good: pl.DataFrame, dialect: Dialect) -> 
     lines = [block.lines[at] for at in good[_LINE]]
     own = good.rename({_RAW: "raw"}).with_columns(
         (pl.col(_LINE) + block.first).alias("record"),
-        pl.Series("uid", events.uids(dialect.name, lines), dtype=pl.String),
+        events.uids(dialect.name, pl.Series(lines, dtype=pl.Binary)),
         pl.lit(dialect.name).alias("source"),
         pl.lit(clean(origin)).alias("origin"),
         pl.lit(dialect.version, dtype=pl.Int16).alias("map_ver"),

@@ -37,5 +37,4 @@ def named(frame: pl.DataFrame, source: str, origin: str, version: int) -> events
     height = frame.height
     own = {"source": source, "origin": clean(origin), "map_ver": version}
     same = [pl.Series(name, [value], dtype=SCHEMA[name]).new_from_index(0, height) for name, value in own.items()]
-    names = pl.Series("uid", events.uids(source, map(str.encode, frame["raw"])), dtype=pl.String)
-    return events.conform(frame.hstack([names, *same]))
+    return events.conform(frame.hstack([events.uids(source, frame["raw"]), *same]))

@@ -77,10 +77,11 @@ class Table:
             return events.empty()
         self.pad()
         series = [column(name, values) for name, values in self.columns.items()]
-        series.append(pl.Series("uid", events.uids(self.source, self.raws), dtype=pl.String))
+        raws = pl.Series("raw", self.raws, dtype=pl.Binary)
+        series.append(events.uids(self.source, raws))
         series.append(pl.Series("record", self.numbers, dtype=pl.Int64))
         if "raw" not in self.columns:
-            series.append(texts("raw", self.raws))
+            series.append(text_of(raws))
         for name, value in (("source", self.source), ("origin", clean(self.origin)), ("map_ver", self.map_ver)):
             series.append(pl.Series(name, [value], dtype=SCHEMA[name]).new_from_index(0, len(self.raws)))
         return events.conform(pl.DataFrame(series))
@@ -99,10 +100,15 @@ def column(name: str, values: Sequence[Any] | pl.Series) -> pl.Series:
 def texts(name: str, values: Sequence[bytes | None]) -> pl.Series:
     """Bytes as a column of text; what isn't UTF-8 becomes U+FFFD."""
     # Arrow checks and takes over a column of bytes at a quarter of the cost of as many Python strings.
+    return text_of(pl.Series(name, values, dtype=pl.Binary))
+
+
+def text_of(values: pl.Series) -> pl.Series:
+    """`texts` of a column of bytes."""
     try:
-        return pl.Series(name, values, dtype=pl.Binary).cast(pl.String)
+        return values.cast(pl.String)
     except pl.exceptions.PolarsError:  # some are not UTF-8
-        return pl.Series(name, [None if value is None else decode(value) for value in values], dtype=pl.String)
+        return pl.Series(values.name, [None if value is None else decode(value) for value in values], dtype=pl.String)
 
 
 def joined(pieces: Sequence[tuple[int, pl.Series]], height: int) -> pl.Series:

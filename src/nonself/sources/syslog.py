@@ -129,7 +129,7 @@ def _only(heads: Heads, rows: Ints) -> Heads:
 def _events(heads: Heads, numbers: Ints, raws: list[bytes], source: tuple[str, str]) -> pl.DataFrame:
     found = understand(heads.said, heads.program)
     series = [heads.time.alias("time"), heads.host.alias("host"), heads.program.alias("log_provider"), pl.Series("record", numbers)]
-    series.append(pl.Series("uid", events.uids(source[0], raws), dtype=pl.String))
+    series.append(events.uids(source[0], pl.Series(raws, dtype=pl.Binary)))
     text = heads.said.lines.text
     series.append((text if len(text) == len(raws) else text.gather(heads.said.row)).alias("raw"))
     for name, value in (("source", source[0]), ("origin", clean(source[1])), ("map_ver", MAP_VER)):

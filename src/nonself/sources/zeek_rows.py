@@ -76,7 +76,7 @@ class Rows:
     def _events(self, fields: pl.DataFrame, exprs: Sequence[pl.Expr], raw: Raw) -> events.Events:
         # One query for all: its fixed cost is what reading many small files costs. TEXT gives it its height, whatever the log has.
         made = fields.select(*exprs, *_common("ts" in fields.columns), pl.lit(clean(self.origin)).alias("origin"))
-        names = pl.Series("uid", events.uids(NAME, raw.lines), dtype=pl.String)
+        names = events.uids(NAME, raw.text if raw.sound else pl.Series(raw.lines, dtype=pl.Binary))
         return events.conform(made.hstack([names, pl.Series("record", raw.numbers, dtype=pl.Int64)]))
 
 
