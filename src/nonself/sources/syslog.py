@@ -19,7 +19,7 @@ from nonself.core.schema import SCHEMA
 from nonself.sources.auditd import Joiner
 from nonself.sources.auditd_map import CLASSES as AUDITED
 from nonself.sources.contract import Chunk, DeadLetter, Input, Limits
-from nonself.sources.lines import SAMPLE, Block, head_lines, split
+from nonself.sources.lines import SAMPLE, Block, chunks, head_lines, split_wide
 from nonself.sources.records import clean
 from nonself.sources.syslog_head import Heads, body, is_line, months, parse
 from nonself.sources.syslog_map import FACILITIES, MAP_VER, SEVERITIES
@@ -27,8 +27,6 @@ from nonself.sources.syslog_said import CLASSES, beside, understand
 from nonself.sources.syslog_words import Ints, Lines
 from nonself.sources.syslog_years import Years, years
 
-_AT_ONCE = 4
-"""Chunks read together: calls of polars and numpy cost the same for any number of lines, and there are two hundred to a block."""
 _AUDITED = " msg=audit("
 _RECORD = re.compile(
     rb"(?P<before>[^\n]{10,80}? (?P<host>[^\s:\[\]]{1,255}) (?:audispd|audisp-syslog|auditd?|kernel)(?:\[\d{1,10}\])?"
@@ -63,7 +61,7 @@ class Syslog:
         """See the contract. Where a line has an RFC 3164 stamp the input is read twice: years need all months in advance."""
         found: Years | None = None
         joiner = Joiner(source_input.origin, limits)
-        for block in split(source_input, replace(limits, chunk_records=limits.chunk_records * _AT_ONCE)):
+        for block in split_wide(source_input, limits):
             lines = Lines(block.lines)
             if audited := lines.text.str.contains(_AUDITED, literal=True).arg_true().to_list():
                 block, taken = _without(block, audited)
@@ -99,15 +97,7 @@ def _chunks(block: Block, heads: Heads, source: tuple[str, str], limits: Limits)
         row = heads.said.row
     raws = block.lines if len(row) == len(block.lines) else [block.lines[at] for at in row.tolist()]
     frame = events.conform(_events(heads, row + block.first, raws, source)) if len(row) else events.empty()
-    left = block.bytes
-    for start in range(0, max(len(block.lines), 1), limits.chunk_records):
-        stop = start + limits.chunk_records
-        is_last = stop >= len(block.lines)
-        size = left if is_last else sum(map(len, block.lines[start:stop])) + limits.chunk_records
-        left -= size
-        begin, end = np.searchsorted(row, (start, stop)).tolist()
-        lost = [letter for letter in dead if start <= letter.record - block.first < stop] + (block.dead if is_last else [])
-        yield Chunk(frame[begin:end], lost, records=end - begin + len(lost), bytes=size)
+    yield from chunks(block, frame, [*dead, *block.dead], limits)
 
 
 def _rejected(block: Block, headed: set[int], kept: set[int], origin: str) -> list[DeadLetter]:

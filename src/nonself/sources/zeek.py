@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from nonself.core.events import empty
 from nonself.sources.contract import Chunk, DeadLetter, Input, Limits
-from nonself.sources.lines import SAMPLE, head_lines, split
+from nonself.sources.lines import SAMPLE, chunks, head_lines, split_wide
 from nonself.sources.zeek_head import assumed, is_headless, is_summary, is_tsv
 from nonself.sources.zeek_json import is_record, read_json
 from nonself.sources.zeek_map import LOGS
@@ -39,15 +39,15 @@ class Zeek:
             return
         header = _header(source_input.head)
         met = 0
-        for block in split(source_input, limits):
+        for block in split_wide(source_input, limits):
             rows = Rows(source_input.origin)
             if header is None:
                 read_json(block, rows, limits)
             else:
                 header = read_block(block, header, rows)
-            chunk = rows.chunk(block)
-            met += chunk.records
-            yield chunk
+            for chunk in chunks(block, *rows.found(block), limits):
+                met += chunk.records
+                yield chunk
         if header and not met and not header.closed:
             yield _nothing(source_input, "a header without records and without #close")
 

@@ -11,7 +11,7 @@ import polars as pl
 from nonself.core import events
 from nonself.core.errors import RecordError
 from nonself.core.schema import TIME
-from nonself.sources.contract import Chunk, DeadLetter
+from nonself.sources.contract import DeadLetter
 from nonself.sources.lines import SAMPLE, Block
 from nonself.sources.records import clean, decode
 from nonself.sources.zeek_plan import TEXT
@@ -65,13 +65,12 @@ class Rows:
             frame = frame.filter(~undated)
         self.frames.append(frame)
 
-    def chunk(self, block: Block) -> Chunk:
+    def found(self, block: Block) -> tuple[events.Events, list[DeadLetter]]:
         """All of the block's records, in the order they came."""
         found = self.frames[0] if len(self.frames) == 1 else events.concat(self.frames)
         if len(self.frames) > 1:
             found = found.sort("record", maintain_order=True)
-        dead = sorted([*self.dead, *block.dead], key=lambda letter: letter.record)
-        return Chunk(found, dead, records=found.height + len(dead), bytes=block.bytes)
+        return found, sorted([*self.dead, *block.dead], key=lambda letter: letter.record)
 
     def _events(self, fields: pl.DataFrame, exprs: Sequence[pl.Expr], raw: Raw) -> events.Events:
         # One query for all: its fixed cost is what reading many small files costs. TEXT gives it its height, whatever the log has.

@@ -9,7 +9,7 @@ import codecs
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 import polars as pl
@@ -179,10 +179,14 @@ def _cells(buffer: bytes, text: pl.Series, header: Header) -> pl.DataFrame | Non
     if np.count_nonzero(np.frombuffer(buffer, np.uint8) == ord(header.separator)) != width * len(text):
         return None
     marked = buffer.startswith(codecs.BOM_UTF8)  # would be taken for a mark of the file's start
-    cells = pl.read_csv(
-        b"-\n" + buffer if marked else buffer, schema=_schema(header.fields), separator=header.separator, has_header=False, quote_char=None,
-        null_values=header.unset, ignore_errors=True, extra_columns="ignore", missing_columns="insert", empty_string_is_null=False,
+    read = partial(
+        pl.read_csv, b"-\n" + buffer if marked else buffer, schema=_schema(header.fields), separator=header.separator, has_header=False,
+        quote_char=None, null_values=header.unset, extra_columns="ignore", missing_columns="insert", empty_string_is_null=False,
     )  # fmt: skip
+    try:
+        cells = read()
+    except pl.exceptions.ComputeError:  # a number that is none; looking out for one costs an eighth
+        cells = read(ignore_errors=True)
     cells = cells.slice(1) if marked else cells
     behind = cells.drop_in_place(_BEHIND)
     if behind.null_count() or (behind != _END).any():
