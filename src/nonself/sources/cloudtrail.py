@@ -33,12 +33,20 @@ def _derived(frame: pl.DataFrame) -> pl.DataFrame:
 def _user() -> pl.Expr:
     """Who acted: of a role's session the session's name, with the role beside it; of a service its name."""
     kind, uid = pl.col("user_type"), _said("user_uid")
-    owner = pl.coalesce(_said(".userIdentity.principalId"), uid).str.extract("([^:]+)$")
+    named = pl.coalesce(_said("user"), _said(".userIdentity.invokedBy"))
+    is_session = kind.is_in(("AssumedRole", "FederatedUser")) & uid.is_not_null()
+    owner = pl.when(named.is_null() & ~is_session.fill_null(False)).then(pl.coalesce(_said(".userIdentity.principalId"), uid))
     return (
-        pl.when(kind.is_in(("AssumedRole", "FederatedUser")) & uid.is_not_null()).then(uid.str.extract("([^/:]+)$"))
+        pl.when(is_session).then(_last(_last(uid, "/"), ":"))
         .when(kind == "Root").then(pl.lit("root"))
-        .otherwise(pl.coalesce(_said("user"), _said(".userIdentity.invokedBy"), owner))
+        .otherwise(pl.coalesce(named, _last(owner, ":")))
     )  # fmt: skip
+
+
+def _last(text: pl.Expr, mark: str) -> pl.Expr:
+    """What stands behind the last mark; null where nothing does. A pattern would take three times as long."""
+    found = text.str.split(mark).list.last()
+    return pl.when(found != "").then(found)
 
 
 def _said(column: str) -> pl.Expr:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from itertools import repeat
 
 import polars as pl
 
 from nonself.core.schema import SCHEMA, TIME
 from nonself.sources.mapping import VERB, Cell, Class, Mapping
-from nonself.sources.records import instants
+from nonself.sources.records import instants_of
 from nonself.sources.transforms import TRANSFORMS
 
 _TRUE = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
@@ -125,10 +126,9 @@ def times(value: pl.Expr) -> pl.Expr:
 def _times(value: pl.Series) -> pl.Series:
     if value.null_count() == value.len():
         return pl.Series(value.name, [None], dtype=TIME).new_from_index(0, value.len())
-    frame = value.alias("t").to_frame()
-    found = frame.select(instants(pl.col("t")))["t"]
+    found = instants_of(value)
     if found.null_count() > value.null_count():
-        found = frame.select(pl.coalesce(pl.lit(found), _since_epoch(pl.col("t"))))["t"]
+        found = value.alias("t").to_frame().select(pl.coalesce(pl.lit(found), _since_epoch(pl.col("t")))).to_series()
     past = found.to_physical()
     return found.set(((past < 0) | (past > 253_402_300_799_999_999)).fill_null(False), None).alias(value.name)
 
@@ -159,10 +159,21 @@ class Classifier:
 
     def columns(self, frame: pl.DataFrame) -> tuple[pl.Series, pl.Series]:
         """class_uid and activity_id of each row of a frame with event columns and fields."""
-        values = [_listed(frame, name) for name in self._asked]
         if len(self._known) > self._KEPT:
             self._known.clear()
-        found = [self._known.get(key) or self._class(key) for key in zip(*values, strict=True)]
+        said = [name for name in self._asked if name in frame.columns and frame[name].null_count() < frame.height]
+        if not said:
+            return self._told([(None,) * len(self._asked)], frame.height)
+        keys = frame.select(pl.col(said).cast(pl.String))
+        distinct = keys.unique()
+        texts = [distinct[name] if name in said else repeat(None) for name in self._asked]
+        found = self._told(list(zip(*texts, strict=False)), 1)
+        rows = keys.join(distinct.hstack(list(found)), on=said, how="left", nulls_equal=True, maintain_order="left")
+        return rows["class_uid"], rows["activity_id"]
+
+    def _told(self, keys: list[tuple[str | None, ...]], times: int) -> tuple[pl.Series, pl.Series]:
+        """Class and activity of keys, all of them so many times."""
+        found = [self._known.get(key) or self._class(key) for key in keys] * times
         return (
             pl.Series("class_uid", [uid for uid, _ in found], dtype=SCHEMA["class_uid"]),
             pl.Series("activity_id", [activity for _, activity in found], dtype=SCHEMA["activity_id"]),
@@ -178,11 +189,6 @@ class Classifier:
             found = 0, 0
         self._known[key] = found
         return found
-
-
-def _listed(frame: pl.DataFrame, name: str) -> list[str | None]:
-    column = frame[name] if name in frame.columns else None
-    return [None] * frame.height if column is None or column.null_count() == frame.height else column.cast(pl.String).to_list()
 
 
 def _activity(kind: Class, told: dict[str, str]) -> int:

@@ -31,20 +31,24 @@ def read(text: pl.Series) -> pl.Series:
 
     Texts of one length are judged by the first that is a stamp: one that has its marks at other places is null.
     """
-    values = text.to_list()
-    lengths = np.array([len(value) if value is not None and value.isascii() else 0 for value in values], np.int64)
+    sizes = text.str.len_bytes().fill_null(0).to_numpy()
     micros, sound = np.zeros(text.len(), np.int64), np.zeros(text.len(), np.bool_)
-    found = np.unique(lengths)
-    for length in found[(found >= _SHORTEST) & (found <= _LONGEST)][:_FORMS].tolist():
-        rows = np.flatnonzero(lengths == length)
-        chosen = values if len(rows) == len(values) else [values[row] for row in rows.tolist()]
+    for size in _sizes(sizes):
+        same = sizes == size
+        chosen = text if same.all() else text.filter(pl.Series(same))
         form = next((one for one in (value.encode() for value in chosen[:_FORMS]) if _STAMP.fullmatch(one)), None)
         if form is not None:
-            table = np.ascontiguousarray(np.frombuffer("".join(chosen).encode(), np.uint8).reshape(len(rows), length).T)
-            micros[rows], sound[rows] = _stamps(table, re.sub(rb"\d", b"0", form))
+            table = np.frombuffer(chosen.str.join("").item().encode(), np.uint8).reshape(-1, size)
+            micros[same], sound[same] = _stamps(np.ascontiguousarray(table.T), re.sub(rb"\d", b"0", form))
     times = pl.Series(text.name, micros)
     times = times if sound.all() else times.set(pl.Series(~sound), None)
     return times.cast(pl.Datetime("us", "UTC"))
+
+
+def _sizes(sizes: npt.NDArray[np.uint32]) -> list[int]:
+    """The sizes that stamps may have, of those that occur."""
+    found = sizes[:1] if sizes.size and (sizes == sizes[0]).all() else np.unique(sizes)
+    return [int(size) for size in found[(found >= _SHORTEST) & (found <= _LONGEST)][:_FORMS]]
 
 
 @lru_cache(64)
