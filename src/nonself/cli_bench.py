@@ -30,7 +30,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     seeds = "tabular, feedback, analyst, budget: figures are over so many seeds (default: 10)"
     add("--seeds", type=int, default=10, metavar="N", help=seeds)
     add("--source", action="append", default=[], metavar="NAME", help="sources: this made-up log only, without PATH; repeatable")
-    add("--rows", type=int, default=200_000, metavar="N", help="rows of each made-up log (default: 200000)")
+    add("--rows", type=int, default=500_000, metavar="N", help="rows of each made-up log (default: 500000)")
     add("--positive", nargs="+", action="extend", default=[], type=Path, metavar="FILE", help="dga: names, a family a file")
     add("--negative", type=Path, metavar="FILE", help="dga: names that people chose, one a line")
     add("--rules", action="append", type=Path, metavar="DIR", help="Sigma rules")

