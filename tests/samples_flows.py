@@ -6,6 +6,8 @@ import bz2
 import socket
 import struct
 
+import zstandard
+
 T0 = 1_772_445_600  # 2026-03-02T10:00:00Z
 CLIENT, SERVER, RESOLVER = "10.0.0.5", "192.0.2.7", "10.0.0.1"
 SYN, ACK, FIN, RST, PSH = 2, 16, 1, 4, 8
@@ -253,6 +255,7 @@ SAMPLES: dict[str, list[tuple[str, bytes, int]]] = {
         ),
         ("nfcapd.v2", nfdump_v2(V2_RECORDS), 3),
         ("nfcapd.bz2", nfdump_v2(V2_RECORDS, compression=2, body=bz2.compress(b"".join(V2_RECORDS))), 3),
+        ("nfcapd.zstd", nfdump_v2(V2_RECORDS, compression=4, body=zstandard.compress(b"".join(V2_RECORDS))), 3),
     ],
     "netflow-csv": [("nfdump.csv", NFDUMP_CSV, 3), ("new.csv", NFDUMP_NEW, 2), ("ipfix.csv", IPFIX_CSV, 2)],
     "argus": [("capture.binetflow", ARGUS_CSV, 4)],

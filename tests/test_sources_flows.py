@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bz2
 import json
 import os
 import random
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -205,7 +207,9 @@ CORRUPT = [
     (nfdump_v2(V2_RECORDS)[:39], ["truncated"], 0),
     (nfdump_v2(V2_RECORDS)[:-5], ["corrupt-record", "truncated"], 2),
     (nfdump_v2(V2_RECORDS)[:45], ["truncated"], 0),
-    (nfdump_v2(V2_RECORDS, compression=4), ["unsupported-compression"], 0),
+    (nfdump_v2(V2_RECORDS, compression=5), ["unsupported-compression"], 0),
+    (nfdump_v2(V2_RECORDS, compression=4), ["corrupt-block"], 0),
+    (nfdump_v2(V2_RECORDS, compression=4, body=zstandard.compress(b"".join(V2_RECORDS))[:-9]), ["corrupt-block"], 0),
     (nfdump_v2(V2_RECORDS, compression=2), ["corrupt-block"], 0),
     (nfdump_v2(V2_RECORDS, compression=3), ["corrupt-block"], 0),
     (nfdump_v2(V2_RECORDS, compression=1), ["corrupt-block"], 0),
@@ -239,6 +243,12 @@ def test_any_damage_to_a_flow_file_raises_nothing(seed: int, sample: tuple[str, 
 
 
 REFUSED = r"end|cut|limit"
+
+
+def test_zstd_and_bzip2_blocks_read_as_plain_ones() -> None:
+    plain, whole = events(nfdump_v2(V2_RECORDS)), b"".join(V2_RECORDS)
+    for compression, body in ((2, bz2.compress(whole)), (4, zstandard.compress(whole))):
+        assert events(nfdump_v2(V2_RECORDS, compression=compression, body=body)).equals(plain)
 
 
 def test_lz4_and_lzo_blocks() -> None:

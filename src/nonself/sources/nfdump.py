@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import bz2
+import io
 import struct
 from collections.abc import Iterator
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import polars as pl
 
@@ -16,6 +17,7 @@ from nonself.sources.contract import Chunk, DeadLetter, Input, Limits
 from nonself.sources.flows_csv import FLAGS, activity
 from nonself.sources.flows_csv_read import PROTOCOLS
 from nonself.sources.flows_json import compact, named
+from nonself.sources.inflate import Inflate
 from nonself.sources.lines import BROKEN, SAMPLE, diagnose
 from nonself.sources.nfdump_lz import lz4, lzo
 from nonself.sources.nfdump_records import COLUMNS, Row, oldest, reader
@@ -35,7 +37,7 @@ class Nfdump:
 
     name = "nfdump"
     title = "nfdump flow files"
-    formats = "nfcapd and nfdump files of layout 1 (1.5, 1.6) and 2 (1.7), plain or compressed by LZO, LZ4 or bzip2"
+    formats = "nfcapd and nfdump files of layout 1 (1.5, 1.6) and 2 (1.7), plain or compressed by LZO, LZ4, bzip2 or zstd"
     classes: tuple[int, ...] = (4001,)
 
     def recognise(self, head: bytes, origin: str) -> bool:
@@ -95,9 +97,11 @@ class _Reading:
         try:
             if coding == 2:
                 return [bz2.BZ2Decompressor().decompress(body, _LARGEST)]
+            if coding == 4:
+                return [_exactly(cast(BinaryIO, Inflate(io.BytesIO(body), "zstd")), _LARGEST)]
             if coding in (1, 3):
                 return [(lzo if coding == 1 else lz4)(body, _LARGEST)]
-        except (OSError, EOFError, ValueError) as error:
+        except (OSError, EOFError, ValueError, RecordError) as error:
             self.reject(RecordError("corrupt-block", f"{count} records in a damaged {_NAMES[coding]} block: {error}"), body)
             return []
         detail = f"{count} records in a block compressed by {_NAMES.get(coding, coding)}; `nfdump -r FILE -w OTHER` writes it plain"
