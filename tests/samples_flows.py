@@ -8,6 +8,8 @@ import struct
 
 import zstandard
 
+from samples_quic import crypto, initial
+
 T0 = 1_772_445_600  # 2026-03-02T10:00:00Z
 CLIENT, SERVER, RESOLVER = "10.0.0.5", "192.0.2.7", "10.0.0.1"
 SYN, ACK, FIN, RST, PSH = 2, 16, 1, 4, 8
@@ -234,9 +236,13 @@ VPC_CUSTOM = (
     b"REJECT 2 OK eu-west-1 ingress -\n"
 )
 
+_HELLO = hello(0x0303, numbers(0x1301, 0x1302), [server_name("quic.example.net"), (0x10, vector(2, vector(1, b"h3")))])
+QUIC = initial(crypto(0, _HELLO[5:]))
+
 SAMPLES: dict[str, list[tuple[str, bytes, int]]] = {
     "pcap": [
         ("story.pcap", pcap(STORY), 7),
+        ("quic.pcap", pcap([*STORY, (1.0, ether(ip(CLIENT, SERVER, 17, udp(50009, 443, QUIC))))]), 9),
         ("swapped.pcap", pcap(STORY, order=">", nano=True), 7),
         ("story.pcapng", pcapng(STORY, resolution=9), 7),
         ("big.pcapng", pcapng(STORY, order=">", resolution=128 | 20), 7),

@@ -1,4 +1,4 @@
-"""Packet captures as events: flows, DNS, HTTP requests, TLS client hellos and SSH clients. Reads as a stream, in bounded memory.
+"""Packet captures as events: flows, DNS, HTTP requests, client hellos of TLS and QUIC, SSH clients. Reads as a stream, in bounded memory.
 
 A flow's end is not in the packets, so it is told when it has been silent (`pcap_flow`), when there are too many, or when the capture
 ends: events come in the order their flows end. What tunnels carry (GRE, ERSPAN, VXLAN, Geneve, IP in IP) is read beside the tunnel, its
@@ -31,7 +31,10 @@ class Pcap:
 
     name = "pcap"
     title = "Packet captures"
-    formats = "pcap (both byte orders, micro- and nanoseconds), pcapng; also within GRE, ERSPAN, VXLAN, Geneve, IP in IP"
+    formats = (
+        "pcap (both byte orders, micro- and nanoseconds), pcapng; QUIC's hellos too (versions 1 and 2); also within GRE, ERSPAN, VXLAN, "
+        "Geneve, IP in IP"
+    )
     classes: tuple[int, ...] = (4001, 4002, 4003, 4007)
 
     def recognise(self, head: bytes, origin: str) -> bool:

@@ -8,14 +8,14 @@ and questions are told without waiting for their answer.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
-from nonself.sources import pcap_dns, pcap_text, pcap_tls
-from nonself.sources.pcap_flow import DNS, HTTP, SSH, TLS, Flow, Row, Side
+from nonself.sources import pcap_dns, pcap_quic, pcap_text, pcap_tls
+from nonself.sources.pcap_flow import DNS, HTTP, QUIC, SSH, TLS, Flow, Row, Side
 from nonself.sources.records import decode
 
 HELD = 64 << 20
@@ -23,7 +23,7 @@ HELD = 64 << 20
 _PENDING = 64  # questions of one flow without an answer
 _COST = 600  # bytes of memory that one of them takes, besides its text
 _MESSAGE = 1 << 16
-_QUIC = (b"\0\0\0\1", b"\x6b\x33\x43\xcf")  # versions 1 and 2
+_DATAGRAMS = 6  # that a hello may be spread over; with keys for times after quantum computers it takes two
 _DHCP = b"\x63\x82\x53\x63"
 _HTTP_ACTIVITIES = {"CONNECT": 1, "DELETE": 2, "GET": 3, "HEAD": 4, "OPTIONS": 5, "POST": 6, "PUT": 7, "TRACE": 8}
 _DNS = frozenset(port.to_bytes(2, "big") for port in pcap_dns.PORTS)
@@ -180,11 +180,32 @@ class Apps:
                     flow.swap()  # the question was not seen
                 self._dns(flow, message, time)
         else:
-            if data[0] & 0xC0 == 0xC0 and data[1:5] in _QUIC:
+            if pcap_quic.is_long(data):
                 flow.service = "quic"
+                if side is flow.orig:
+                    self._quic(side, data, time)
+                    return
             elif data[236:240] == _DHCP:
                 flow.service = "dhcp"
             side.app = None
+
+    def _quic(self, side: Side, data: bytes, time: int, over: bool = False) -> bool:
+        """The first datagrams of a client, held with their lengths until its hello is whole."""
+        if over or not pcap_quic.is_long(data):
+            self.keep(side, None)
+            return False
+        held = side.head + len(data).to_bytes(2, "big") + data
+        datagrams = list(_apart(held))
+        try:
+            hello = pcap_quic.hello(datagrams)
+        except pcap_tls.CutError:
+            side.app = self._quic
+            self.keep(side, held if len(datagrams) < _DATAGRAMS else None)
+            return True
+        self.keep(side, None)
+        if hello is not None:
+            self.emit((QUIC, time, *side.flow.shared(), hello.sni, *pcap_tls.fingerprints(hello, "q")))
+        return True
 
     def _dns(self, flow: Flow, message: pcap_dns.Message, time: int) -> None:
         flow.service = "dns"
@@ -233,3 +254,12 @@ class Apps:
         answers = orjson.dumps(message.answers).decode() if message.answers else None
         outcome = 1 if code == "NOERROR" else 2
         self.emit((DNS, time, activity, outcome, code, *flow.shared(), took, message.query, message.qtype, code, answers))
+
+
+def _apart(held: bytes) -> Iterator[bytes]:
+    """Datagrams that were held with their lengths."""
+    at = 0
+    while at < len(held):
+        end = at + 2 + int.from_bytes(held[at : at + 2], "big")
+        yield held[at + 2 : end]
+        at = end

@@ -37,8 +37,9 @@ KINDS: tuple[Kind, ...] = (
     ),
     Kind(("time", *_HEAD, "sni", "ja3", "ja4"), {"class_uid": 4001, "op": "tls", "app_proto": "ssl", "activity_id": 6}),
     Kind(("time", *_HEAD, "user_agent", "hassh"), {"class_uid": 4007, "op": "ssh", "app_proto": "ssh", "activity_id": 6}),
+    Kind(("time", *_HEAD, "sni", "ja3", "ja4"), {"class_uid": 4001, "op": "quic", "app_proto": "quic", "activity_id": 6}),
 )
-FLOW, DNS, HTTP, TLS, SSH = range(len(KINDS))
+FLOW, DNS, HTTP, TLS, SSH, QUIC = range(len(KINDS))
 Row = tuple[Any, ...]
 """An event: its kind, then a value for each of the kind's columns."""
 ACTIVITIES = {

@@ -111,15 +111,15 @@ def _numbers(data: bytes) -> list[int]:
     return [number for number in struct.unpack(f"!{len(data) // 2}H", data) if number not in _GREASE]
 
 
-def fingerprints(hello: Hello) -> tuple[str, str]:
+def fingerprints(hello: Hello, carrier: str = "t") -> tuple[str, str]:
     """JA3 and JA4."""
-    return _fingerprints(hello._replace(sni=None))
+    return _fingerprints(hello._replace(sni=None), carrier)
 
 
 @lru_cache(maxsize=1_024)
-def _fingerprints(hello: Hello) -> tuple[str, str]:
+def _fingerprints(hello: Hello, carrier: str) -> tuple[str, str]:
     # The same client says the same again and again.
-    return ja3(hello), ja4(hello)
+    return ja3(hello), ja4(hello, carrier)
 
 
 def ja3(hello: Hello) -> str:
@@ -130,8 +130,8 @@ def ja3(hello: Hello) -> str:
     return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
 
 
-def ja4(hello: Hello) -> str:
-    """The JA4 of a client hello over TCP: `t13d1516h2_8daaf6152771_e5627efa2ab1`."""
+def ja4(hello: Hello, carrier: str = "t") -> str:
+    """The JA4 of a client hello over TCP ("t") or QUIC ("q"): `t13d1516h2_8daaf6152771_e5627efa2ab1`."""
     ciphers, signatures = _numbers(hello.ciphers), _numbers(hello.signatures)
     extensions = [kind for kind in hello.extensions if kind not in _GREASE]
     version = _VERSION.get(max(_numbers(hello.versions), default=hello.version), "00")
@@ -141,7 +141,7 @@ def ja4(hello: Hello) -> str:
     tail = "_" + ",".join(map(_hex, signatures)) if signatures else ""
     first = _short(",".join(sorted(map(_hex, ciphers)))) if ciphers else _EMPTY
     second = _short(",".join(kept) + tail) if kept else _EMPTY
-    return f"t{version}{target}{counts}{_ends(hello.alpn)}_{first}_{second}"
+    return f"{carrier}{version}{target}{counts}{_ends(hello.alpn)}_{first}_{second}"
 
 
 def _ends(alpn: bytes) -> str:
