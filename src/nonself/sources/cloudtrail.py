@@ -35,18 +35,13 @@ def _user() -> pl.Expr:
     kind, uid = pl.col("user_type"), _said("user_uid")
     named = pl.coalesce(_said("user"), _said(".userIdentity.invokedBy"))
     is_session = kind.is_in(("AssumedRole", "FederatedUser")) & uid.is_not_null()
+    # Patterns look at what is null elsewhere: they are most of what this costs.
     owner = pl.when(named.is_null() & ~is_session.fill_null(False)).then(pl.coalesce(_said(".userIdentity.principalId"), uid))
     return (
-        pl.when(is_session).then(_last(_last(uid, "/"), ":"))
+        pl.when(is_session).then(pl.when(is_session).then(uid).str.extract("([^/:]+)$"))
         .when(kind == "Root").then(pl.lit("root"))
-        .otherwise(pl.coalesce(named, _last(owner, ":")))
+        .otherwise(pl.coalesce(named, owner.str.extract("([^:]+)$")))
     )  # fmt: skip
-
-
-def _last(text: pl.Expr, mark: str) -> pl.Expr:
-    """What stands behind the last mark; null where nothing does. A pattern would take three times as long."""
-    found = text.str.split(mark).list.last()
-    return pl.when(found != "").then(found)
 
 
 def _said(column: str) -> pl.Expr:
