@@ -14,6 +14,7 @@ from nonself.sources.transforms import TRANSFORMS
 
 _TRUE = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 _LIST = pl.List(pl.String)
+_LAST = 253_402_300_799_999_999  # microsecond of the year 9999
 _VERBS = {
     1: "create|run|register|import|allocate|copy|generate|restore|issue|upload|insert|provision|new|add",
     2: "get|list|describe|head|lookup|search|select|scan|query|batchget|download|view|check|test|simulate|preview|read|access",
@@ -130,7 +131,9 @@ def _times(value: pl.Series) -> pl.Series:
     if found.null_count() > value.null_count():
         found = value.alias("t").to_frame().select(pl.coalesce(pl.lit(found), _since_epoch(pl.col("t")))).to_series()
     past = found.to_physical()
-    return found.set(((past < 0) | (past > 253_402_300_799_999_999)).fill_null(False), None).alias(value.name)
+    if not all(0 <= end <= _LAST for end in (past.min(), past.max()) if isinstance(end, int)):
+        found = found.set(((past < 0) | (past > _LAST)).fill_null(False), None)
+    return found.alias(value.name)
 
 
 def _since_epoch(text: pl.Expr) -> pl.Expr:

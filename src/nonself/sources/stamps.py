@@ -47,8 +47,8 @@ def read(text: pl.Series) -> pl.Series:
 
 def _sizes(sizes: npt.NDArray[np.uint32]) -> list[int]:
     """The sizes that stamps may have, of those that occur."""
-    found = sizes[:1] if sizes.size and (sizes == sizes[0]).all() else np.unique(sizes)
-    return [int(size) for size in found[(found >= _SHORTEST) & (found <= _LONGEST)][:_FORMS]]
+    counts = np.bincount(np.minimum(sizes, _LONGEST + 1), minlength=_LONGEST + 1)
+    return [size for size in range(_SHORTEST, _LONGEST + 1) if counts[size]][:_FORMS]
 
 
 @lru_cache(64)
