@@ -267,6 +267,10 @@ def test_sysmon_is_the_same_in_a_file_in_syslog_and_in_the_journal() -> None:
     [
         (sysmon(5, 1, Image="/bin/x"), {"class_uid": 1007, "activity_id": 2}),
         (
+            sysmon(1, 1, ParentProcessGuid="{00000000-0000-0000-0000-000000000000}", Hashes="IMPHASH=" + "ab" * 16),
+            {"class_uid": 1007, "parent_guid": None, "hash": None},
+        ),
+        (
             sysmon(11, 1, TargetFilename="/etc/cron.d/x", Image="/bin/x"),
             {"class_uid": 1001, "activity_id": 1, "file_path": "/etc/cron.d/x"},
         ),

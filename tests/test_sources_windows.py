@@ -171,7 +171,14 @@ def test_a_service_install() -> None:
                 "Keywords": "0x8010000000000000"},
          {"user": "ann", "user_domain": "CORP.EXAMPLE", "svc": "SQL$", "auth_protocol": "Kerberos", "status_id": 2}),
         (4728, {"MemberName": "CN=Eve Doe,OU=x", "TargetUserName": "Domain Admins", "SubjectUserName": "adm"},
-         {"tgt_user": "Eve Doe", "priv": "Domain Admins", "user": "adm", "class_uid": 3006, "activity_id": 3}),
+         {"tgt_user": "Eve Doe", "tgt_domain": None, "priv": "Domain Admins", "user": "adm", "class_uid": 3006, "activity_id": 3}),
+        (4732, {"MemberName": "cn=Doe\\, Eve,OU=Staff\\,,DC=corp,DC=example"}, {"tgt_user": "Doe, Eve", "tgt_domain": "corp.example"}),
+        (4732, {"MemberName": "CN=,OU=x"}, {"tgt_user": None, "tgt_domain": None}),
+        (4663, {"ObjectType": "File", "ObjectName": "C:\\ntds.dit"},
+         {"file_path": "C:\\ntds.dit", "reg_key": None, "resource": "C:\\ntds.dit"}),
+        (4656, {"ObjectType": "Key", "ObjectName": "\\REGISTRY\\MACHINE\\SAM"}, {"reg_key": "\\REGISTRY\\MACHINE\\SAM", "file_path": None}),
+        (4663, {"ObjectType": "SAM_USER", "ObjectName": "x"}, {"resource": "x", "file_path": None, "reg_key": None}),
+        (4670, {"ObjectName": "x"}, {"resource": "x", "file_path": None, "reg_key": None}),
         (4672, {"PrivilegeList": "SeDebugPrivilege\r\n\t\t\tSeTcbPrivilege"}, {"priv": "SeDebugPrivilege SeTcbPrivilege"}),
         (5145, {"ShareName": "\\\\*\\IPC$", "RelativeTargetName": "svcctl", "IpAddress": "10.1.1.1"}, {"pipe": "\\\\*\\IPC$\\svcctl"}),
         (5156, {"Protocol": "6", "Direction": "%%14593", "SourceAddress": "10.0.0.1", "DestPort": "443"},
@@ -200,6 +207,9 @@ def test_security_events(event_id: int, fields: dict[str, Any], expected: dict[s
         (13, {"TargetObject": "HKLM\\x", "Details": "v"}, {"class_uid": 201002, "reg_key": "HKLM\\x", "reg_value": "v"}),
         (17, {"PipeName": "\\p"}, {"pipe": "\\p"}),
         (22, {"QueryName": "x.example", "QueryStatus": "9003"}, {"rcode": "NXDOMAIN"}),
+        (1, {"ProcessGuid": "{A}", "ParentProcessGuid": "{00000000-0000-0000-0000-000000000000}", "Image": "a"},
+         {"proc_guid": "A", "parent_guid": None}),
+        (23, {"Hashes": "MD5=" + "0" * 32 + ",SHA256=" + "0" * 64}, {"hash": None}),
     ],
 )  # fmt: skip
 def test_sysmon_events(event_id: int, fields: dict[str, Any], expected: dict[str, Any]) -> None:
@@ -380,7 +390,7 @@ def test_real_json_is_read_whole(data_dir: Path) -> None:
 
 
 PIECES = st.sampled_from(["0x", "1f", "-", "+", "9" * 18, "7", "00", "{", "}", ";", "type:  5 ", "::ffff:", "SHA1=", "SHA256=", "MD5=",
-                          "ab" * 16, "C3" * 20, "d" * 24, "\n", " ", "x", "é"])  # fmt: skip
+                          "ab" * 16, "C3" * 20, "d" * 24, "0" * 32, "00000000-0000-0000-0000-000000000000", "\n", " ", "x"])  # fmt: skip
 
 
 @settings(max_examples=60, deadline=None)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-MAP_VER = 2
+MAP_VER = 3
 SSHD = ("sshd", "sshd-session", "sshd-auth")
 
 

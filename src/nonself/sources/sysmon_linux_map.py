@@ -15,7 +15,7 @@ from nonself.core.errors import RecordError
 from nonself.core.schema import SCHEMA
 from nonself.sources.records import clean, dump_json
 
-MAP_VER = 1
+MAP_VER = 2
 CHANNEL = "Linux-Sysmon/Operational"
 START = '<Event><System><Provider Name="Linux-Sysmon"'
 _SYSTEM = re.compile(
@@ -26,7 +26,9 @@ _DATA = re.compile(r'<Data Name="([^"<>]{1,64})"(?:/>|>([^<]*+)</Data>)')
 _ENTITY = re.compile(r"&(?:(amp|lt|gt|quot|apos)|#(\d{1,7})|#x([0-9A-Fa-f]{1,6}));")
 _NAMED = {"amp": "&", "lt": "<", "gt": ">", "quot": '"', "apos": "'"}
 _FIELDS = 256
-_HASHES = ("SHA256", "SHA1", "MD5", "IMPHASH")
+_HASHES = ("SHA256", "SHA1", "MD5")
+_NOTHING = (None, "", "-", "{00000000-0000-0000-0000-000000000000}")
+"""What Sysmon writes for what it does not know; the last, for a process, such as a parent that is gone."""
 
 _PROCESS = {
     "proc_guid": "ProcessGuid", "pid": "ProcessId", "image": "Image", "user": "User", "cmdline": "CommandLine", "cwd": "CurrentDirectory",
@@ -62,7 +64,7 @@ def row(message: str) -> dict[str, Any]:
     for name, value in islice(_DATA.findall(message, system.end()), _FIELDS):
         data.setdefault(_text(name), _text(value))
     class_uid, activity, columns = _KINDS.get(int(number), (0, 0, {}))
-    cells = {column: value for column, name in (_PROCESS | columns).items() if (value := data.get(name)) not in (None, "", "-")}
+    cells = {column: value for column, name in (_PROCESS | columns).items() if (value := data.get(name)) not in _NOTHING}
     ext = {**data, "EventID": int(number), "Channel": _text(channel), "Computer": _text(computer), "Provider_Name": "Linux-Sysmon"}
     return {
         **cells, "time": _utc(data.get("UtcTime")) or stamp, "class_uid": class_uid, "activity_id": activity, "channel": _text(channel),

@@ -33,9 +33,14 @@ _SPACES = re.compile(r"\s+")
 _NO_ANSWER = r"(?:^|;)(?:type: *[0-9]+ |::ffff:)"
 _URL_HOST = re.compile(r"^[a-zA-Z]+://(?:[^/@]*@)?([^/:?#]+)")
 _URL_PATH = re.compile(r"^[a-zA-Z]+://[^/]*(/.*)$")
+_NO_GUID = "00000000-0000-0000-0000-000000000000"
+_NO_DIGEST = tuple("0" * length for length in (64, 40, 32))
+"""What Sysmon writes for a process it does not know (a parent that is gone), and for what it could not read."""
 _NOTHING = ("", "-")
 """How Windows writes that there is no value."""
 _WHOLE_NUMBER = re.compile(r"([+-]?)0*([0-9]{1,19})", re.ASCII)
+_DN_PART = re.compile(r"(?:\\.|[^,\\])+", re.DOTALL)
+_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _ACCOUNTS = (("user", "user_domain"), ("tgt_user", "tgt_domain"))
 _KEYS = frozenset((str, int, tuple, type(None)))
 
@@ -89,20 +94,32 @@ class _Memo(dict[Any, Any]):
 
 def spoken(values: pl.Series) -> pl.Series:
     """Texts with null for what says nothing."""
-    silent = (values == "-") | (values == "")
+    return _without(values, (values == "-") | (values == ""))
+
+
+def _without(values: pl.Series, silent: pl.Series) -> pl.Series:
     return values.set(silent, None) if silent.any() else values
 
 
 def account(who: str | None, where: str | None) -> tuple[str | None, str | None]:
-    """User and domain from `DOMAIN\\user`, `user@domain` (where the domain is given beside it) and `CN=user,OU=...`."""
+    """User and domain from `DOMAIN\\user`, `user@domain` (where the domain is given beside it) and `CN=user,OU=...,DC=corp,DC=example`."""
     who, where = None if who in _NOTHING else who, None if where in _NOTHING else where
     if who is None:
         return None, where
+    if who[:3].upper() == "CN=":
+        return _of_directory(who, where)
     if "\\" in who:
         return who.rsplit("\\", 1)[1], who.split("\\", 1)[0]
     if where is not None and who.lower().endswith("@" + where.lower()):
         return who.split("@", 1)[0], where
-    return who.removeprefix("CN=").split(",", 1)[0] if who.startswith("CN=") else who, where
+    return who, where
+
+
+def _of_directory(name: str, where: str | None) -> tuple[str | None, str | None]:
+    """Common name, and the domain that the DC parts of a distinguished name spell (RFC 2247)."""
+    parts = [_ESCAPED.sub(r"\1", part) for part in _DN_PART.findall(name)]
+    labels = [part[3:] for part in parts if part[:3].upper() == "DC="]
+    return parts[0][3:] or None, where or ".".join(labels) or None
 
 
 def _texts(values: Sequence[Any]) -> Sequence[str | None]:
@@ -128,7 +145,7 @@ def _strongest(values: pl.Series) -> pl.Series:
     for pattern in others:
         if found.null_count() > values.null_count():
             found = found.fill_null(values.str.extract(pattern))
-    return found.str.to_lowercase()
+    return _without(found, found.is_in(_NO_DIGEST)).str.to_lowercase()
 
 
 def number(value: str) -> int | None:
@@ -146,12 +163,13 @@ def digest(value: str) -> str | None:
     """`_strongest` of one text."""
     named = next((found for pattern in _DIGESTS if (found := re.search(pattern, value))), None)
     found = named or re.fullmatch(_DIGEST, value)
-    return found[1].lower() if found else None
+    return found[1].lower() if found and found[1] not in _NO_DIGEST else None
 
 
-def guid(value: str) -> str:
+def guid(value: str) -> str | None:
     """`_guids` of one text."""
-    return value.strip("{}")
+    bare = value.strip("{}")
+    return None if bare == _NO_GUID else bare
 
 
 def answers(value: str) -> list[str]:
@@ -172,7 +190,8 @@ def _answers(values: pl.Series) -> pl.Series:
 
 
 def _guids(values: pl.Series) -> pl.Series:
-    return values.str.strip_chars("{}")
+    bare = values.str.strip_chars("{}")
+    return _without(bare, bare == _NO_GUID)
 
 
 def _sid(value: str) -> str | None:

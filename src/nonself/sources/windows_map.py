@@ -11,9 +11,10 @@ from typing import Any
 
 from nonself.core.schema import SCHEMA
 
-MAP_VER = 2
+MAP_VER = 3
 _PLAIN_CHANNELS = {"security": "Security", "system": "System", "application": "Application"}
-_SEPARATORS = re.compile(r"[|+]")
+_WITHIN = re.compile("[~=]")
+_SEPARATORS = re.compile(r"[|+?]")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -105,7 +106,7 @@ def _kind(row: dict[str, Any], sets: dict[str, dict[str, str]], where: str) -> K
         raise ValueError(f"windows_map.toml: {where}: expected columns of the event schema, got {sorted(unknown)}")
     activity = row["activity"]
     field, values = next(iter(activity.items())) if isinstance(activity, dict) else ("", {})
-    parts = [part.split("~")[0] for spec in columns.values() if not spec.startswith("=") for part in _SEPARATORS.split(spec)]
+    parts = [_WITHIN.split(part)[0] for spec in columns.values() if not spec.startswith("=") for part in _SEPARATORS.split(spec)]
     fields = tuple(dict.fromkeys([*parts, *([field] if field else [])]))
     return Kind(row["class"], 0 if field else activity, field, values, row.get("status"), tuple(columns.items()), fields)
 

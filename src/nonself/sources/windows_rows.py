@@ -158,7 +158,7 @@ def _activities(kind: Kind, fields: Fields, count: int) -> list[int]:
 
 
 def _values(spec: str, fields: Fields, count: int) -> Sequence[Any]:
-    """One column of one kind: "Field", "Field|Fallback", "A+B", "A~key" or "=constant"."""
+    """One column of one kind: "Field", "Field|Fallback", "A+B", "A~key", "A?B=text" or "=constant"."""
     if spec.startswith("="):
         return [spec[1:]] * count
     if "|" in spec:
@@ -167,6 +167,10 @@ def _values(spec: str, fields: Fields, count: int) -> Sequence[Any]:
     if "+" in spec:
         columns = [_values(part, fields, count) for part in spec.split("+")]
         return ["\\".join(text(part) for part in row if part) or None for row in zip(*columns, strict=True)]
+    if "?" in spec:
+        name, _, wanted = spec.partition("?")
+        other, _, said_so = wanted.partition("=")
+        return [value if kind == said_so else None for value, kind in zip(fields[name], fields[other], strict=True)]
     if "~" in spec:
         name, key = spec.split("~")
         return [None if value is None else _setting(text(value), key) for value in fields[name]]
