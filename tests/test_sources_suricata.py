@@ -50,6 +50,14 @@ def test_an_alert_carries_the_traffic_it_is_about() -> None:
     assert orjson.loads(str(found["raw"]))["alert"]["metadata"]["mitre_technique_id"] == ["T1071"]
 
 
+def test_a_file_goes_from_source_to_destination_whoever_asked_for_it() -> None:
+    found = event("fileinfo", http={"http_method": "GET", "length": 9}, fileinfo={"filename": "/f", "size": 9})
+    assert (found["bytes_out"], found.get("bytes_in"), found["http_method"]) == (9, None, "GET")
+    first, second = read({**BASE, "event_type": "fileinfo", "fileinfo": {"size": 9}},
+                         {**BASE, "event_type": "http", "http": {"length": 7}})[0].events["bytes_in"]  # fmt: skip
+    assert (first, second) == (None, 7)
+
+
 def test_an_alert_is_not_about_the_sensor() -> None:
     assert "host" not in event("alert", host="sensor1", alert={"signature": "x"})
 
@@ -86,7 +94,7 @@ def test_an_alert_has_tactics_and_techniques_and_no_outcome_of_its_traffic() -> 
         ("dhcp", {"dhcp_type": "ack", "hostname": "WS5", "client_mac": "m"}, {"class_uid": 4004, "host": "WS5", "host_uid": "m"}),
         ("nfs", {"filename": "f", "status": "OK"}, {"class_uid": 4010, "file_path": "f", "status_id": 1}),
         ("fileinfo", {"filename": "/f", "size": 9, "sha256": "AA" * 32},
-         {"class_uid": 4010, "file_path": "/f", "hash": "aa" * 32, "bytes_in": 9}),
+         {"class_uid": 4010, "file_path": "/f", "hash": "aa" * 32, "bytes_out": 9, "bytes_in": None}),
         ("flow", {"bytes_toserver": 1, "bytes_toclient": 2, "pkts_toserver": 3, "pkts_toclient": 4, "age": 5, "state": "new"},
          {"class_uid": 4001, "bytes_out": 1, "bytes_in": 2, "pkts_out": 3, "pkts_in": 4, "duration_us": 5_000_000, "status_code": "new"}),
         ("netflow", {"bytes": 1, "pkts": 2, "age": 0}, {"class_uid": 4001, "bytes_out": 1, "pkts_out": 2, "duration_us": 0}),

@@ -29,6 +29,8 @@ def _derived(frame: pl.DataFrame) -> pl.DataFrame:
         cells.append(pl.col("tactics").list.eval(pl.element().str.to_uppercase()))
     if _has(frame, "http_status"):
         outcomes.append(_reply(pl.col("http_status")))
+    if _has(frame, ".fileinfo.size"):  # the source of such a record is who sends the file
+        cells.append(pl.when(pl.col(".fileinfo.size").is_null()).then("bytes_in").alias("bytes_in"))
     if _has(frame, ".ftp.command"):
         outcomes.append(_reply(pl.when(op="ftp").then("status_code").cast(pl.Int16, strict=False)))
         cells += _ftp()
