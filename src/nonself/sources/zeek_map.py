@@ -70,8 +70,8 @@ LOGS: dict[str, Log] = {
     }),
     "smb_mapping": Log(4006, {"activity_id": "=99", "proto": "=tcp", "app_proto": "=smb", "pipe": "path"}),
     "rdp": Log(4005, {
-        "activity_id": "=6", "status_id": "rdp_status(result)", "status_code": "result", "app_proto": "=rdp", "user": "cookie",
-        "src_host": "client_name",
+        "activity_id": "=6", "status_id": "rdp_status(result)", "status_code": "result", "proto": "=tcp", "app_proto": "=rdp",
+        "user": "cookie", "src_host": "client_name",
     }),
     "kerberos": Log(3002, {
         "op": "request_type", "activity_id": "kerberos_activity(request_type)", "status_id": "success(success)", "status_code": "error_msg",
@@ -114,7 +114,7 @@ LOGS: dict[str, Log] = {
         "dst_port": "any(p, id.resp_p)",
     }),
     "weird": Log(0, {"rule": "name"}),
-    "tunnel": Log(4014, {"activity_id": "tunnel_activity(action)", "app_proto": "last_name(tunnel_type)"}),
+    "tunnel": Log(4014, {"op": "action", "activity_id": "tunnel_activity(action)", "app_proto": "last_name(tunnel_type)"}),
     "intel": Log(2004, {"activity_id": "=1", "rule": "seen.indicator", "hash": "seen_hash(seen.indicator_type, seen.indicator)"}),
     "signatures": Log(2004, {
         "activity_id": "=1", "rule": "sig_id", "src_ip": "any(src_addr, id.orig_h)", "src_port": "any(src_port, id.orig_p)",
