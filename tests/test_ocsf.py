@@ -335,6 +335,15 @@ def test_parquet_that_is_none_gives_one_dead_letter(data: bytes, reason: str) ->
     assert dead[0] == reason
 
 
+def test_a_file_that_ends_its_reader_costs_itself_alone() -> None:
+    """A damaged length of 2^61 bytes, which ends the process that is asked for them."""
+    for path in sorted((Path(__file__).parent / "corpus" / "parquet").glob("ends-the-reader-*")):
+        events, dead = parquet_events(path.read_bytes())
+        assert (events.height, dead) == (0, ["corrupt-parquet"])
+        name, whole, count = samples.PARQUET[0]
+        assert parquet_events(whole)[0].height == count, name
+
+
 def test_a_long_row_of_parquet_is_left_out_alone() -> None:
     frame = samples.OWN.with_columns(pl.Series("raw", ["a", "b" * 5000, "c"]))
     events, dead = parquet_events(samples.parquet(frame), Limits(line_bytes=2000))

@@ -25,12 +25,14 @@ from nonself.sources.json_source import JsonSource
 from nonself.sources.lines import BROKEN, PIECE, SAMPLE, diagnose
 from nonself.sources.ocsf import Gathering
 from nonself.sources.ocsf_map import MAP_VER
+from nonself.sources.parquet_apart import APART
 from nonself.sources.records import Table, clean, load_json
 
 _MAGIC = b"PAR1"
 _ROWS = 1_024
 """Rows read at once: a dictionary lets one long value stand in every row, and each becomes a text of its own."""
-_UNREADABLE = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError)
+_UNREADABLE = (pl.exceptions.PolarsError, pl.exceptions.PanicException, ValueError)
+"""What rows that were read may still raise: times beyond any calendar, for one."""
 _LOOKED_AT = 8
 """Rows asked for what kind they are."""
 Reader = Callable[[pl.DataFrame, int, str, Limits], Chunk]
@@ -68,30 +70,28 @@ class Parquet:
                 yield Chunk(events.empty(), [letter], records=1)
 
     def _chunks(self, path: str, source_input: Input, limits: Limits) -> Iterator[Chunk]:
-        rows = pl.scan_parquet(path, glob=False, hive_partitioning=False)
-        rows, read = self._reader(rows)
+        columns, read = self._reader(APART.rows(path, 0, _LOOKED_AT))
         step, first = min(_ROWS, limits.chunk_records), 0
-        while (frame := rows.slice(first, step).collect()).height:
+        while (frame := APART.rows(path, first, step, columns)).height:
             yield read(frame, first, source_input.origin, limits)
             first += frame.height
         if not first:
             raise RecordError("empty", "no rows")
 
-    def _reader(self, rows: pl.LazyFrame) -> tuple[pl.LazyFrame, Reader]:
-        """How these rows are read, and which of their columns."""
-        schema = rows.collect_schema()
+    def _reader(self, head: pl.DataFrame) -> tuple[list[str] | None, Reader]:
+        """Which columns are read, and how, by the first rows; None: all columns."""
+        schema = head.schema
         own = schema.keys() & SCHEMA.keys()
-        readable = rows.with_columns(pl.col(pl.Binary).bin.encode("hex"))
-        known = [load_json(line, Limits()) for line in _lines(readable.head(_LOOKED_AT).collect())] if self._kinds else []
+        known = [load_json(line, Limits()) for line in _lines(_readable(head))] if self._kinds else []
         kind = next((kind for kind in self._kinds if any(map(kind.knows, known))), None)
         if kind is not None:
-            return readable, partial(_mapped, kind)
+            return None, partial(_mapped, kind)
         if {"class_uid", "metadata", "time"} <= schema.keys():
-            return rows, partial(_ocsf, self.name)
+            return None, partial(_ocsf, self.name)
         if {"class_uid", "time"} <= own and len(own) >= len(schema) / 2:
-            return rows.select(own), partial(_own, self.name)
+            return sorted(own), partial(_own, self.name)
         if fields := vpc_flow.columns(schema.keys()):
-            return readable.select(pl.col(name).alias(field) for name, field in fields.items()), _flows
+            return list(fields), partial(_flows, fields)
         expected = (
             "expected the columns of OCSF (class_uid, metadata, time), of `nonself schema`, of VPC flow logs, or of a mapping of yours"
         )
@@ -112,6 +112,10 @@ def _spool(source_input: Input, file: IO[bytes]) -> RecordError | None:
     return None
 
 
+def _readable(frame: pl.DataFrame) -> pl.DataFrame:
+    return frame.with_columns(pl.col(pl.Binary).bin.encode("hex"))
+
+
 def _lines(frame: pl.DataFrame) -> list[bytes]:
     """Rows as JSON records, without what is null."""
     encoded = frame.select(pl.struct(pl.all()).struct.json_encode()).to_series().to_list()
@@ -119,7 +123,7 @@ def _lines(frame: pl.DataFrame) -> list[bytes]:
 
 
 def _mapped(kind: JsonSource, frame: pl.DataFrame, first: int, origin: str, limits: Limits) -> Chunk:
-    lines = _lines(frame)
+    lines = _lines(_readable(frame))
     short = [(number, line) for number, line in enumerate(lines, first) if len(line) <= limits.line_bytes]
     chunk = kind.chunk_of(origin, short, limits)
     long = [(number, line) for number, line in enumerate(lines, first) if len(line) > limits.line_bytes]
@@ -139,8 +143,9 @@ def _ocsf(name: str, frame: pl.DataFrame, first: int, origin: str, limits: Limit
     return gathering.chunk(size)
 
 
-def _flows(frame: pl.DataFrame, first: int, origin: str, limits: Limits) -> Chunk:
-    return flows_csv_read.rows(frame, first, origin, vpc_flow.DIALECT, limits)
+def _flows(fields: dict[str, str], frame: pl.DataFrame, first: int, origin: str, limits: Limits) -> Chunk:
+    named = _readable(frame).select(pl.col(name).alias(field) for name, field in fields.items())
+    return flows_csv_read.rows(named, first, origin, vpc_flow.DIALECT, limits)
 
 
 def _whole(value: Any) -> Any:
