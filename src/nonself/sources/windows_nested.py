@@ -1,16 +1,16 @@
 """`{"Event": {"System": {...}, "EventData": {...}}}` as the EVTX parser writes it, at speed.
 
-The parser's JSON is compact, and most of its first half is the same for all events of a kind on a host. So a record is cut in four, at
-names that can't stand within a string (their quotes would be escaped): the system fields up to the time and those from the channel on,
-both looked up as bytes and parsed once; what lies between (time, record number, process) decoded by a typed struct; and EventData, of
-which only the fields that the kind needs are decoded. Every part must be JSON by itself, so a record with a member elsewhere fails
-and goes the tolerant way. `ext` is EventData's members and the system fields, put side by side.
+The parser's JSON is compact, and most of its first half is the same for all events of a kind on a host. So a record is cut, at names that
+can't stand within a string (their quotes would be escaped): the system fields up to the time and those from the channel on, both looked
+up as bytes and parsed once; the time and the record's number, taken as they are written; what stands behind these (the process), looked
+up too; and EventData, of which only the fields that the kind needs are decoded. Every part must be JSON by itself, so a record with a
+member elsewhere fails and goes the tolerant way. `ext` is EventData's members and the system fields, put side by side.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
@@ -32,10 +32,11 @@ _VARYING = ("TimeCreated", "EventRecordID", "ActivityID", "Execution_ProcessID",
 _CONSTANT = ("Provider_Name", "Provider_Guid", "EventID", "Version", "Level", "Task", "Opcode", "Keywords", "Channel", "Computer", "UserID")
 # What EventData must not hold to be put beside the system fields as it is: members of their names, objects, lists, XML attributes.
 _ODD = [f'"{name}":' for name in (*_CONSTANT, *_VARYING)] + ['":{', '":[', '"#']
+_TIME, _STAMP, _NUMBER = b'"TimeCreated":', b'"TimeCreated":{"#attributes":{"SystemTime":"', b'"}},"EventRecordID":'
+_CHANNEL, _DATA = b'"Channel":', b',"EventData":{'
 
 
 class _Inner(msgspec.Struct, gc=False):
-    SystemTime: str | None = None
     ActivityID: Any = None
     ProcessID: Any = None
     ThreadID: Any = None
@@ -45,41 +46,46 @@ class _Attributes(msgspec.Struct, gc=False):
     inner: _Inner = msgspec.field(name="#attributes", default_factory=_Inner)
 
 
-class _Varying(msgspec.Struct, gc=False, forbid_unknown_fields=True):
-    TimeCreated: _Attributes
-    EventRecordID: int | str | None = None
+class _Tail(msgspec.Struct, gc=False, forbid_unknown_fields=True):
+    """System fields between record number and channel."""
+
     Correlation: _Attributes | None = None
     Execution: _Attributes | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Constant:
-    """The system fields that many records share, and the same as JSON members."""
+    """The system fields that many records share: as they stand before the time and from the channel to the data; read; as the end of an
+    object; and the name they make."""
 
+    start: bytes
+    rest: bytes
     fields: Flat
     members: bytes
+    route: Route
 
 
-_Head = tuple[_Constant, _Varying, bytes]
-"""System fields that repeat, system fields that don't, and the bytes of EventData."""
-_varying = msgspec.json.Decoder(_Varying).decode
+_Head = tuple[_Constant, bytes, bytes, bytes, bytes]
+"""System fields that repeat; the time, the record's number, the other system fields as members; and the bytes of EventData."""
+_tail = msgspec.json.Decoder(_Tail).decode
 
 
 def read_nested(rows: Rows, records: Sequence[bytes]) -> list[int]:
     """Add all records of plain named data to `rows`, numbered by their place in `records`; the numbers of the others are returned."""
-    known: dict[tuple[bytes, bytes], _Constant | None] = {}
-    heads = [_cut(record, known) for record in records]
-    is_odd = _finder().find_matches_as_indexes
-    groups: dict[Route, list[int]] = {}
+    cut, is_odd = _Cutter(rows).cut, _finder().find_matches_as_indexes
+    groups: dict[Route, tuple[list[int], list[_Head]]] = {}
     others: list[int] = []
-    for at, head in enumerate(heads):
-        if head is None or is_odd(head[2]):
+    for at, head in enumerate(map(cut, records)):
+        if head is None or is_odd(head[4]):
             others.append(at)
-        else:
-            fields = head[0].fields
-            groups.setdefault(rows.route(fields["Provider_Name"], fields["Channel"], fields["EventID"]), []).append(at)
-    for route, numbers in groups.items():
-        others += _read_group(rows, route, numbers, [head for at in numbers if (head := heads[at])])
+            continue
+        group = groups.get(head[0].route)
+        if group is None:
+            group = groups[head[0].route] = ([], [])
+        group[0].append(at)
+        group[1].append(head)
+    for route, (numbers, heads) in groups.items():
+        others += _read_group(rows, route, numbers, heads)
     return sorted(others)
 
 
@@ -91,25 +97,50 @@ def _finder() -> BytesAhoCorasick:
     return BytesAhoCorasick([text.encode() for text in _ODD])
 
 
-def _cut(record: bytes, known: dict[tuple[bytes, bytes], _Constant | None]) -> _Head | None:
-    """A record's parts; None where it is not of the usual form."""
-    time = record.find(b'"TimeCreated":')
-    channel = record.find(b'"Channel":', time)
-    data = record.find(b',"EventData":{', channel)
-    if time < 0 or channel < 0 or data < 0:
-        return None
-    key = record[:time], record[channel:data]
-    if key not in known:
-        known[key] = _constant(*key)
-    constant = known[key]
-    try:
-        varying = _varying(b"{" + record[time : channel - 1] + b"}")
-    except _FAULTS:
-        return None
-    return (constant, varying, record[data + len(',"EventData":') : -2]) if constant else None
+@dataclass(slots=True)
+class _Cutter:
+    """Cuts the records of one block, and remembers what repeats."""
+
+    rows: Rows
+    _last: _Constant | None = None
+    _constants: dict[tuple[bytes, bytes], _Constant | None] = field(default_factory=dict)
+    _tails: dict[bytes, bytes | None] = field(default_factory=dict)
+
+    def cut(self, record: bytes) -> _Head | None:
+        """A record's parts; None where it is not of the usual form."""
+        constant, channel = self._last, -1
+        if constant is not None and record.startswith(constant.start):
+            channel = record.find(_CHANNEL, len(constant.start))
+        if constant is None or channel < 0 or not record.startswith(constant.rest, channel):
+            constant, channel = self._find(record)
+            if constant is None:
+                return None
+        stamp = len(constant.start)
+        number = record.find(_NUMBER, stamp, channel)
+        end = record.find(b",", number + len(_NUMBER), channel)
+        if number < 0 or end < 0:
+            return None
+        time, digits, tail = record[stamp:number], record[number + len(_NUMBER) : end], record[end : channel - 1]
+        members = self._tails[tail] if tail in self._tails else self._tails.setdefault(tail, _members(tail))
+        if members is None or b"\\" in time or not digits.strip(b'"').isdigit():
+            return None
+        return constant, time, digits, members, record[channel + len(constant.rest) - 1 : -2]
+
+    def _find(self, record: bytes) -> tuple[_Constant | None, int]:
+        """The constant parts of a record, and where the channel begins."""
+        time = record.find(_TIME)
+        channel = record.find(_CHANNEL, time)
+        data = record.find(_DATA, channel)
+        if time < 0 or channel < 0 or data < 0 or not record.startswith(_STAMP, time):
+            return None, channel
+        key = record[:time], record[channel:data]
+        if key not in self._constants:
+            self._constants[key] = _constant(self.rows, *key)
+        self._last = self._constants[key]
+        return self._last, channel
 
 
-def _constant(before: bytes, after: bytes) -> _Constant | None:
+def _constant(rows: Rows, before: bytes, after: bytes) -> _Constant | None:
     try:
         record = orjson.loads(before.removesuffix(b",") + b"}}}")
         rest = orjson.loads(b"{" + after)
@@ -117,41 +148,47 @@ def _constant(before: bytes, after: bytes) -> _Constant | None:
         flat = flatten(record)
     except (orjson.JSONDecodeError, RecordError, KeyError, TypeError):
         return None
-    names_are_text = isinstance(flat.get("Provider_Name"), str) and isinstance(flat.get("Channel"), str)
-    return _Constant(flat, orjson.dumps(flat)[1:]) if names_are_text and flat["EventID"] is not None else None
+    provider, channel, event_id = flat.get("Provider_Name"), flat.get("Channel"), flat["EventID"]
+    if not isinstance(provider, str) or not isinstance(channel, str) or event_id is None:
+        return None
+    return _Constant(before + _STAMP, after + _DATA, flat, orjson.dumps(flat)[1:], rows.route(provider, channel, event_id))
+
+
+def _members(tail: bytes) -> bytes | None:
+    """The system fields between record number and channel as members of a flat object, each behind a comma; None where there are others."""
+    try:
+        found = _tail(b"{" + tail[1:] + b"}")
+        fields: Flat = {"ActivityID": found.Correlation.inner.ActivityID} if found.Correlation else {}
+        if found.Execution:
+            fields |= {"Execution_ProcessID": found.Execution.inner.ProcessID, "Execution_ThreadID": found.Execution.inner.ThreadID}
+        members = orjson.dumps({name: value for name, value in fields.items() if value is not None})[1:-1]
+    except (*_FAULTS, orjson.JSONEncodeError):
+        return None
+    return b"," + members if members else b""
 
 
 def _read_group(rows: Rows, route: Route, numbers: list[int], heads: list[_Head]) -> list[int]:
     """Add events of one name; the numbers of those whose data does not decode are returned."""
-    plan = _plan(route.kind)
-    found, good, others = [], [], []
-    for number, head in zip(numbers, heads, strict=True):
-        try:
-            found.append(plan.decode(head[2]))
-            good.append((number, head))
-        except _FAULTS:
-            others.append(number)
-    if good:
-        chosen = [number for number, _ in good]
-        fields: dict[str, Sequence[Any]] = dict(zip(plan.names, zip(*map(plan.row, found), strict=True), strict=True))
-        fields |= {name: [head[0].fields.get(name) for _, head in good] for name in plan.constant}
-        fields["TimeCreated"] = [head[1].TimeCreated.inner.SystemTime for _, head in good]
-        rows.add(route, chosen, fields)
-        rows.add_ext(chosen, [_side_by_side(*head) for _, head in good])
+    plan, others = _plan(route.kind), []
+    try:
+        found = [plan.decode(head[4]) for head in heads]
+    except _FAULTS:
+        good = [at for at, head in enumerate(heads) if plan.decodes(head[4])]
+        others = [numbers[at] for at in sorted(set(range(len(heads))).difference(good))]
+        if not good:
+            return others
+        numbers, heads = [numbers[at] for at in good], [heads[at] for at in good]
+        found = [plan.decode(head[4]) for head in heads]
+    fields: dict[str, Sequence[Any]] = dict(zip(plan.names, zip(*map(plan.row, found), strict=True), strict=True))
+    fields |= {name: [head[0].fields.get(name) for head in heads] for name in plan.constant}
+    fields["TimeCreated"] = [head[1].decode() for head in heads]
+    rows.add(route, numbers, fields, [_side_by_side(*head) for head in heads])
     return others
 
 
-def _side_by_side(constant: _Constant, varying: _Varying, data: bytes) -> bytes:
-    fields: Flat = {"TimeCreated": varying.TimeCreated.inner.SystemTime, "EventRecordID": varying.EventRecordID}
-    if varying.Correlation:
-        fields["ActivityID"] = varying.Correlation.inner.ActivityID
-    if varying.Execution:
-        fields["Execution_ProcessID"] = varying.Execution.inner.ProcessID
-        fields["Execution_ThreadID"] = varying.Execution.inner.ThreadID
-    if None in fields.values():
-        fields = {name: value for name, value in fields.items() if value is not None}
-    own = data[1:-1] + b"," if data != b"{}" else b""
-    return b"{" + own + (orjson.dumps(fields)[1:-1] + b"," if fields else b"") + constant.members
+def _side_by_side(constant: _Constant, time: bytes, digits: bytes, members: bytes, data: bytes) -> bytes:
+    own = (data[:-1], b',"TimeCreated":"') if data != b"{}" else (b'{"TimeCreated":"',)
+    return b"".join((*own, time, b'","EventRecordID":', digits, members, b",", constant.members))
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +199,13 @@ class _Plan:
     decode: Callable[[bytes], Any]
     row: Callable[[Any], tuple[Any, ...]]
     constant: tuple[str, ...]
+
+    def decodes(self, data: bytes) -> bool:
+        try:
+            self.decode(data)
+        except _FAULTS:
+            return False
+        return True
 
 
 @cache
