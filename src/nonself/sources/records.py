@@ -90,7 +90,7 @@ class Table:
 def column(name: str, values: Sequence[Any] | pl.Series) -> pl.Series:
     """One event column from values of any JSON type: what doesn't fit the declared type becomes null, and only that."""
     if isinstance(values, pl.Series):
-        return values.alias(name)
+        return values if values.name == name else values.alias(name)
     try:
         return pl.Series(name, values, dtype=SCHEMA[name], strict=False)
     except UnicodeEncodeError:  # lone surrogates: not text that Arrow can hold

@@ -37,6 +37,7 @@ _CHANNEL, _DATA = b'"Channel":', b',"EventData":{'
 
 
 class _Inner(msgspec.Struct, gc=False):
+    SystemTime: str | None = None
     ActivityID: Any = None
     ProcessID: Any = None
     ThreadID: Any = None
@@ -46,9 +47,11 @@ class _Attributes(msgspec.Struct, gc=False):
     inner: _Inner = msgspec.field(name="#attributes", default_factory=_Inner)
 
 
-class _Tail(msgspec.Struct, gc=False, forbid_unknown_fields=True):
-    """System fields between record number and channel."""
+class _Varying(msgspec.Struct, gc=False, forbid_unknown_fields=True):
+    """System fields from the time to the channel."""
 
+    TimeCreated: _Attributes | msgspec.UnsetType = msgspec.UNSET
+    EventRecordID: int | str | None = None
     Correlation: _Attributes | None = None
     Execution: _Attributes | None = None
 
@@ -65,9 +68,9 @@ class _Constant:
     route: Route
 
 
-_Head = tuple[_Constant, bytes, bytes, bytes, bytes]
-"""System fields that repeat; the time, the record's number, the other system fields as members; and the bytes of EventData."""
-_tail = msgspec.json.Decoder(_Tail).decode
+_Head = tuple[_Constant, str | None, tuple[bytes, ...], bytes]
+"""System fields that repeat; the time; the members of those that don't, in pieces; and the bytes of EventData."""
+_varying = msgspec.json.Decoder(_Varying).decode
 
 
 def read_nested(rows: Rows, records: Sequence[bytes]) -> list[int]:
@@ -76,7 +79,7 @@ def read_nested(rows: Rows, records: Sequence[bytes]) -> list[int]:
     groups: dict[Route, tuple[list[int], list[_Head]]] = {}
     others: list[int] = []
     for at, head in enumerate(map(cut, records)):
-        if head is None or is_odd(head[4]):
+        if head is None or is_odd(head[3]):
             others.append(at)
             continue
         group = groups.get(head[0].route)
@@ -97,6 +100,16 @@ def _finder() -> BytesAhoCorasick:
     return BytesAhoCorasick([text.encode() for text in _ODD])
 
 
+class _Tails(dict[bytes, bytes | None]):
+    """What stands between a record's number and its channel, as members of a flat object, each behind a comma; None where there are
+    others than expected."""
+
+    def __missing__(self, tail: bytes) -> bytes | None:
+        found = _decoded(tail[1:]) if _TIME not in tail and b'"EventRecordID":' not in tail else None
+        members = self[tail] = None if found is None else b"," + found[1] if found[1] else b""
+        return members
+
+
 @dataclass(slots=True)
 class _Cutter:
     """Cuts the records of one block, and remembers what repeats."""
@@ -104,40 +117,50 @@ class _Cutter:
     rows: Rows
     _last: _Constant | None = None
     _constants: dict[tuple[bytes, bytes], _Constant | None] = field(default_factory=dict)
-    _tails: dict[bytes, bytes | None] = field(default_factory=dict)
+    _tails: _Tails = field(default_factory=_Tails)
 
     def cut(self, record: bytes) -> _Head | None:
         """A record's parts; None where it is not of the usual form."""
-        constant, channel = self._last, -1
-        if constant is not None and record.startswith(constant.start):
-            channel = record.find(_CHANNEL, len(constant.start))
-        if constant is None or channel < 0 or not record.startswith(constant.rest, channel):
-            constant, channel = self._find(record)
-            if constant is None:
-                return None
+        constant = self._last
+        if constant is None or not record.startswith(constant.start):
+            return self._first(record)
         stamp = len(constant.start)
+        channel = record.find(_CHANNEL, stamp)
+        if channel < 0 or not record.startswith(constant.rest, channel):
+            return self._first(record)
         number = record.find(_NUMBER, stamp, channel)
         end = record.find(b",", number + len(_NUMBER), channel)
-        if number < 0 or end < 0:
-            return None
-        time, digits, tail = record[stamp:number], record[number + len(_NUMBER) : end], record[end : channel - 1]
-        members = self._tails[tail] if tail in self._tails else self._tails.setdefault(tail, _members(tail))
-        if members is None or b"\\" in time or not digits.strip(b'"').isdigit():
-            return None
-        return constant, time, digits, members, record[channel + len(constant.rest) - 1 : -2]
+        digits = record[number + len(_NUMBER) : end]
+        if number < 0 or end < 0 or not (digits.isdigit() or digits.strip(b'"').isdigit()):
+            return _unusual(record, constant, channel)
+        time, members = record[stamp:number], self._tails[record[end : channel - 1]]
+        if members is None or b"\\" in time:
+            return _unusual(record, constant, channel)
+        varying = (b'"TimeCreated":"', time, b'","EventRecordID":', digits, members, b",")
+        return constant, time.decode(), varying, record[channel + len(constant.rest) - 1 : -2]
 
-    def _find(self, record: bytes) -> tuple[_Constant | None, int]:
-        """The constant parts of a record, and where the channel begins."""
+    def _first(self, record: bytes) -> _Head | None:
+        """The parts of a record whose constant ones are not the last record's."""
         time = record.find(_TIME)
         channel = record.find(_CHANNEL, time)
         data = record.find(_DATA, channel)
-        if time < 0 or channel < 0 or data < 0 or not record.startswith(_STAMP, time):
-            return None, channel
+        if time < 0 or channel < 0 or data < 0:
+            return None
         key = record[:time], record[channel:data]
         if key not in self._constants:
             self._constants[key] = _constant(self.rows, *key)
-        self._last = self._constants[key]
-        return self._last, channel
+        self._last = constant = self._constants[key]
+        if constant is None:
+            return None
+        return self.cut(record) if record.startswith(constant.start) else _unusual(record, constant, channel)
+
+
+def _unusual(record: bytes, constant: _Constant, channel: int) -> _Head | None:
+    """The parts of a record that does not write time and number as others do."""
+    found = _decoded(record[len(constant.start) - len(_STAMP) : channel - 1])
+    if found is None:
+        return None
+    return constant, found[0], (found[1], b",") if found[1] else (), record[channel + len(constant.rest) - 1 : -2]
 
 
 def _constant(rows: Rows, before: bytes, after: bytes) -> _Constant | None:
@@ -154,41 +177,47 @@ def _constant(rows: Rows, before: bytes, after: bytes) -> _Constant | None:
     return _Constant(before + _STAMP, after + _DATA, flat, orjson.dumps(flat)[1:], rows.route(provider, channel, event_id))
 
 
-def _members(tail: bytes) -> bytes | None:
-    """The system fields between record number and channel as members of a flat object, each behind a comma; None where there are others."""
+def _decoded(members: bytes) -> tuple[str | None, bytes] | None:
+    """The time, and all system fields of these members of a record as members of a flat object; None where they hold others."""
     try:
-        found = _tail(b"{" + tail[1:] + b"}")
-        fields: Flat = {"ActivityID": found.Correlation.inner.ActivityID} if found.Correlation else {}
-        if found.Execution:
-            fields |= {"Execution_ProcessID": found.Execution.inner.ProcessID, "Execution_ThreadID": found.Execution.inner.ThreadID}
-        members = orjson.dumps({name: value for name, value in fields.items() if value is not None})[1:-1]
+        found = _varying(b"{" + members + b"}")
+        time, correlation, execution = (
+            part.inner if part else _Inner() for part in (found.TimeCreated, found.Correlation, found.Execution)
+        )
+        fields = {
+            "TimeCreated": time.SystemTime,
+            "EventRecordID": found.EventRecordID,
+            "ActivityID": correlation.ActivityID,
+            "Execution_ProcessID": execution.ProcessID,
+            "Execution_ThreadID": execution.ThreadID,
+        }
+        return time.SystemTime, orjson.dumps({name: value for name, value in fields.items() if value is not None})[1:-1]
     except (*_FAULTS, orjson.JSONEncodeError):
         return None
-    return b"," + members if members else b""
 
 
 def _read_group(rows: Rows, route: Route, numbers: list[int], heads: list[_Head]) -> list[int]:
     """Add events of one name; the numbers of those whose data does not decode are returned."""
     plan, others = _plan(route.kind), []
     try:
-        found = [plan.decode(head[4]) for head in heads]
+        found = [plan.decode(head[3]) for head in heads]
     except _FAULTS:
-        good = [at for at, head in enumerate(heads) if plan.decodes(head[4])]
+        good = [at for at, head in enumerate(heads) if plan.decodes(head[3])]
         others = [numbers[at] for at in sorted(set(range(len(heads))).difference(good))]
         if not good:
             return others
         numbers, heads = [numbers[at] for at in good], [heads[at] for at in good]
-        found = [plan.decode(head[4]) for head in heads]
+        found = [plan.decode(head[3]) for head in heads]
     fields: dict[str, Sequence[Any]] = dict(zip(plan.names, zip(*map(plan.row, found), strict=True), strict=True))
     fields |= {name: [head[0].fields.get(name) for head in heads] for name in plan.constant}
-    fields["TimeCreated"] = [head[1].decode() for head in heads]
+    fields["TimeCreated"] = [head[1] for head in heads]
     rows.add(route, numbers, fields, [_side_by_side(*head) for head in heads])
     return others
 
 
-def _side_by_side(constant: _Constant, time: bytes, digits: bytes, members: bytes, data: bytes) -> bytes:
-    own = (data[:-1], b',"TimeCreated":"') if data != b"{}" else (b'{"TimeCreated":"',)
-    return b"".join((*own, time, b'","EventRecordID":', digits, members, b",", constant.members))
+def _side_by_side(constant: _Constant, _: str | None, varying: tuple[bytes, ...], data: bytes) -> bytes:
+    own = (data[:-1], b",") if data != b"{}" else (b"{",)
+    return b"".join((*own, *varying, constant.members))
 
 
 @dataclass(frozen=True, slots=True)

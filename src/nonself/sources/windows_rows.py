@@ -152,7 +152,9 @@ def _series(name: str, values: list[Any]) -> pl.Series:
 def _meaning(frame: pl.DataFrame) -> pl.DataFrame:
     """The same of columns that `_texts` gave."""
     native = pl.col([name for name in frame.columns if name not in _TYPED and name != "ext"])
-    frame = frame.with_columns(pl.when((native != "-") & (native != "")).then(native))
+    short = frame.select((native.str.len_bytes() < 2).any()).row(0, named=True)  # mostly none is
+    odd = pl.col([name for name, is_short in short.items() if is_short])
+    frame = frame.with_columns(pl.when((odd != "-") & (odd != "")).then(odd))
     return frame.with_columns([convert(frame[name]) for name, (convert, _) in WHOLE.items() if name in frame.columns])
 
 
