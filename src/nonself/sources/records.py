@@ -32,6 +32,7 @@ class Table:
     columns  event columns by name: a list of Python values or a polars Series, one entry a row. Values that don't fit the column's
              type become null; strings given for numbers are read as decimal numbers. uid, source, origin, record, map_ver and, where
              it is not given, raw are filled by `chunk`.
+    binary   `raws` as a column, where a reader has made it
     """
 
     source: str
@@ -41,6 +42,7 @@ class Table:
     numbers: list[int] = field(default_factory=list)
     columns: dict[str, Sequence[Any] | pl.Series] = field(default_factory=dict)
     dead: list[DeadLetter] = field(default_factory=list)
+    binary: pl.Series | None = None
 
     def add(self, number: int, raw: bytes) -> None:
         """One good record: its number in the file and its bytes."""
@@ -77,7 +79,7 @@ class Table:
             return events.empty()
         self.pad()
         series = [column(name, values) for name, values in self.columns.items()]
-        raws = pl.Series("raw", self.raws, dtype=pl.Binary)
+        raws = pl.Series("raw", self.raws, dtype=pl.Binary) if self.binary is None else self.binary
         series.append(events.uids(self.source, raws))
         series.append(pl.Series("record", self.numbers, dtype=pl.Int64))
         if "raw" not in self.columns:
