@@ -22,7 +22,6 @@ Fields = Mapping[str, Sequence[Any]]
 COMMON = ("Computer", "TimeCreated", "UtcTime", "Level", "Keywords")
 """Native fields that are taken of events of all kinds. Provider, channel and event id tell the kind."""
 _TYPED = CONVERTED | {"class_uid", "activity_id"}
-Order = npt.NDArray[np.intp]
 _TEXTS = frozenset((str, NoneType))
 _NO_CHOICE = (None, "", "-", "0x0")
 
@@ -96,7 +95,7 @@ class Rows:
             columns["time"] = instants_of(columns["time"])
         return columns
 
-    def _singly(self, order: Order | None) -> list[pl.Series]:
+    def _singly(self, order: npt.NDArray[np.intp] | None) -> list[pl.Series]:
         """Few rows, value by value: most logs are small, and each call of polars costs as much as twenty values."""
         height = len(self.numbers)
         names = [(route.cells(), count) for route, count in self._runs]
@@ -107,7 +106,7 @@ class Rows:
             columns = {name: [cells[row] for row in rows] for name, cells in columns.items()}
         return [_series(name, cells) for name, cells in columns.items() if not is_nothing(cells)]
 
-    def _at_once(self, order: Order | None) -> list[pl.Series]:
+    def _at_once(self, order: npt.NDArray[np.intp] | None) -> list[pl.Series]:
         """Many rows, column by column."""
         self._settle()
         frame = _meaning(pl.DataFrame([joined(pieces, len(self.numbers)) for pieces in self._pieces.values()]))
@@ -151,10 +150,10 @@ def _series(name: str, values: list[Any]) -> pl.Series:
 
 def _meaning(frame: pl.DataFrame) -> pl.DataFrame:
     """The same of columns that `_texts` gave."""
-    native = pl.col([name for name in frame.columns if name not in _TYPED and name != "ext"])
-    short = frame.select((native.str.len_bytes() < 2).any()).row(0, named=True)  # mostly none is
-    odd = pl.col([name for name, is_short in short.items() if is_short])
-    frame = frame.with_columns(pl.when((odd != "-") & (odd != "")).then(odd))
+    native = [name for name in frame.columns if name not in _TYPED and name != "ext"]
+    short = frame.select((pl.col(native).str.len_bytes() < 2).any())  # mostly none is
+    odd = [pl.col(column.name) for column in short.get_columns() if column.item()]
+    frame = frame.with_columns([pl.when((column != "-") & (column != "")).then(column) for column in odd])
     return frame.with_columns([convert(frame[name]) for name, (convert, _) in WHOLE.items() if name in frame.columns])
 
 
