@@ -143,19 +143,35 @@ RECORDS = [
     _record({"Image": "x"}, Security=None, Correlation={"#attributes": {"ActivityID": "A"}}), _record({"Image": "x"}, Computer=None),
     _record({"Image": "x"}, Foo={"A": 1, "EventData": {"Image": "y"}}), _record({"Image": None, "ProcessId": True}),
     _record({"Image": "x"}, Provider={"#attributes": {"Name": '"Channel":"Security",'}}), _record({"Image": "x"}, TimeCreated=None),
+    _record({"Image": "x"}, TimeCreated={"#attributes": {"Time": "x"}}), _record({"Image": "x"}, TimeCreated={"#attributes": {}}),
+    _record({"Image": "x"}, TimeCreated={"#attributes": {"SystemTime": 'a "b" \\ }},"EventRecordID":1,'}}),
+    _record({"Image": "x"}, Execution=None),
+    *(_record({"Image": "x"}, EventRecordID=number) for number in ("7", "", "x,1", None, -7, 1.5, [7], "\u0661", 2**64 - 1)),
+    _record({"Image": "x"}, Execution={"#attributes": {"ProcessID": "0x4", "Other": 1}}), _record({"Image": "x"}, Correlation=[1]),
+    _record({"Image": "x"}, Correlation={"#attributes": {"ActivityID": '{"Channel":1}'}}),
+    _record({"Image": "x"}, Execution={"Channel": 1}),
+    _record({"Image": "x"}, Channel="Security", EventID=4688), _record({"Image": "x"}, Computer="ws6"),
 ]  # fmt: skip
+
+
+def _table(records: list[bytes], *, fast: bool) -> pl.DataFrame:
+    made, rows = Table("windows-evtx", "f", 1), Rows()
+    left = read_nested(rows, records) if fast else list(range(len(records)))
+    fill(made, rows, records, range(len(records)), left, parse_json(LIMITS))
+    return made.chunk(0).events
 
 
 @pytest.mark.parametrize("at", range(len(RECORDS)))
 def test_a_record_read_at_speed_is_what_it_is_read_slowly(at: int) -> None:
-    def table(records: list[bytes], *, fast: bool) -> pl.DataFrame:
-        made, rows = Table("windows-evtx", "f", 1), Rows()
-        left = read_nested(rows, records) if fast else list(range(len(records)))
-        fill(made, rows, records, range(len(records)), left, parse_json(LIMITS))
-        return made.chunk(0).events
-
-    fast, slow = table([PLAIN, RECORDS[at]], fast=True), table([PLAIN, RECORDS[at]], fast=False)
+    fast, slow = _table([PLAIN, RECORDS[at]], fast=True), _table([PLAIN, RECORDS[at]], fast=False)
     assert fast.drop("ext").equals(slow.drop("ext"))
     for one, other in zip(map(json.loads, fast["ext"]), map(json.loads, slow["ext"]), strict=True):
         assert {name: text(value) for name, value in one.items()} == {name: text(value) for name, value in other.items()}
     assert read_nested(Rows(), [PLAIN]) == []
+
+
+@settings(max_examples=30)
+@given(st.lists(st.sampled_from(RECORDS), min_size=1, max_size=12))
+def test_records_read_together_are_what_they_are_alone(records: list[bytes]) -> None:
+    alone = pl.concat([_table([record], fast=True) for record in records])
+    assert _table(records, fast=True).drop("record").equals(alone.drop("record"))

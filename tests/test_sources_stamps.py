@@ -55,3 +55,10 @@ def test_what_is_no_stamp_is_null() -> None:
         assert stamps.read(pl.Series("t", [text], dtype=pl.String)).to_list() == [None], text
     assert stamps.read(pl.Series("t", ["2024-02-29T00:00:00Z"])).to_list() == [datetime(2024, 2, 29, tzinfo=UTC)]
     assert stamps.read(pl.Series("t", [], dtype=pl.String)).len() == 0
+
+
+def test_a_day_that_is_none_harms_no_other() -> None:
+    column = ["2026-02-28T00:00:00Z", "2026-02-30T00:00:00Z", "0000-01-01T00:00:00Z", "2026-02-2xT00:00:00Z", "2026-03-01T00:00:00Z"]
+    days = [datetime(2026, 2, 28, tzinfo=UTC), None, None, None, datetime(2026, 3, 1, tzinfo=UTC)]
+    assert stamps.read(pl.Series("t", column)).to_list() == days
+    assert stamps.read(pl.Series("t", [stamp.replace("Z", "+00:00") for stamp in column])).to_list() == days

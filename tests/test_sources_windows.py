@@ -9,7 +9,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from nonself.sources import discover, lines, read
@@ -266,6 +266,23 @@ def test_values_of_any_type_harm_no_other_row() -> None:
     assert mixed.height == 2 * len(hostile)
     good = mixed.gather_every(2).drop("record", "uid").unique()
     assert good.drop("raw").equals(frame(LOGON).drop("record", "uid", "raw"))
+
+
+ODD: list[Any] = [None, 7, 2.5, True, [], {}, ["a"], "-", "", "x", "0x1f", "SHA1=" + "a" * 40, "{g}", "2026-01-01T00:00:00Z"]
+SYSMON = ("Computer", "UtcTime", "Level", "Keywords", "Image", "ProcessId", "ProcessGuid", "Hashes", "User")
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.lists(st.dictionaries(st.sampled_from(SYSMON), st.sampled_from(ODD)), min_size=1, max_size=8))
+@example([{}])
+def test_many_events_at_once_mean_what_few_do(drawn: list[dict[str, Any]]) -> None:
+    events = [{"EventID": 1 + at % 2, "Channel": "Microsoft-Windows-Sysmon/Operational", **fields} for at, fields in enumerate(drawn)]
+    data = b"\n".join(json.dumps(events[at % len(events)]).encode() for at in range(1_500))
+    many, few = (
+        pl.concat([chunk.events for chunk in WindowsJson().read(lines.in_memory(data), Limits(chunk_records=records))])
+        for records in (8_192, 750)
+    )
+    assert many.equals(few)
 
 
 def test_a_record_that_is_no_event_is_a_dead_letter() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 from collections.abc import Iterator
 from typing import BinaryIO
 
@@ -20,6 +21,7 @@ _MAGIC, _CHUNK_MAGIC, _RECORD_MAGIC = b"ElfFile\0", b"ElfChnk\0", b"**\0\0"
 _TABLES, _RECORDS = 128, 512  # where the tables of strings and templates and the records begin in a chunk
 _UNUSED = bytes(_CHUNK)
 _RECORD_MIN = 28  # header and trailing size of a record
+_RECORD_HEAD, _SIZE = struct.Struct("<4sI"), struct.Struct("<I")
 
 
 class WindowsEvtx:
@@ -110,7 +112,7 @@ def _records(header: bytes, chunk: bytes) -> Iterator[bytes | RecordError]:
         yield RecordError("truncated", f"the file is cut {len(chunk)} bytes into a chunk")
 
 
-def _parsed(header: bytes, chunk: bytes) -> Iterator[bytes | RecordError]:
+def _parsed(header: bytes, chunk: bytearray) -> Iterator[bytes | RecordError]:
     try:
         from evtx import PyEvtxParser  # 20 ms, which other logs need not pay
 
@@ -129,14 +131,14 @@ def _parsed(header: bytes, chunk: bytes) -> Iterator[bytes | RecordError]:
             yield record["data"].encode() if record else RecordError("corrupt-evtx", "no data")
 
 
-def _mended(chunk: bytes) -> bytes:
+def _mended(chunk: bytes) -> bytearray:
     """The chunk without its tables of strings and templates, and with damaged record headers replaced by ones that span to the next
     whole record.
 
     The tables only speed reading up, but a damage in them would cost the whole chunk. The parser walks from record to record by their
     sizes and would give up all records behind a damaged one.
     """
-    used = min(max(int.from_bytes(chunk[48:52], "little"), _RECORDS), _CHUNK)
+    used = min(max(_SIZE.unpack_from(chunk, 48)[0], _RECORDS), _CHUNK)
     mended, at = bytearray(chunk), _RECORDS
     mended[_TABLES:_RECORDS] = bytes(_RECORDS - _TABLES)
     while at < used:
@@ -146,14 +148,16 @@ def _mended(chunk: bytes) -> bytes:
             size = (following or used) - at
             mended[at : at + 8] = _RECORD_MAGIC + size.to_bytes(4, "little")
         at += size
-    return bytes(mended)
+    return mended
 
 
 def _record_size(chunk: bytes, at: int) -> int:
     """The size of the whole record at `at`: magic, and the same size at both ends; 0 where there is none."""
-    size = int.from_bytes(chunk[at + 4 : at + 8], "little")
-    whole = chunk.startswith(_RECORD_MAGIC, at) and size >= _RECORD_MIN and at + size <= _CHUNK
-    return size if whole and chunk[at + size - 4 : at + size] == chunk[at + 4 : at + 8] else 0
+    if at + _RECORD_MIN > _CHUNK:
+        return 0
+    magic, size = _RECORD_HEAD.unpack_from(chunk, at)
+    whole = magic == _RECORD_MAGIC and _RECORD_MIN <= size <= _CHUNK - at
+    return size if whole and _SIZE.unpack_from(chunk, at + size - _SIZE.size)[0] == size else 0
 
 
 def _next_record(chunk: bytes, start: int) -> int:
@@ -165,7 +169,7 @@ def _next_record(chunk: bytes, start: int) -> int:
 
 def _exactly(stream: BinaryIO, size: int) -> bytes:
     """`size` bytes, or fewer at the end of the stream."""
-    data = b""
+    data = stream.read(size)
     while len(data) < size and (piece := stream.read(size - len(data))):
         data += piece
     return data

@@ -32,6 +32,7 @@ class Table:
     columns  event columns by name: a list of Python values or a polars Series, one entry a row. Values that don't fit the column's
              type become null; strings given for numbers are read as decimal numbers. uid, source, origin, record, map_ver and, where
              it is not given, raw are filled by `chunk`.
+    binary   `raws` as a column, where a reader has made it
     """
 
     source: str
@@ -41,6 +42,7 @@ class Table:
     numbers: list[int] = field(default_factory=list)
     columns: dict[str, Sequence[Any] | pl.Series] = field(default_factory=dict)
     dead: list[DeadLetter] = field(default_factory=list)
+    binary: pl.Series | None = None
 
     def add(self, number: int, raw: bytes) -> None:
         """One good record: its number in the file and its bytes."""
@@ -77,7 +79,7 @@ class Table:
             return events.empty()
         self.pad()
         series = [column(name, values) for name, values in self.columns.items()]
-        raws = pl.Series("raw", self.raws, dtype=pl.Binary)
+        raws = pl.Series("raw", self.raws, dtype=pl.Binary) if self.binary is None else self.binary
         series.append(events.uids(self.source, raws))
         series.append(pl.Series("record", self.numbers, dtype=pl.Int64))
         if "raw" not in self.columns:
@@ -90,7 +92,7 @@ class Table:
 def column(name: str, values: Sequence[Any] | pl.Series) -> pl.Series:
     """One event column from values of any JSON type: what doesn't fit the declared type becomes null, and only that."""
     if isinstance(values, pl.Series):
-        return values.alias(name)
+        return values if values.name == name else values.alias(name)
     try:
         return pl.Series(name, values, dtype=SCHEMA[name], strict=False)
     except UnicodeEncodeError:  # lone surrogates: not text that Arrow can hold
@@ -113,14 +115,17 @@ def text_of(values: pl.Series) -> pl.Series:
 
 def joined(pieces: Sequence[tuple[int, pl.Series]], height: int) -> pl.Series:
     """A column of its pieces, each with the row where it begins, and of nulls between them; at least one piece."""
+    first = pieces[0][1]
+    nothing = pl.Series(first.name, [None], dtype=first.dtype)
     parts: list[pl.Series] = []
     row = 0
-    for first, piece in [*pieces, (height, pieces[0][1].clear())]:
-        if first > row:
-            parts.append(piece.clear(first - row))
-        parts.append(piece)
-        row = first + len(piece)
-    return pl.concat(parts, rechunk=True)
+    for start, piece in [*pieces, (height, None)]:
+        if start > row:
+            parts.append(nothing.new_from_index(0, start - row))  # a tenth of what `clear` takes
+        if piece is not None:
+            parts.append(piece)
+            row = start + len(piece)
+    return pl.concat(parts, rechunk=True) if len(parts) > 1 else parts[0]
 
 
 def load_json(line: bytes, limits: Limits) -> Record:

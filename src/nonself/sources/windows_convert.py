@@ -92,11 +92,6 @@ class _Memo(dict[Any, Any]):
         return list(map(self.__getitem__, values if _KEYS.issuperset(map(type, values)) else _texts(values)))
 
 
-def spoken(values: pl.Series) -> pl.Series:
-    """Texts with null for what says nothing."""
-    return _without(values, (values == "-") | (values == ""))
-
-
 def _without(values: pl.Series, silent: pl.Series) -> pl.Series:
     return values.set(silent, None) if silent.any() else values
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 
+import polars as pl
+
 from nonself.core.errors import RecordError
 from nonself.sources import documents, lines
 from nonself.sources.contract import Chunk, Input, Limits
-from nonself.sources.records import Table, load_json, texts
+from nonself.sources.records import Table, load_json, text_of
 from nonself.sources.windows_flat import read_flat
 from nonself.sources.windows_map import MAP_VER, classes
 from nonself.sources.windows_native import flatten
@@ -41,9 +43,11 @@ class WindowsJson:
     def _chunk(self, origin: str, limits: Limits, block: lines.Block) -> Chunk:
         table, rows = Table(self.name, origin, MAP_VER), Rows()
         numbers = range(block.first, block.first + len(block.lines))
-        raw = texts("raw", block.lines)
+        binary = pl.Series("raw", block.lines, dtype=pl.Binary)
+        raw = text_of(binary)
         fill(table, rows, block.lines, numbers, read_flat(rows, block.lines, raw, limits.json_depth), parse_json(limits))
-        table.columns["raw"] = raw if len(rows.numbers) == len(raw) else raw[rows.numbers]
+        whole = len(rows.numbers) == len(raw)
+        table.columns["raw"], table.binary = (raw, binary) if whole else (raw[rows.numbers], binary[rows.numbers])
         table.dead += block.dead
         return table.chunk(block.bytes)
 

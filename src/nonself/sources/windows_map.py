@@ -12,6 +12,8 @@ from typing import Any
 from nonself.core.schema import SCHEMA
 
 MAP_VER = 3
+NAMED = ("class_uid", "op", "channel", "log_provider")
+"""Columns that an event's name fills alone."""
 _PLAIN_CHANNELS = {"security": "Security", "system": "System", "application": "Application"}
 _WITHIN = re.compile("[~=]")
 _SEPARATORS = re.compile(r"[|+?]")
@@ -41,13 +43,12 @@ class Route:
     kind: Kind
 
     def cells(self) -> dict[str, Any]:
-        """The columns that are the same for all events of this name."""
+        """The columns `NAMED`, which are the same for all events of this name."""
         return {
             "class_uid": self.kind.class_uid,
             "op": None if self.event_id is None else str(self.event_id),
             "channel": _said(_PLAIN_CHANNELS.get(self.channel, self.channel)),
             "log_provider": _said(self.provider),
-            "status_id": self.kind.status,
         }
 
     @property

@@ -8,21 +8,21 @@ from types import NoneType
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from nonself.core.schema import SCHEMA
 from nonself.sources.records import BATCH, instants_of, joined, texts
-from nonself.sources.windows_convert import CONVERTED, WHOLE, Converters, said, spoken
+from nonself.sources.windows_convert import CONVERTED, WHOLE, Converters, said
 from nonself.sources.windows_fields import Flat, is_nothing, text
-from nonself.sources.windows_map import Kind, Route, content
+from nonself.sources.windows_map import NAMED, Kind, Route, content
 
 Fields = Mapping[str, Sequence[Any]]
 """Native fields of some events: one value each."""
 COMMON = ("Computer", "TimeCreated", "UtcTime", "Level", "Keywords")
 """Native fields that are taken of events of all kinds. Provider, channel and event id tell the kind."""
 _TYPED = CONVERTED | {"class_uid", "activity_id"}
-_FEW = 512
-"""So many values are converted one by one: most logs of a machine are small, and each call of polars costs as much as twenty values."""
+_TEXTS = frozenset((str, NoneType))
 _NO_CHOICE = (None, "", "-", "0x0")
 
 
@@ -31,10 +31,10 @@ class Rows:
     """Events in any order; `columns` brings them into the order of their numbers."""
 
     numbers: list[int] = field(default_factory=list)
+    _runs: list[tuple[Route, int]] = field(default_factory=list)  # names of consecutive rows, each with their count
     _columns: dict[str, list[Any]] = field(default_factory=dict)
     _settled: int = 0  # rows that `_pieces` hold, and `_columns` no longer
     _pieces: dict[str, list[tuple[int, pl.Series]]] = field(default_factory=dict)
-    _ext: dict[int, bytes] = field(default_factory=dict)
     _routes: dict[tuple[str, str, int | None], Route] = field(default_factory=dict)
     _converters: Converters = field(default_factory=Converters)
 
@@ -46,17 +46,23 @@ class Rows:
             route = self._routes[key] = content().route(*key)
         return route
 
-    def add(self, route: Route, numbers: Sequence[int], fields: Fields) -> None:
-        """Events of one name: their numbers, and the native fields of its kind and of `COMMON`."""
+    def add(self, route: Route, numbers: Sequence[int], fields: Fields, ext: Sequence[bytes] | None = None) -> None:
+        """Events of one name: their numbers, the native fields of its kind and of `COMMON`, and all native fields as JSON where their raw
+        records are not that."""
         first, count, kind = len(self.numbers) - self._settled, len(numbers), route.kind
         self.numbers += numbers
-        cells: dict[str, Sequence[Any]] = {name: [cell] * count for name, cell in route.cells().items()}
-        cells["activity_id"] = _activities(kind, fields, count)
+        self._runs.append((route, count))
         native = {name: _values(spec, fields, count) for name, spec in kind.columns}
         native |= {"host": fields["Computer"], "time": _clock(route, fields), "severity_id": fields["Level"]}
         if kind.status is None:
             native["status_id"] = fields["Keywords"]
-        for name, values in (cells | self._converters.columns(native)).items():
+        cells = self._converters.columns(native)
+        cells["activity_id"] = _activities(kind, fields, count)
+        if kind.status is not None:
+            cells["status_id"] = [kind.status] * count
+        if ext is not None:
+            cells["ext"] = ext
+        for name, values in cells.items():
             column = self._columns.setdefault(name, [])
             if len(column) < first:
                 column.extend([None] * (first - len(column)))
@@ -64,41 +70,52 @@ class Rows:
         if first + count >= BATCH:
             self._settle()
 
-    def add_ext(self, numbers: Iterable[int], ext: Iterable[bytes]) -> None:
-        """The native fields of events as JSON, where their raw records are not that."""
-        self._ext.update(zip(numbers, ext, strict=True))
-
     def add_flats(self, flats: Iterable[tuple[int, Flat, bytes]]) -> None:
         """Events of any names, each as its number, its native fields and these as JSON."""
-        groups: dict[Route, list[tuple[int, Flat]]] = {}
-        for number, flat, ext in flats:
+        groups: dict[Route, list[tuple[int, Flat, bytes]]] = {}
+        for row in flats:
+            flat = row[1]
             route = self.route(text(flat.get("Provider_Name")), text(flat.get("Channel")), flat["EventID"])
-            groups.setdefault(route, []).append((number, flat))
-            self._ext[number] = ext
+            groups.setdefault(route, []).append(row)
         for route, members in groups.items():
-            fields = {name: [flat.get(name) for _, flat in members] for name in (*route.kind.fields, *COMMON)}
-            self.add(route, [number for number, _ in members], fields)
+            fields = {name: [flat.get(name) for _, flat, _ in members] for name in (*route.kind.fields, *COMMON)}
+            self.add(route, [number for number, _, _ in members], fields, [ext for _, _, ext in members])
 
     def columns(self) -> dict[str, pl.Series]:
         """All event columns that were given, in the order of the events' numbers; `numbers` is in that order afterwards."""
         if not self.numbers:
             return {}
-        frame = pl.DataFrame(self._all_settled() if len(self.numbers) > _FEW else self._converted())
         numbers = np.array(self.numbers)
-        if (numbers[1:] < numbers[:-1]).any():
-            frame = frame[np.argsort(numbers)]
+        order = np.argsort(numbers) if (numbers[1:] < numbers[:-1]).any() else None
+        found = self._at_once(order) if self._settled else self._singly(order)
+        if order is not None:
             self.numbers.sort()
-        columns = {series.name: series for series in frame.get_columns()}
+        columns = {series.name: series for series in found}
         if "time" in columns:
             columns["time"] = instants_of(columns["time"])
-        if self._ext:
-            columns["ext"] = texts("ext", [self._ext.get(number) for number in self.numbers])
         return columns
 
-    def _converted(self) -> list[pl.Series]:
-        """Few rows, value by value."""
+    def _singly(self, order: npt.NDArray[np.intp] | None) -> list[pl.Series]:
+        """Few rows, value by value: most logs are small, and each call of polars costs as much as twenty values."""
         height = len(self.numbers)
-        return [_series(name, cells + [None] * (height - len(cells))) for name, cells in self._columns.items() if not is_nothing(cells)]
+        names = [(route.cells(), count) for route, count in self._runs]
+        columns = {name: [cells[name] for cells, count in names for _ in range(count)] for name in NAMED}
+        columns |= {name: cells + [None] * (height - len(cells)) for name, cells in self._columns.items()}
+        if order is not None:
+            rows = order.tolist()
+            columns = {name: [cells[row] for row in rows] for name, cells in columns.items()}
+        return [_series(name, cells) for name, cells in columns.items() if not is_nothing(cells)]
+
+    def _at_once(self, order: npt.NDArray[np.intp] | None) -> list[pl.Series]:
+        """Many rows, column by column."""
+        self._settle()
+        frame = _meaning(pl.DataFrame([joined(pieces, len(self.numbers)) for pieces in self._pieces.values()]))
+        runs = np.repeat(np.arange(len(self._runs)), [count for _, count in self._runs])
+        names = [route.cells() for route, _ in self._runs]
+        named = pl.DataFrame([pl.Series(name, [cells[name] for cells in names], dtype=SCHEMA[name]) for name in NAMED])
+        if order is not None:
+            frame, runs = frame[order], runs[order]
+        return [*named[runs].get_columns(), *frame.get_columns()]
 
     def _settle(self) -> None:
         """Make columns of the rows that were added since."""
@@ -107,16 +124,13 @@ class Rows:
                 self._pieces.setdefault(name, []).append((self._settled, _texts(name, cells)))
         self._settled, self._columns = len(self.numbers), {}
 
-    def _all_settled(self) -> list[pl.Series]:
-        self._settle()
-        return [_whole(joined(pieces, len(self.numbers))) for pieces in self._pieces.values()]
-
 
 def _clock(route: Route, fields: Fields) -> Sequence[Any]:
     """When it happened: by Sysmon's own clock where that is said, else by the log's."""
-    logged, own = fields["TimeCreated"], said(fields["UtcTime"])
-    if not route.is_sysmon or is_nothing(own):
+    logged = fields["TimeCreated"]
+    if not route.is_sysmon or is_nothing(fields["UtcTime"]):
         return logged
+    own = said(fields["UtcTime"])
     return [clock if mine is None else mine for mine, clock in zip(own, logged, strict=True)]
 
 
@@ -124,25 +138,31 @@ def _series(name: str, values: list[Any]) -> pl.Series:
     """A column of few values: of its own type, or native values as text, or what that means."""
     if name in _TYPED:
         return pl.Series(name, values, dtype=SCHEMA[name])
-    texts = said([value if type(value) is str or value is None else text(value) for value in values])
+    if name == "ext":
+        return texts(name, values)
+    native = said(values if _TEXTS.issuperset(map(type, values)) else [value if value is None else text(value) for value in values])
     if name not in WHOLE:
-        return pl.Series(name, texts, dtype=pl.String)
-    _, single = WHOLE[name]
-    return pl.Series(name, [None if value is None else single(value) for value in texts], dtype=SCHEMA[name])
+        return pl.Series(name, native, dtype=pl.String)
+    single = WHOLE[name][1]
+    known = {value: None if value is None else single(value) for value in set(native)}
+    return pl.Series(name, list(map(known.__getitem__, native)), dtype=SCHEMA[name])
 
 
-def _whole(column: pl.Series) -> pl.Series:
-    """The same of a column that `_texts` gave."""
-    if column.name in _TYPED:
-        return column
-    texts = spoken(column)
-    return WHOLE[column.name][0](texts) if column.name in WHOLE else texts
+def _meaning(frame: pl.DataFrame) -> pl.DataFrame:
+    """The same of columns that `_texts` gave."""
+    native = [name for name in frame.columns if name not in _TYPED and name != "ext"]
+    short = frame.select((pl.col(native).str.len_bytes() < 2).any())  # mostly none is
+    odd = [pl.col(column.name) for column in short.get_columns() if column.item()]
+    frame = frame.with_columns([pl.when((column != "-") & (column != "")).then(column) for column in odd])
+    return frame.with_columns([convert(frame[name]) for name, (convert, _) in WHOLE.items() if name in frame.columns])
 
 
 def _texts(name: str, values: list[Any]) -> pl.Series:
     """Values as a column: of its own type where they have been converted, else of text."""
     if name in _TYPED:
         return pl.Series(name, values, dtype=SCHEMA[name])
+    if name == "ext":
+        return texts(name, values)
     try:
         return pl.Series(name, values, dtype=pl.String)
     except (TypeError, OverflowError):  # some are not text
