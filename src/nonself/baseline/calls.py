@@ -49,10 +49,13 @@ def learn(y: Coded, x: Coded, at: Ints, sizes: pl.Series) -> pl.DataFrame:
     kept = places(ys, xs, at // 3600) < PER_HOUR
     ys, xs, at, size = ys[kept], xs[kept], at[kept], size[kept]
     first = changes(ys, xs, at // 86_400)
-    names = {"y": y.values[ys[first]], "x": x.values[xs[first]]}
+    ys, xs = ys[first], xs[first]
+    names = {"y": y.values[ys], "x": x.values[xs]}
     day = pl.Series((at[first] // 86_400).astype(np.int32)).cast(pl.Date)
     seconds, sizes = listed(first, pl.Series((at % 86_400).astype(np.uint32)), pl.Series(size))
-    return pairs.bounded(pl.DataFrame({"day": day, **names, "seconds": seconds, "sizes": sizes}), rows=_ROWS)
+    return pairs.bounded(
+        pl.DataFrame({"day": day, **names, "seconds": seconds, "sizes": sizes}), rows=_ROWS, starts=changes(ys, at[first] // 86_400)
+    )
 
 
 def merge(deltas: list[pl.DataFrame]) -> pl.DataFrame:

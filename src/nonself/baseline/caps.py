@@ -10,13 +10,14 @@ A y beyond the cap is unknown, not new: it is held against its peers alone, as a
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from nonself.baseline import codes
-from nonself.baseline.codes import Ints
-from nonself.baseline.keys import SEPARATOR, digest, hashes
+from nonself.baseline.codes import Ints, Mask
+from nonself.baseline.keys import SEPARATOR, Hashes, digests, hashes, mixed
 
 Y_MOST = 1 << 17
 """y of one detector's self at most: 131,072."""
@@ -24,49 +25,68 @@ ROWS_MOST = 1 << 22
 """Rows of one detector's self at most: 4 million, of some 50 to 100 bytes each where names are short."""
 
 
-def capped(table: pl.DataFrame, *, rows: int = ROWS_MOST, numbers: Ints | None = None) -> pl.DataFrame:
-    """`table` (sorted, columns day and y, perhaps x) with no more y and rows than are kept, in its order. `numbers` are those of its y,
-    from 0 and each met, where they are known."""
+def capped(table: pl.DataFrame, *, rows: int = ROWS_MOST) -> pl.DataFrame:
+    """`table` (sorted, columns day and y, perhaps x) with no more y and rows than are kept, in its order."""
     if table.height <= min(Y_MOST, rows):
         return table
-    y = codes.numbers(table["y"]) if numbers is None else numbers
-    sizes = np.bincount(y)
-    if sizes.size <= Y_MOST and table.height <= rows:
+    y = codes.numbers(table["y"])
+    first = codes.firsts(y)
+    if first.size <= Y_MOST and table.height <= rows:
         return table
-    order = _by_hash(table["y"][codes.firsts(y)])[:Y_MOST]
-    upto = np.cumsum(sizes[order])
-    whole = np.zeros(sizes.size, np.bool_)
-    whole[order[upto <= rows]] = True
-    kept = whole[y]
-    if (part := np.count_nonzero(whole)) < order.size:
-        mine = np.flatnonzero(y == order[part])
-        kept[_in_order(table[mine], mine)[: rows - np.count_nonzero(kept)]] = True
-    return table.filter(pl.Series(kept))
+    hashed = of_names(table["y"][first])
+    mask = kept(y, hashed[y], lambda some: table["y"][first[some]], lambda at: _in_order(table[at], at), rows=rows)
+    return table if mask is None else table.filter(pl.Series(mask))
 
 
-def _by_hash(names: pl.Series) -> Ints:
-    """Numbers of the names, smallest hash first. A name of several parts is hashed by its first part and the rest: few parts make many
-    names, and each is hashed once."""
+def kept(y: Ints, hashed: Hashes, names: Callable[[Ints], pl.Series], within: Callable[[Ints], Ints], *, rows: int) -> Mask | None:
+    """Which of some rows are kept, None for all of them. `y` are numbers of their y, `hashed` the hashes, `names` gives the y of some
+    numbers; `within` puts rows of one y in the order in which they are kept."""
+    if y.size <= min(Y_MOST, rows):
+        return None
+    order = _smallest(y, hashed, names)
+    starts = codes.changes(y[order])
+    upto = np.append(starts[1:], order.size)
+    whole = min(int(np.searchsorted(upto, rows, "right")), Y_MOST)  # so many y are kept with all their rows
+    end = int(upto[whole - 1]) if whole else 0
+    if end == y.size:
+        return None
+    mask = np.zeros(y.size, np.bool_)
+    mask[order[:end]] = True
+    if whole < min(Y_MOST, starts.size):
+        part = np.sort(order[starts[whole] : upto[whole]])
+        mask[within(part)[: rows - end]] = True
+    return mask
+
+
+def _smallest(y: Ints, hashed: Hashes, names: Callable[[Ints], pl.Series]) -> Ints:
+    """Rows in the order of their hashes, those of a y together: of as many y at least as may be kept, if there are so many."""
+    size = Y_MOST + Y_MOST // 4
+    while True:  # a y may have many rows: then more of these are looked at
+        some = np.arange(y.size)
+        if size < y.size:
+            some = np.flatnonzero(hashed <= np.partition(hashed, size)[size])
+        order = some[np.argsort(hashed[some], kind="stable")]
+        new = codes.changes(hashed[order])
+        if new.size > Y_MOST or some.size == y.size:
+            break
+        size *= 2
+    if codes.changes(y[order], hashed[order]).size == new.size:
+        return order
+    number, first = codes.numbered(y[order])  # two y of one hash: by their names
+    rank = names(y[order][first]).rank("ordinal").to_numpy().astype(np.int64)
+    return np.asarray(order[np.lexsort((rank[number], hashed[order]))], dtype=np.int64)
+
+
+def of_names(names: pl.Series) -> Hashes:
+    """The hash of each name by which it is kept. A name of several parts is hashed by its first part and the rest (`keys.mixed`)."""
     first, rest = names.alias("v").str.splitn(SEPARATOR, 2).struct.unnest().get_columns()
     hashed = _digests(first)
-    if rest.null_count() < rest.len():
-        hashed = _mixed(hashed * np.uint64(0x9E3779B97F4A7C15) + _digests(rest.fill_null("")))
-    order = np.argsort(hashed)
-    if (hashed[order[1:]] == hashed[order[:-1]]).any():
-        return np.lexsort((names.rank("ordinal").to_numpy(), hashed))
-    return order
+    return mixed(hashed, _digests(rest.fill_null(""))) if rest.null_count() < rest.len() else hashed
 
 
-def _digests(names: pl.Series) -> npt.NDArray[np.uint64]:
+def _digests(names: pl.Series) -> Hashes:
     number = codes.numbers(names)
-    return np.array([digest(name) for name in names[codes.firsts(number)].to_list()], dtype=np.uint64)[number]
-
-
-def _mixed(hashed: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
-    """Each number's bits spread over all of it (the finaliser of SplitMix64, Steele, Lea & Flood 2014)."""
-    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
-        hashed = (hashed ^ hashed >> np.uint64(shift)) * np.uint64(factor)
-    return np.asarray(hashed ^ hashed >> np.uint64(31), dtype=np.uint64)
+    return digests(names[codes.firsts(number)])[number]
 
 
 def _in_order(table: pl.DataFrame, at: Ints) -> Ints:

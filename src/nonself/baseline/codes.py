@@ -31,6 +31,10 @@ class Coded:
         """The strings of some rows, none of them null."""
         return self.values[self.codes[rows]]
 
+    def names(self, numbers: Ints) -> pl.Series:
+        """The strings of some numbers."""
+        return self.values[numbers]
+
 
 def numbers(column: pl.Series) -> Ints:
     """Each distinct string as a number, from 0 by first appearance; -1 for null."""

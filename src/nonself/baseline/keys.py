@@ -7,10 +7,13 @@ import hashlib
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from nonself.baseline import codes
 from nonself.baseline.codes import Ints
+
+Hashes = npt.NDArray[np.uint64]
 
 MAX_BYTES = 512
 """Longest key kept, in bytes. A longer one keeps its first `_HEAD` characters and a hash of the whole, so that keys stay distinct."""
@@ -29,8 +32,23 @@ def digest(text: str) -> int:
 def hashes(values: pl.Series) -> pl.Series:
     """`digest` of each string as UInt64, nulls kept; every distinct value is hashed once."""
     distinct = values.drop_nulls().unique(maintain_order=True)
-    table = pl.DataFrame({"v": distinct, "h": pl.Series([digest(v) for v in distinct.to_list()], dtype=pl.UInt64)})
+    table = pl.DataFrame({"v": distinct, "h": digests(distinct)})
     return values.alias("v").to_frame().join(table, on="v", how="left", maintain_order="left")["h"].alias(values.name)
+
+
+def digests(values: pl.Series) -> Hashes:
+    """`digest` of each string (none null), row for row."""
+    whole = b"".join([hashlib.blake2b(value.encode(), digest_size=8).digest() for value in values.to_list()])
+    return np.frombuffer(whole, dtype=">u8").astype(np.uint64)
+
+
+def mixed(first: Hashes, rest: Hashes) -> Hashes:
+    """The hashes of keys of several parts by those of their first part and of all the rest: few parts make many keys, and each part is
+    hashed once. Bits are spread as by the finaliser of SplitMix64 (Steele, Lea & Flood 2014)."""
+    hashed = first * np.uint64(0x9E3779B97F4A7C15) + rest
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+        hashed = (hashed ^ hashed >> np.uint64(shift)) * np.uint64(factor)
+    return np.asarray(hashed ^ hashed >> np.uint64(31), dtype=np.uint64)
 
 
 def marks(values: pl.Series) -> pl.Series:

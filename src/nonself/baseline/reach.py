@@ -46,7 +46,7 @@ def learn(day: Ints, y: Coded, x: Coded, item: Coded, answered: Mask) -> pl.Data
     first = changes(*columns)
     names = {"y": y.values[columns[1][first]], "x": x.values[columns[2][first]]}
     table = {"day": pl.Series(columns[0][first].astype(np.int32)).cast(pl.Date), **names, "items": listed(first, pl.Series(mark))[0]}
-    return pairs.bounded(pl.DataFrame(table), rows=_ROWS)
+    return pairs.bounded(pl.DataFrame(table), rows=_ROWS, starts=changes(*(part[first] for part in columns[:2])))
 
 
 def _smallest(columns: list[Ints], mark: Hashes) -> Ints:
@@ -124,12 +124,24 @@ def _bounds(table: pl.DataFrame, pair: Ints, size: Ints, pairs_: int) -> Hashes:
     return out
 
 
+def _by_item(pair: Ints, mark: Hashes) -> Ints:
+    """Entries in order of pair, those of an item together: sorted by as many of the first bits of the hashes as fit beside the pair."""
+    width = 62 - pair.size.bit_length()
+    bits = width - int(pair.max(initial=0)).bit_length()
+    if bits > 0:
+        order, keys = ordered(pair << bits | (mark >> np.uint64(64 - bits)).astype(np.int64))
+        one, hashed = keys[1:] == keys[:-1], mark[order] >> np.uint64(1)
+        if not (one & (hashed[1:] != hashed[:-1])).any():
+            return order
+    return np.lexsort((mark, pair))
+
+
 def _items(pair: Ints, mark: Hashes, alone: Mask) -> tuple[Mask, Mask, Mask]:
     """Per entry: whether its item is met on one day only by its pair, whether it ever answered, whether it is the item's first entry.
     Entries of pairs with a single day (`alone`) are all of that."""
     once, answers, first = np.ones(mark.size, np.bool_), (mark & np.uint64(1)).astype(np.bool_), np.ones(mark.size, np.bool_)
     some = np.flatnonzero(~alone)
-    order = some[np.lexsort((mark[some], pair[some]))]
+    order = some[_by_item(pair[some], mark[some])]
     starts = changes(pair[order], mark[order] >> np.uint64(1))
     many = np.diff(starts, append=order.size)
     answered = np.maximum.reduceat(mark[order] & np.uint64(1), starts) > 0 if starts.size else np.empty(0, np.bool_)

@@ -10,6 +10,7 @@ A delta has one row per day, y and slot (the window's number within its day) in 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -82,24 +83,28 @@ def _estimate() -> pl.Expr:
     return pl.when(size >= SKETCH).then(estimate).otherwise(size).alias("value")
 
 
-def apart(self_: pl.DataFrame, own: pl.DataFrame, per_day: int, *, included: bool, grain: int = 0) -> tuple[pl.DataFrame, pl.DataFrame]:
+def apart(
+    self_: pl.DataFrame, own: pl.DataFrame, per_day: int, *, included: bool, grain: int = 0, numbers: Sequence[Ints] | None = None
+) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The windows of `own` (the delta of the events to score) beside the history they are held against.
 
     self_, own  tables of one kind, values or sketches; `per_day` windows make a day
     included    whether `self_` has learnt the events of `own`. What `self_` holds of a window belongs to that window: with `included`
                 the larger of both is its value (the self's, of sketches), else their sum (sketches united). So a window is worth the same
                 whether its events come at once or in many batches, and it is never its own history
+    numbers     the y of both tables as numbers, where they are known: `self_`'s from 0 and each met, -1 for what it does not have;
+                `own` needs no y then
     grain       0 for counts; for sums the amount below which differences are of no interest
 
-    First frame, `own`'s day, y and slot in its order, with: value; u, its level; n, s, ss, the windows of its y's history apart from
-    itself, and the sum and sum of squares of their levels; most, the largest of these (-1 for none); index, its y's row in the second
+    First frame, `own`'s day, slot and y (if any) in its order, with: value; u, its level; n, s, ss, the windows of its y's history apart
+    from itself, and the sum and sum of squares of their levels; most, the largest of these (-1 for none); index, its y's row in the second
     frame (null for an unknown y); since, until, its y's first and last day. To counts, the empty windows between y's first and last
     active one are history too, as zeros, where anyone was active: else nobody was listening. To sums only active ones are: a sum of
     nothing says nothing of size.
     Second frame, one row per y of `self_`: n, s, ss of its whole history.
     For counts both hold `spread` too, and the first the factors season and season_peers: see `baseline.season`.
     """
-    numbers = numbered(self_["y"], own["y"])
+    numbers = numbers or numbered(self_["y"], own["y"])
     (y, w, key), (own_y, own_w, own_key) = (_placed(table, of, per_day) for table, of in zip((self_, own), numbers, strict=True))
     order = np.argsort(key)
     at = found(key[order], own_key)
@@ -118,7 +123,7 @@ def apart(self_: pl.DataFrame, own: pl.DataFrame, per_day: int, *, included: boo
         columns |= season.columns(fitted)
         history = history.with_columns(pl.Series("spread", fitted.every))
     left = pl.DataFrame(columns).with_columns(_KNOWN)
-    return pl.concat([own.select(_KEYS), left], how="horizontal"), history.select(pl.col("^(n|s|ss|spread)$"))
+    return pl.concat([own.select(pl.col("^(day|y|slot)$")), left], how="horizontal"), history.select(pl.col("^(n|s|ss|spread)$"))
 
 
 _KNOWN = [

@@ -57,7 +57,7 @@ def placed(chosen: Chosen, table: Delta) -> tuple[Ints, Ints, Ints, Ints]:
     asked, day = chosen.numbered("day", "y", "x"), table["day"].to_physical().to_numpy().astype(np.int64)
     if _same(chosen, asked, table, day):
         return *asked, np.arange(day.size)
-    y, x = beside(chosen.y.values, table["y"], runs=True), beside(chosen.x.values, table["x"])
+    y, x = beside(chosen.actors.values, table["y"], runs=True), beside(chosen.x.values, table["x"])
     return day, y, x, rows_of((day, y, x), asked)
 
 

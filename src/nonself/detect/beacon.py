@@ -133,7 +133,7 @@ _READ = ("score", *_PRIVATE)
 
 def _delta(chosen: rows.Chosen, spec: Spec) -> Delta:
     at = chosen.seconds
-    y, x = (Coded(chosen.part(column), column.values) for column in (chosen.y, chosen.x))
+    y, x = (Coded(chosen.part(column), column.values) for column in (chosen.actors, chosen.x))
     return calls.learn(y, x, at, chosen.view.frame[spec.value][chosen.at])
 
 
@@ -141,7 +141,7 @@ def _odd(chosen: rows.Chosen, first: Ints, known: Delta, *, blank: bool) -> tupl
     """The score of each pair that some rows of `chosen` stand for; and, of some of the pairs, the private columns without the underscore,
     save what, with what the sentence needs."""
     asked_y, asked_x = chosen.part(chosen.y)[first], chosen.part(chosen.x)[first]
-    y, x = beside(chosen.y.values, known["y"], runs=True), beside(chosen.x.values, known["x"])
+    y, x = beside(chosen.actors.values, known["y"], runs=True), beside(chosen.x.values, known["x"])
     day = known["day"].to_physical().to_numpy().astype(np.int64)
     met = np.bincount(asked_x, minlength=1 + int(x.max(initial=0))) > 0
     kept = np.flatnonzero(met[x] & (day <= chosen.day.max()))

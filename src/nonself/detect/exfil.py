@@ -134,7 +134,7 @@ def _delta(chosen: rows.Chosen, spec: Spec, groups: rows.Groups) -> Delta:
     columns = rows.keys_of(chosen, "day", "y", "x")
     columns |= {name: pl.Series(part.astype(np.int64)) for name, part in zip(("sent", "received"), sums, strict=True)}
     columns["hours"] = pl.Series(np.bitwise_or.reduceat(hour, groups.starts).astype(np.uint32))
-    return pairs.bounded(pl.DataFrame(columns))
+    return pairs.bounded(pl.DataFrame(columns), starts=chosen.runs("day", "y", "x"))
 
 
 def _columns(odd: Callable[[Ints], Columns], at: Ints, *, blank: bool) -> dict[str, pl.Series]:

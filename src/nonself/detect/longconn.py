@@ -146,7 +146,8 @@ def _lasted(chosen: rows.Chosen, spec: Spec, groups: rows.Groups) -> dict[str, I
 
 
 def _delta(chosen: rows.Chosen, spec: Spec, groups: rows.Groups) -> Delta:
-    return pairs.bounded(pl.DataFrame({**rows.keys_of(chosen, "day", "y", "x"), **_durations(chosen, spec, groups)}))
+    table = pl.DataFrame({**rows.keys_of(chosen, "day", "y", "x"), **_durations(chosen, spec, groups)})
+    return pairs.bounded(table, starts=chosen.runs("day", "y", "x"))
 
 
 def _united(rows_: pl.DataFrame) -> Delta:

@@ -129,7 +129,11 @@ _READ = ("score", *_PRIVATE)
 def delta(chosen: rows.Chosen, *, most: int = pairs.X_PER_DAY) -> Delta:
     """What some events add: a table of `baseline.pairs`, of each y and day at most so many x."""
     groups = chosen.grouped("day", "y", "x")
-    return pairs.bounded(pl.DataFrame({**rows.keys_of(chosen, "day", "y", "x"), "slots": masks(chosen, groups)}), most=most)
+    return pairs.bounded(
+        pl.DataFrame({**rows.keys_of(chosen, "day", "y", "x"), "slots": masks(chosen, groups)}),
+        most=most,
+        starts=chosen.runs("day", "y", "x"),
+    )
 
 
 def masks(chosen: rows.Chosen, groups: rows.Groups) -> pl.Series:

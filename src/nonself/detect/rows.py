@@ -12,6 +12,7 @@ import polars as pl
 
 from nonself.baseline import keys, presence
 from nonself.baseline.codes import Coded, Ints, Mask, changes, coded, distinct, key, ordered
+from nonself.baseline.joint import Joint
 from nonself.core.events import Events
 from nonself.core.scores import EVIDENCE, Delta
 from nonself.detect import names
@@ -66,11 +67,17 @@ class Chosen:
     at: Ints
     day: Ints
     slot: Ints
-    y: Coded
+    y: Coded | Joint
     x: Coded
     _found: dict[Hashable, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
-    def part(self, column: Coded) -> Ints:
+    @property
+    def actors(self) -> Coded:
+        """Y with all its strings, of which a volume joins those that it needs."""
+        assert isinstance(self.y, Coded)
+        return self.y
+
+    def part(self, column: Coded | Joint) -> Ints:
         return column.codes[self.at]
 
     @property
@@ -100,7 +107,12 @@ class Chosen:
     def names(self, *by: str) -> tuple[pl.Series, pl.Series]:
         """The names of y and x of each of these groups."""
         _, y, x = self.numbered(*by)
-        return self.once(("names", by), lambda: (self.y.values[y], self.x.values[x]))
+        return self.once(("names", by), lambda: (self.y.names(y), self.x.names(x)))
+
+    def runs(self, *by: str) -> Ints:
+        """Where each day and y begins among these groups."""
+        day, y, _ = self.numbered(*by)
+        return changes(day, y)
 
     def _numbers(self, name: str) -> Ints:
         named = {"day": self.day, "slot": self.slot}
@@ -131,7 +143,7 @@ def chosen(events: Events | View, spec: Spec, *, evidence: bool = True) -> Chose
     looked = looked.narrowed(spec)
     if not looked.mask(spec).any():
         return None
-    y, x = looked.key(spec.over), looked.key(spec.x)
+    y, x = looked.joint(spec.over) if spec.primitive == "volume" else looked.key(spec.over), looked.key(spec.x)
     said = looked.mask(spec) & (y.codes >= 0) & (x.codes >= 0) & (looked.name(spec.entity).codes >= 0)
     if spec.worded:
         said &= looked.name(spec.value).codes >= 0
@@ -141,7 +153,7 @@ def chosen(events: Events | View, spec: Spec, *, evidence: bool = True) -> Chose
     return looked.last(kind, lambda: _chosen(looked, said, spec.per_day, y, x))
 
 
-def _chosen(view: View, said: Mask, per_day: int, y: Coded, x: Coded) -> Chosen | None:
+def _chosen(view: View, said: Mask, per_day: int, y: Coded | Joint, x: Coded) -> Chosen | None:
     at = np.flatnonzero(said)
     return Chosen(view, at, view.days[at], view.minutes[at] // (1440 // per_day), y, x) if at.size else None
 
@@ -149,13 +161,18 @@ def _chosen(view: View, said: Mask, per_day: int, y: Coded, x: Coded) -> Chosen 
 def keys_of(rows: Chosen, *by: str) -> dict[str, pl.Series]:
     """Columns day, y and x of each of these groups."""
     day, (y, x) = rows.numbered(*by)[0], rows.names(*by)
-    return {"day": pl.Series(day.astype(np.int32)).cast(pl.Date), "y": y, "x": x}
+    return {"day": dates(day), "y": y, "x": x}
+
+
+def dates(days: Ints) -> pl.Series:
+    """Days since 1970 as dates."""
+    return pl.Series(days.astype(np.int32)).cast(pl.Date)
 
 
 def named_keys(rows: Chosen, spec: Spec, at: Ints) -> dict[str, pl.Series]:
     """Columns day, slot, y (and x) of some of the rows."""
     columns = {
-        "day": pl.Series(rows.day[at].astype(np.int32)).cast(pl.Date),
+        "day": dates(rows.day[at]),
         "slot": pl.Series(rows.slot[at].astype(np.uint8)),
         "y": rows.y.strings(rows.at[at]),
     }

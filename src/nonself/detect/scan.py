@@ -163,7 +163,7 @@ _READ = ("score", *_PRIVATE)
 
 
 def _delta(chosen: rows.Chosen, spec: Spec) -> Delta:
-    y, x, item = (Coded(chosen.part(c), c.values) for c in (chosen.y, chosen.x, chosen.view.name(spec.value)))
+    y, x, item = (Coded(chosen.part(c), c.values) for c in (chosen.actors, chosen.x, chosen.view.name(spec.value)))
     outcome = chosen.view.name(OUTCOME)
     return reach.learn(chosen.day, y, x, item, (outcome.values == names.ANSWERED).to_numpy()[chosen.part(outcome)])
 

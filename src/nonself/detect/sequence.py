@@ -117,7 +117,7 @@ _WINDOW = ["day", "slot", "y"]
 
 def _delta(chosen: rows.Chosen) -> Delta:
     at = chosen.seconds
-    y, x = (Coded(chosen.part(column), column.values) for column in (chosen.y, chosen.x))
+    y, x = (Coded(chosen.part(column), column.values) for column in (chosen.actors, chosen.x))
     return calls.learn(y, x, at, pl.Series([None], dtype=pl.Int64).new_from_index(0, at.size))
 
 

@@ -127,7 +127,7 @@ _READ = ("score", *_PRIVATE)
 
 def _delta(chosen: rows.Chosen) -> Delta:
     at = chosen.seconds
-    y, x = (Coded(chosen.part(column), column.values) for column in (chosen.y, chosen.x))
+    y, x = (Coded(chosen.part(column), column.values) for column in (chosen.actors, chosen.x))
     return calls.learn(y, x, at, pl.Series([None], dtype=pl.Int64).new_from_index(0, chosen.at.size))
 
 

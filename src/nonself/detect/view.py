@@ -11,6 +11,7 @@ import polars as pl
 
 from nonself.baseline import codes, keys
 from nonself.baseline.codes import Coded, Ints, Mask
+from nonself.baseline.joint import Joint
 from nonself.core.schema import SCHEMA
 from nonself.detect import names
 from nonself.detect.spec import Spec
@@ -30,7 +31,7 @@ class View:
     A name is worked out once per distinct value of the columns it is made of.
     """
 
-    __slots__ = ("_days", "_keys", "_last", "_masks", "_minutes", "_names", "_raw", "_times", "frame")
+    __slots__ = ("_days", "_joints", "_keys", "_last", "_masks", "_minutes", "_names", "_raw", "_times", "frame")
 
     def __init__(self, frame: pl.DataFrame, masks: Mapping[str, Mask]) -> None:
         self.frame = frame
@@ -38,6 +39,7 @@ class View:
         self._raw: dict[tuple[str, ...], tuple[Ints, Ints]] = {}
         self._names: dict[str, Coded] = {}
         self._keys: dict[tuple[str, ...], Coded] = {}
+        self._joints: dict[tuple[str, ...], Joint | None] = {}
         self._days: Ints | None = None
         self._minutes: Ints | None = None
         self._times: Ints | None = None
@@ -100,6 +102,14 @@ class View:
         if parts not in self._keys:
             self._keys[parts] = self._key(parts)
         return self._keys[parts]
+
+    def joint(self, parts: tuple[str, ...]) -> Coded | Joint:
+        """The same, its strings not joined where numbers will do."""
+        if len(parts) < 2:
+            return self.key(parts)
+        if parts not in self._joints:
+            self._joints[parts] = Joint.of([self.name(part) for part in parts])
+        return self._joints[parts] or self.key(parts)
 
     def _key(self, parts: tuple[str, ...]) -> Coded:
         if not parts:

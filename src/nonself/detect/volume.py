@@ -9,20 +9,18 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from nonself.baseline import keys, predict, windows
-from nonself.baseline.caps import ROWS_MOST, capped
+from nonself.baseline import joint, keys, predict, windows
+from nonself.baseline.caps import ROWS_MOST
 from nonself.baseline.codes import Floats, Ints, distinct, key, numbered
 from nonself.core.events import Events
 from nonself.core.finding import Reason
 from nonself.core.scores import SCORES, Delta, Scores
 from nonself.detect import amounts, example, rows
-from nonself.detect.abreast import compact
 from nonself.detect.contract import Example
 from nonself.detect.spec import Spec
 from nonself.detect.told import scores
 from nonself.detect.view import View
 
-_KEYS = ["day", "y", "slot"]
 _ROW_BYTES = keys.MAX_BYTES + 32
 """A row of the delta at most, without its value: a key and its offsets, a day and a slot."""
 
@@ -54,19 +52,21 @@ class Volume:
     def learn(self, events: Events | View) -> Delta:
         """Columns day, y, slot (number of the window in its day) and value, or sketch for distinct counts."""
         chosen = rows.chosen(events, self.spec, evidence=False)
-        most = windows.SKETCH_ROWS if self._distinct else ROWS_MOST
         if chosen is None:
             return self.merge([])
-        groups = chosen.grouped("day", "y", "slot")
-        return capped(self._learnt(chosen, groups), rows=most, numbers=compact(chosen.part(chosen.y)[groups.first]))
+        groups, y = chosen.grouped("day", "y", "slot"), chosen.numbered("day", "y", "slot")[1]
+        mask = joint.kept(chosen.y, y, rows=windows.SKETCH_ROWS if self._distinct else ROWS_MOST)
+        learnt = self._learnt(chosen, groups).with_columns(pl.Series("n", y))
+        learnt = learnt if mask is None else learnt.filter(pl.Series(mask))
+        return learnt.select("day", chosen.y.names(learnt["n"].to_numpy()).alias("y"), pl.exclude("day", "n"))
 
-    def _learnt(self, chosen: rows.Chosen, groups: rows.Groups) -> Delta:
+    def _learnt(self, chosen: rows.Chosen, groups: rows.Groups) -> pl.DataFrame:
         return chosen.once(self.name, lambda: self._windows(chosen, groups))
 
-    def _windows(self, chosen: rows.Chosen, groups: rows.Groups) -> Delta:
-        """What some events add, all of it."""
-        named = rows.named_keys(chosen, self.spec, groups.first)
-        keys_ = {name: named[name] for name in _KEYS}
+    def _windows(self, chosen: rows.Chosen, groups: rows.Groups) -> pl.DataFrame:
+        """What some events add, all of it: a delta without y."""
+        first = groups.first
+        keys_ = {"day": rows.dates(chosen.day[first]), "slot": pl.Series(chosen.slot[first].astype(np.uint8))}
         if self._distinct:
             return pl.DataFrame({**keys_, "sketch": _sketches(chosen, groups, self.spec)})
         return pl.DataFrame({**keys_, "value": _amounts(chosen, groups, self.spec)})
@@ -82,8 +82,10 @@ class Volume:
         if chosen is None:
             return pl.DataFrame(schema=_SCORES)
         same, groups = included or self._largest, chosen.grouped("day", "y", "slot")
-        own = self._learnt(chosen, groups)
-        table, history = windows.apart(self_, own, spec.per_day, included=same, grain=spec.grain)  # rows are those of `own`
+        own, numbers = self._learnt(chosen, groups), joint.beside(chosen.y, self_["y"], chosen.numbered("day", "y", "slot")[1])
+        table, history = windows.apart(
+            self_, own, spec.per_day, included=same, grain=spec.grain, numbers=numbers
+        )  # rows are those of `own`
         score, row = _surprise(table, history, spec)
 
         def told(some: Ints, named: pl.DataFrame) -> pl.DataFrame:
