@@ -29,7 +29,7 @@ def table(rows: list[tuple[int, int, int]]) -> pl.DataFrame:
 def test_no_split_changes_what_is_kept(rows, part, y, n):
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(caps, "Y_MOST", y)
-        patched.setattr(pairs, "capped", lambda frame, rows: caps.capped(frame, rows=n))
+        patched.setattr(pairs, "capped", lambda frame, rows, starts: caps.capped(frame, rows=n, starts=starts))
         a, b, c = (table([r for r, p in zip(rows, part, strict=False) if p == i]) for i in range(3))
         whole = table(rows)
         assert pairs.merge([pairs.merge([c, a]), b]).equals(whole) and pairs.merge([a, b, c]).equals(whole)

@@ -25,53 +25,63 @@ ROWS_MOST = 1 << 22
 """Rows of one detector's self at most: 4 million, of some 50 to 100 bytes each where names are short."""
 
 
-def capped(table: pl.DataFrame, *, rows: int = ROWS_MOST) -> pl.DataFrame:
-    """`table` (sorted, columns day and y, perhaps x) with no more y and rows than are kept, in its order."""
+def capped(table: pl.DataFrame, *, rows: int = ROWS_MOST, starts: Ints | None = None) -> pl.DataFrame:
+    """`table` (sorted, columns day and y, perhaps x) with no more y and rows than are kept, in its order. `starts`: where runs of one y
+    begin in it, where that is known."""
     if table.height <= min(Y_MOST, rows):
         return table
-    y = codes.numbers(table["y"])
-    first = codes.firsts(y)
-    if first.size <= Y_MOST and table.height <= rows:
+    if starts is None:
+        starts = np.flatnonzero(table["y"].ne_missing(table["y"].shift()).to_numpy())
+    if table.height <= rows and starts.size <= Y_MOST:
         return table
-    hashed = of_names(table["y"][first])
-    mask = kept(y, hashed[y], lambda some: table["y"][first[some]], lambda at: _in_order(table[at], at), rows=rows)
+    names = table["y"][starts]
+    y = codes.numbers(names)
+    first = codes.firsts(y)
+    if table.height <= rows and first.size <= Y_MOST:
+        return table
+    sizes = np.diff(starts, append=table.height)
+    mask = kept((y, of_names(names[first])[y], sizes), lambda some: names[first[some]], lambda at: _in_order(table[at], at), rows=rows)
     return table if mask is None else table.filter(pl.Series(mask))
 
 
-def kept(y: Ints, hashed: Hashes, names: Callable[[Ints], pl.Series], within: Callable[[Ints], Ints], *, rows: int) -> Mask | None:
-    """Which of some rows are kept, None for all of them. `y` are numbers of their y, `hashed` the hashes, `names` gives the y of some
-    numbers; `within` puts rows of one y in the order in which they are kept."""
-    if y.size <= min(Y_MOST, rows):
-        return None
-    order = _smallest(y, hashed, names)
+Runs = tuple[Ints, Hashes, Ints]
+"""Runs of rows of one y: number and hash of this y, and how many rows."""
+
+
+def kept(runs: Runs, names: Callable[[Ints], pl.Series], within: Callable[[Ints], Ints], *, rows: int) -> Mask | None:
+    """Which of the rows of some runs are kept, None for all of them. `names` gives the y of some numbers; `within` puts rows of one y in
+    the order in which they are kept."""
+    y, _, sizes = runs
+    order = _smallest(runs, names)
     starts = codes.changes(y[order])
-    upto = np.append(starts[1:], order.size)
+    upto = np.cumsum(np.add.reduceat(sizes[order], starts))  # rows of the y so far
     whole = min(int(np.searchsorted(upto, rows, "right")), Y_MOST)  # so many y are kept with all their rows
-    end = int(upto[whole - 1]) if whole else 0
-    if end == y.size:
+    ends = np.append(starts[1:], order.size)
+    if whole and ends[whole - 1] == y.size:
         return None
     mask = np.zeros(y.size, np.bool_)
-    mask[order[:end]] = True
+    mask[order[: ends[whole - 1] if whole else 0]] = True
+    mask = np.repeat(mask, sizes)
     if whole < min(Y_MOST, starts.size):
-        part = np.sort(order[starts[whole] : upto[whole]])
-        mask[within(part)[: rows - end]] = True
+        part = np.zeros(y.size, np.bool_)
+        part[order[starts[whole] : ends[whole]]] = True
+        mask[within(np.flatnonzero(np.repeat(part, sizes)))[: rows - (int(upto[whole - 1]) if whole else 0)]] = True
     return mask
 
 
-def _smallest(y: Ints, hashed: Hashes, names: Callable[[Ints], pl.Series]) -> Ints:
-    """Rows in the order of their hashes, those of a y together: of as many y at least as may be kept, if there are so many."""
+def _smallest(runs: Runs, names: Callable[[Ints], pl.Series]) -> Ints:
+    """Runs in the order of their hashes, those of a y together: of as many y at least as may be kept, if there are so many."""
+    y, hashed, _ = runs
     size = Y_MOST + Y_MOST // 4
-    while True:  # a y may have many rows: then more of these are looked at
-        some = np.arange(y.size)
-        if size < y.size:
-            some = np.flatnonzero(hashed <= np.partition(hashed, size)[size])
+    while True:  # a y may have many runs: then more of these are looked at
+        some = np.arange(y.size) if size >= y.size else np.flatnonzero(hashed <= np.partition(hashed, size)[size])
         order = some[np.argsort(hashed[some], kind="stable")]
         new = codes.changes(hashed[order])
         if new.size > Y_MOST or some.size == y.size:
             break
         size *= 2
     if codes.changes(y[order], hashed[order]).size == new.size:
-        return order
+        return np.asarray(order, dtype=np.int64)
     number, first = codes.numbered(y[order])  # two y of one hash: by their names
     rank = names(y[order][first]).rank("ordinal").to_numpy().astype(np.int64)
     return np.asarray(order[np.lexsort((rank[number], hashed[order]))], dtype=np.int64)

@@ -23,11 +23,11 @@ _WIDEST = 1 << 40
 
 @dataclass(frozen=True, slots=True)
 class Joint:
-    """A column of keys. `codes`: each row's number, in order of the keys, -1 for null; `parts`: the different strings of each part, in
-    order. A number is those of its parts, one after another: the first one's times how many seconds there are, plus the second's."""
+    """A column of keys. `codes`: each row's number, in order of the keys, -1 for null; `parts`: the columns that make them up. A number is
+    those of its parts, one after another: the first one's times how many seconds there are, plus the second's."""
 
     codes: Ints
-    parts: tuple[pl.Series, ...]
+    parts: tuple[Coded, ...]
 
     @classmethod
     def of(cls, parts: Sequence[Coded]) -> Joint | None:
@@ -41,11 +41,11 @@ class Joint:
         for part in parts[1:]:
             number = number * part.values.len() + part.codes
             known &= part.codes >= 0
-        return cls(number if known.all() else np.where(known, number, -1), tuple(part.values for part in parts))
+        return cls(number if known.all() else np.where(known, number, -1), tuple(parts))
 
     def names(self, numbers: Ints) -> pl.Series:
         """The keys of some numbers."""
-        return keys.joined(list(zip(self.parts, self._split(numbers), strict=True)))
+        return keys.joined([(part.values, place) for part, place in zip(self.parts, self._split(numbers), strict=True)])
 
     def strings(self, rows: Ints) -> pl.Series:
         """The keys of some rows, none of them null."""
@@ -55,15 +55,15 @@ class Joint:
         """`keys.mixed` of the keys of some numbers."""
         first, *rest = self._split(numbers)
         if len(rest) == 1:
-            return keys.mixed(keys.digests(self.parts[0])[first], keys.digests(self.parts[1])[rest[0]])
+            return keys.mixed(keys.digests(self.parts[0].values)[first], keys.digests(self.parts[1].values)[rest[0]])
         number, some = codes.numbered(codes.key(*rest))
-        names = keys.joined([(part, place[some]) for part, place in zip(self.parts[1:], rest, strict=True)])
-        return keys.mixed(keys.digests(self.parts[0])[first], keys.digests(names)[number])
+        names = keys.joined([(part.values, place[some]) for part, place in zip(self.parts[1:], rest, strict=True)])
+        return keys.mixed(keys.digests(self.parts[0].values)[first], keys.digests(names)[number])
 
     def beside(self, column: pl.Series, asked: Ints) -> tuple[Ints, Ints]:
         """As `beside`, for these keys."""
         fields = column.alias("k").str.splitn(SEPARATOR, len(self.parts)).struct.unnest().fill_null(SEPARATOR).get_columns()
-        mine = [codes.beside(part, field, runs=not i) for i, (part, field) in enumerate(zip(self.parts, fields, strict=True))]
+        mine = [codes.beside(part.values, field, runs=not i) for i, (part, field) in enumerate(zip(self.parts, fields, strict=True))]
         both = [np.concatenate(pair) for pair in zip(mine, self._split(asked), strict=True)]
         keyed = codes.key(*both)
         number, some = codes.numbered(keyed[: column.len()])
@@ -73,7 +73,7 @@ class Joint:
         """The numbers of the parts."""
         out: list[Ints] = []
         for part in self.parts[:0:-1]:
-            numbers, last = np.divmod(numbers, part.len())
+            numbers, last = np.divmod(numbers, part.values.len())
             out.insert(0, last)
         return [numbers, *out]
 
@@ -89,9 +89,11 @@ def kept(y: Coded | Joint, numbers: Ints, *, rows: int) -> Mask | None:
     if numbers.size <= min(caps.Y_MOST, rows):
         return None
     if isinstance(y, Joint):
-        return caps.kept(numbers, y.hashes(numbers), y.names, lambda at: at, rows=rows)
-    number, first = codes.numbered(numbers)
-    return caps.kept(numbers, caps.of_names(y.names(numbers[first]))[number], y.names, lambda at: at, rows=rows)
+        hashed = y.hashes(numbers)
+    else:
+        number, first = codes.numbered(numbers)
+        hashed = caps.of_names(y.names(numbers[first]))[number]
+    return caps.kept((numbers, hashed, np.ones_like(numbers)), y.names, lambda at: at, rows=rows)
 
 
 def beside(y: Coded | Joint, column: pl.Series, asked: Ints) -> tuple[Ints, Ints]:

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import polars as pl
 
 from nonself.baseline import tails
 from nonself.baseline.codes import Floats, Ints, blockwise, found, numbered
@@ -115,8 +116,13 @@ def middle(level: Floats, *, least: float = SPREAD) -> tuple[float, float]:
     """Median and spread (at least `least`) of all levels; (0, `least`) of none."""
     if not level.size:
         return 0.0, least
-    centre = float(np.median(level))
-    return centre, max(1.4826 * float(np.median(np.abs(level - centre))), least)
+    centre = _median(level)
+    return centre, max(1.4826 * _median(np.abs(level - centre)), least)
+
+
+def _median(values: Floats) -> float:
+    """polars' takes a quarter of numpy's time."""
+    return float(pl.Series(values).median())  # type: ignore[arg-type]
 
 
 def _sums(group: Ints, asked: Ints, level: Floats) -> Sums:

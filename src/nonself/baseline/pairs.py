@@ -20,7 +20,6 @@ from functools import partial
 import numpy as np
 import polars as pl
 
-from nonself.baseline import caps
 from nonself.baseline.caps import ROWS_MOST, capped
 from nonself.baseline.codes import Ints, Mask, changes
 from nonself.baseline.keys import hashes
@@ -72,18 +71,16 @@ def runs(table: pl.DataFrame) -> Ints:
 def bounded(table: pl.DataFrame, *, most: int = X_PER_DAY, rows: int = ROWS_MOST, starts: Ints | None = None) -> pl.DataFrame:
     """A table of pairs, each once, sorted, with no more x per y and day than are kept, and within the caps of `baseline.caps`. `starts`:
     where each day and y begins in it, where that is known."""
-    if table.height > most:
-        starts = runs(table) if starts is None else starts
+    starts = runs(table) if starts is None and table.height > most else starts
+    if starts is not None:
         sizes = np.diff(starts, append=table.height)
-        if sizes.max() > most:
+        if sizes.max(initial=0) > most:
             full = pl.Series(np.repeat(sizes > most, sizes))
             over = table.filter(full)
             ranked = over.with_columns(hashes(over["x"]).alias("h")).sort("day", "y", "h", "x")
             kept = ranked.filter(pl.int_range(pl.len()).over("day", "y") < most).drop("h")
-            table = pl.concat([table.filter(~full), kept]).sort(_KEYS)
-        elif table.height <= rows and starts.size <= caps.Y_MOST:
-            return table
-    return capped(table, rows=rows)
+            table, starts = pl.concat([table.filter(~full), kept]).sort(_KEYS), None
+    return capped(table, rows=rows, starts=starts)
 
 
 def dropped(table: pl.DataFrame, y: Ints, asked_y: Ints, names: Callable[[Ints], pl.Series], *, most: int = X_PER_DAY) -> Mask | None:

@@ -14,16 +14,14 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from nonself.baseline import caps, pairs
 from nonself.baseline.codes import Coded, Floats, Ints, Mask, changes, distinct, key, listed, numbered, ordered, places, running
-from nonself.baseline.keys import MAX_BYTES, digest
+from nonself.baseline.keys import MAX_BYTES, Hashes, digests
 
 REACH: dict[str, pl.DataType] = {"day": pl.Date(), "y": pl.String(), "x": pl.String(), "items": pl.List(pl.UInt64())}
 ITEMS = 256
-Hashes = npt.NDArray[np.uint64]
 ROW_BYTES = 2 * (MAX_BYTES + 16) + 16 + 8 * ITEMS
 _KEYS = ["day", "y", "x"]
 _ROWS = caps.ROWS_MOST >> 4
@@ -34,7 +32,7 @@ def learn(day: Ints, y: Coded, x: Coded, item: Coded, answered: Mask) -> pl.Data
     """The delta of some events, row for row: days since 1970, names of y, x and item (none null), whether it answered: columns `REACH`."""
     hashes = np.zeros(item.values.len(), np.uint64)
     met = distinct(item.codes)
-    hashes[met] = [digest(text) for text in item.values[met].to_list()]
+    hashes[met] = digests(item.values[met])
     # Rows of a group in order of their hashes, by way of the hashes' ranks: one sort of one number a row.
     rank = np.empty(hashes.size, np.int64)
     rank[np.argsort(hashes, kind="stable")] = np.arange(hashes.size)

@@ -132,9 +132,9 @@ _READ = ("score", *_PRIVATE)
 
 
 def _delta(chosen: rows.Chosen, spec: Spec) -> Delta:
-    at = chosen.seconds
-    y, x = (Coded(chosen.part(column), column.values) for column in (chosen.actors, chosen.x))
-    return calls.learn(y, x, at, chosen.view.frame[spec.value][chosen.at])
+    order = chosen.grouped("day", "y", "x").order  # in which sorting takes less
+    y, x = (Coded(chosen.part(column)[order], column.values) for column in (chosen.actors, chosen.x))
+    return calls.learn(y, x, chosen.seconds[order], chosen.view.frame[spec.value][chosen.at[order]])
 
 
 def _odd(chosen: rows.Chosen, first: Ints, known: Delta, *, blank: bool) -> tuple[Floats, Callable[[Ints], pl.DataFrame]]:

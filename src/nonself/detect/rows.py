@@ -83,7 +83,7 @@ class Chosen:
     @property
     def seconds(self) -> Ints:
         """When each event happened, in seconds since 1970."""
-        return np.asarray(self.view.frame["time"][self.at].to_physical().to_numpy() // 1_000_000, dtype=np.int64)
+        return self.view.times[self.at] // 1_000_000
 
     def once(self, what: Hashable, make: Callable[[], T]) -> T:
         """What `make` gives, worked out once: learning and scoring ask for the same."""
@@ -94,7 +94,27 @@ class Chosen:
 
     def grouped(self, *by: str) -> Groups:
         """The rows put into groups by some of day, y, x and slot, in this order."""
-        return self.once(by, lambda: self._slots(self.grouped(*by[:-1])) if by[-1] == "slot" else grouped(*map(self._numbers, by)))
+        return self.once(by, lambda: self._slots(self.grouped(*by[:-1])) if by[-1] == "slot" else self._grouped(by))
+
+    def _grouped(self, by: tuple[str, ...]) -> Groups:
+        """The same by some of day, y and x. Where most events are looked at, they are put in order for all detectors."""
+        keys_ = [self.y if name == "y" else self.x for name in by if name != "day"]
+        columns = [part for key_ in keys_ for part in (key_.parts if isinstance(key_, Joint) else (key_,))]
+        every = self.view.frame.height
+        if by == ("y", "x"):
+            wide = self.grouped("day", *by).order
+            order, found = ordered(key(*(self._numbers(name)[wide] for name in by)))
+            return Groups(wide[order], changes(found))
+        if by[0] != "day" or len(columns) < 2 or 2 * self.at.size < every:
+            return grouped(*map(self._numbers, by))
+        order = self.view.order(columns)
+        at, place = order, order
+        if self.at.size < every:
+            here = np.zeros(every, np.bool_)
+            here[self.at] = True
+            at = order[here[order]]
+            place = (np.cumsum(here) - 1)[at]
+        return Groups(place, changes(self.view.days[at], *(column.codes[at] for column in keys_)))
 
     def numbered(self, *by: str) -> tuple[Ints, Ints, Ints]:
         """Day, y and x of each of these groups, as numbers."""

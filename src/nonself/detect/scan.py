@@ -163,9 +163,10 @@ _READ = ("score", *_PRIVATE)
 
 
 def _delta(chosen: rows.Chosen, spec: Spec) -> Delta:
-    y, x, item = (Coded(chosen.part(c), c.values) for c in (chosen.actors, chosen.x, chosen.view.name(spec.value)))
+    order = chosen.grouped("day", "y", "x").order  # in which sorting takes less
+    y, x, item = (Coded(chosen.part(c)[order], c.values) for c in (chosen.actors, chosen.x, chosen.view.name(spec.value)))
     outcome = chosen.view.name(OUTCOME)
-    return reach.learn(chosen.day, y, x, item, (outcome.values == names.ANSWERED).to_numpy()[chosen.part(outcome)])
+    return reach.learn(chosen.day[order], y, x, item, (outcome.values == names.ANSWERED).to_numpy()[chosen.part(outcome)[order]])
 
 
 def _odd(known: Abreast) -> dict[str, np.ndarray[Any, Any]]:

@@ -48,7 +48,9 @@ def _plain(of: tuple[Chosen, Spec, Groups], score: Floats, some: Ints) -> pl.Dat
     """Of some groups the columns of `SCORES` that cost little."""
     chosen, spec, groups = of
     starts, sizes = groups.starts[some], groups.sizes[some]
-    first, last = chosen.at[groups.order[starts]], chosen.at[groups.order[starts + sizes - 1]]
+    first = chosen.at[groups.order[starts]]
+    last, long = first.copy(), np.flatnonzero(sizes > 1)
+    last[long] = chosen.at[groups.order[(starts + sizes)[long] - 1]]
     columns = {
         "entity": chosen.view.name(spec.entity).strings(first),
         "start": chosen.view.when(first),

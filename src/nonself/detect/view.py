@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from nonself.baseline import codes, keys
@@ -21,6 +22,10 @@ _DATED = pl.col("time").is_between(datetime(1, 1, 1, tzinfo=UTC), datetime(9999,
 """Other times cannot be told as dates; such events are not looked at."""
 
 
+ORDERS = 3
+"""Orders of its rows that a view keeps, 4 bytes a row each."""
+_CLOSE = 1 << 16
+"""Numbers that differ by less are told apart by a table."""
 _CONTROL = r"[\x00-\x1f]"
 """Characters that may come before the separator of keys."""
 
@@ -31,7 +36,7 @@ class View:
     A name is worked out once per distinct value of the columns it is made of.
     """
 
-    __slots__ = ("_days", "_joints", "_keys", "_last", "_masks", "_minutes", "_names", "_raw", "_times", "frame")
+    __slots__ = ("_days", "_joints", "_keys", "_last", "_masks", "_minutes", "_names", "_orders", "_raw", "_times", "frame")
 
     def __init__(self, frame: pl.DataFrame, masks: Mapping[str, Mask]) -> None:
         self.frame = frame
@@ -40,6 +45,7 @@ class View:
         self._names: dict[str, Coded] = {}
         self._keys: dict[tuple[str, ...], Coded] = {}
         self._joints: dict[tuple[str, ...], Joint | None] = {}
+        self._orders: dict[tuple[int, ...], npt.NDArray[np.int32]] = {}
         self._days: Ints | None = None
         self._minutes: Ints | None = None
         self._times: Ints | None = None
@@ -70,11 +76,11 @@ class View:
         return self._masks[spec.name]
 
     def raw(self, columns: tuple[str, ...]) -> tuple[Ints, Ints]:
-        """Each event's combination of values of some string columns as a number, and one event of each combination."""
+        """Each event's combination of values of some columns of strings, or of few whole numbers, as a number, and one event of each
+        combination."""
         if columns not in self._raw:
             if len(columns) == 1:
-                found = codes.numbers(self.frame[columns[0]])
-                found = np.where(found < 0, found.max(initial=-1) + 1, found)
+                found = _told_apart(self.frame[columns[0]])
                 self._raw[columns] = found, codes.firsts(found)
             else:
                 self._raw[columns] = codes.combined([self.raw((column,))[0] for column in columns])
@@ -91,7 +97,7 @@ class View:
         columns, frame = names.roots(name), self.frame
         here = tuple(c for c in columns if c in frame.columns and frame[c].null_count() < frame.height)
         expression = names.expression(name).alias(name)
-        if any(SCHEMA[c] != pl.String for c in here):
+        if not all(SCHEMA[c] == pl.String or _few(frame[c]) for c in here):
             return codes.coded(_inputs(frame, columns, here).select(expression).to_series())
         found, first = self.raw(here) if here else (np.zeros(frame.height, np.int64), np.zeros(1, np.int64))
         inputs = _inputs(pl.DataFrame([frame[c][first] for c in here or ("uid",)]), columns, here)
@@ -129,11 +135,26 @@ class View:
             return _cut(Coded(number, joined))  # the separator comes before all other characters, so keys are in order of their parts
         return _cut(codes.spread(joined, number))
 
+    def order(self, columns: Sequence[Coded]) -> Ints:
+        """The rows in order of day and some columns, equal ones in theirs. The last `ORDERS` asked for are kept: several detectors look
+        at the same pairs."""
+        asked = tuple(id(column.codes) for column in columns)
+        if asked not in self._orders:
+            if len(self._orders) == ORDERS:
+                del self._orders[next(iter(self._orders))]
+            self._orders[asked] = codes.ordered(codes.key(self.days, *(column.codes for column in columns)))[0].astype(np.int32)
+        return self._orders[asked].astype(np.int64)
+
     def when(self, rows: Ints) -> pl.Series:
         """The times of some rows, all of which have one."""
+        return pl.Series(self.times[rows]).cast(SCHEMA["time"])
+
+    @property
+    def times(self) -> Ints:
+        """Microseconds since 1970; 0 where there is no time."""
         if self._times is None:
             self._times = self.frame["time"].to_physical().fill_null(0).to_numpy()
-        return pl.Series(self._times[rows]).cast(SCHEMA["time"])
+        return self._times
 
     @property
     def days(self) -> Ints:
@@ -152,9 +173,26 @@ class View:
         return self._minutes
 
     def _when(self) -> None:
-        time = self.frame["time"].cast(pl.Int64).fill_null(0).to_numpy()
-        self._days = time // 86_400_000_000
-        self._minutes = time // 60_000_000 % 1_440
+        minutes = self.times // 60_000_000
+        self._days = minutes // 1_440
+        self._minutes = minutes - self._days * 1_440
+
+
+def _few(column: pl.Series) -> bool:
+    """Whether a column is one of whole numbers that lie close to one another, such as ports."""
+    if not column.dtype.is_integer():
+        return False
+    least, most = column.min(), column.max()
+    return isinstance(least, int) and isinstance(most, int) and most - least < _CLOSE
+
+
+def _told_apart(column: pl.Series) -> Ints:
+    """The values of a column as numbers from 0, each met; null is one of them."""
+    if column.dtype == pl.String:
+        found = codes.numbers(column)
+        return np.where(found < 0, found.max(initial=-1) + 1, found) if column.null_count() else found
+    least: int = column.min()  # type: ignore[assignment]
+    return codes.numbered(column.cast(pl.Int64).fill_null(least - 1).to_numpy())[0]
 
 
 def _inputs(frame: pl.DataFrame, columns: tuple[str, ...], here: tuple[str, ...]) -> pl.DataFrame:
