@@ -18,7 +18,7 @@ import numpy.typing as npt
 import polars as pl
 
 from nonself.baseline import caps, pairs
-from nonself.baseline.codes import Coded, Floats, Ints, Mask, changes, key, listed, numbered, ordered, places
+from nonself.baseline.codes import Coded, Floats, Ints, Mask, changes, key, lengths, listed, numbered, ordered, places
 
 CALLS: dict[str, pl.DataType] = {
     "day": pl.Date(),
@@ -131,7 +131,7 @@ def series(table: pl.DataFrame, y: Ints, x: Ints) -> Series:
 def _closes(pair: Ints, hour: Ints) -> Mask:
     """Whether a call is the last kept of an hour that is full."""
     starts = changes(pair, hour)
-    size = np.diff(starts, append=pair.size)
+    size = lengths(starts, pair.size)
     out = np.zeros(pair.size, np.bool_)
     out[(starts + size - 1)[size >= PER_HOUR]] = True
     return out
@@ -139,12 +139,12 @@ def _closes(pair: Ints, hour: Ints) -> Mask:
 
 def quantiles(group: Ints, values: Ints, groups: int, shares: tuple[float, ...]) -> list[Floats]:
     """Quantiles (lower, no interpolation) of each group's values, one array per share; nan for a group without any."""
-    ordered = values[np.argsort(key(group, values))]
+    values = values[ordered(key(group, values))[0]]
     count = np.bincount(group, minlength=groups)
     start, some = np.cumsum(count) - count, count > 0
     out = []
     for share in shares:
         at = start + np.maximum(np.ceil(share * count).astype(np.int64) - 1, 0)
         out.append(np.full(groups, np.nan))
-        out[-1][some] = ordered[at[some]]
+        out[-1][some] = values[at[some]]
     return out

@@ -39,7 +39,7 @@ def capped(table: pl.DataFrame, *, rows: int = ROWS_MOST, starts: Ints | None = 
     first = codes.firsts(y)
     if table.height <= rows and first.size <= Y_MOST:
         return table
-    sizes = np.diff(starts, append=table.height)
+    sizes = codes.lengths(starts, table.height)
     mask = kept((y, of_names(names[first])[y], sizes), lambda some: names[first[some]], lambda at: _in_order(table[at], at), rows=rows)
     return table if mask is None else table.filter(pl.Series(mask))
 

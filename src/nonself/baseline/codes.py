@@ -53,7 +53,7 @@ def beside(values: pl.Series, column: pl.Series, *, runs: bool = False) -> Ints:
     if runs and column.len():
         new = column.ne_missing(column.shift()).to_numpy()
         starts = np.flatnonzero(new)
-        return np.repeat(beside(values, column[starts]), np.diff(starts, append=column.len()))
+        return np.repeat(beside(values, column[starts]), lengths(starts, column.len()))
     return numbers(pl.concat([values.alias("v"), column.alias("v")]))[values.len() :]
 
 
@@ -152,7 +152,7 @@ def numbered(keys: Ints) -> tuple[Ints, Ints]:
     rows, sorted_ = ordered(keys)
     starts = changes(sorted_)
     out = np.empty(size, np.int64)
-    out[rows] = np.repeat(np.arange(starts.size), np.diff(starts, append=size))
+    out[rows] = np.repeat(np.arange(starts.size), lengths(starts, size))
     return out, rows[starts]
 
 
@@ -194,9 +194,17 @@ def changes(*columns: npt.NDArray[Any]) -> Ints:
     return np.flatnonzero(new)
 
 
+def lengths(starts: Ints, size: int) -> Ints:
+    """How long each run is, of rows up to `size`: numpy's `diff` copies what it is given to append to it."""
+    out = np.empty(starts.size, np.int64)
+    out[:-1] = starts[1:] - starts[:-1]
+    out[-1:] = size - starts[-1:]
+    return out
+
+
 def listed(starts: Ints, *columns: pl.Series) -> list[pl.Series]:
     """Columns as lists, one from each start up to the next."""
-    owner = np.repeat(np.arange(starts.size), np.diff(starts, append=columns[0].len()))
+    owner = np.repeat(np.arange(starts.size), lengths(starts, columns[0].len()))
     table = pl.DataFrame([pl.Series("owner", owner).set_sorted(), *(column.alias(str(i)) for i, column in enumerate(columns))])
     return table.group_by("owner", maintain_order=True).agg(pl.exclude("owner")).get_columns()[1:]
 
@@ -204,14 +212,14 @@ def listed(starts: Ints, *columns: pl.Series) -> list[pl.Series]:
 def places(*columns: npt.NDArray[Any]) -> Ints:
     """The place of each row among those that agree in all columns, from 0; rows that agree are neighbours."""
     starts, size = changes(*columns), columns[0].size
-    return np.arange(size) - np.repeat(starts, np.diff(starts, append=size))
+    return np.arange(size) - np.repeat(starts, lengths(starts, size))
 
 
 def running(values: Floats, group: Ints, order: Ints) -> Floats:
     """Per row, the sum over the rows of its group up to it, itself included; `order` lists the rows group by group, each in its order."""
     total = np.cumsum(values[order])
     starts = changes(group[order])
-    before = np.repeat((total - values[order])[starts], np.diff(starts, append=order.size))
+    before = np.repeat((total - values[order])[starts], lengths(starts, order.size))
     out = np.empty(values.size)
     out[order] = total - before
     return out

@@ -98,12 +98,14 @@ def against(asked: Floats, known: Floats, pair: tuple[Ints, Ints], near: Sequenc
     return Against(asked, known, _sums(*pair, known), [_sums(*group, known) for group in near], held, *middle(known))
 
 
-def pairs(y: tuple[Ints, Ints], x: tuple[Ints, Ints]) -> tuple[Ints, Ints]:
-    """Each row's y and x as one number, of the known and of the asked; those of pairs that are not known are past all others."""
+def pairs(y: tuple[Ints, Ints], x: tuple[Ints, Ints], held: Ints) -> tuple[Ints, Ints]:
+    """Each row's y and x as one number, of the known and of the asked; those of pairs that are not known are past all others. `held` is
+    the known row of each asked pair's own day (-1: none), of which the number is told without a search."""
     wide = 1 + max(int(part.max(initial=0)) for part in x)
-    known, asked = y[0] * wide + x[0], y[1] * wide + x[1]
+    known = y[0] * wide + x[0]
     number, first = numbered(known)
-    at = found(known[first], asked)
+    at, others = np.append(number, -1)[held], np.flatnonzero(held < 0)
+    at[others] = found(known[first], y[1][others] * wide + x[1][others])
     return number, np.where(at < 0, first.size, at)
 
 

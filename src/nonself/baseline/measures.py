@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from nonself.baseline.caps import capped
-from nonself.baseline.codes import Floats, Ints, found
+from nonself.baseline.codes import Floats, Ints, found, lengths
 from nonself.baseline.keys import numbered
 
 MEASURES: dict[str, pl.DataType] = {
@@ -32,7 +32,7 @@ def levels(values: pl.Series, grain: int) -> Ints:
 
 def summed(level: Ints, starts: Ints) -> dict[str, Ints]:
     """n, s and ss of runs of levels that begin at `starts`."""
-    n = np.diff(starts, append=level.size)
+    n = lengths(starts, level.size)
     s, ss = np.add.reduceat(level, starts), np.add.reduceat(level * level, starts)
     return {name: np.minimum(part, _SUMS[name]) for name, part in (("n", n), ("s", s), ("ss", ss))}
 

@@ -21,7 +21,7 @@ import numpy as np
 import polars as pl
 
 from nonself.baseline.caps import ROWS_MOST, capped
-from nonself.baseline.codes import Ints, Mask, changes
+from nonself.baseline.codes import Ints, Mask, changes, lengths
 from nonself.baseline.keys import hashes
 
 PAIRS: dict[str, pl.DataType] = {"day": pl.Date(), "y": pl.String(), "x": pl.String(), "slots": pl.UInt32()}
@@ -73,7 +73,7 @@ def bounded(table: pl.DataFrame, *, most: int = X_PER_DAY, rows: int = ROWS_MOST
     where each day and y begins in it, where that is known."""
     starts = runs(table) if starts is None and table.height > most else starts
     if starts is not None:
-        sizes = np.diff(starts, append=table.height)
+        sizes = lengths(starts, table.height)
         if sizes.max(initial=0) > most:
             full = pl.Series(np.repeat(sizes > most, sizes))
             over = table.filter(full)
@@ -87,7 +87,7 @@ def dropped(table: pl.DataFrame, y: Ints, asked_y: Ints, names: Callable[[Ints],
     """Whether each asked x may have been dropped on a full day of its y: its hash lies past the largest one kept. None where no day is
     full. `y` numbers the table's rows, `names` gives the x of some of those asked."""
     starts = runs(table) if table.height >= most else np.empty(0, np.int64)
-    sizes = np.diff(starts, append=table.height)
+    sizes = lengths(starts, table.height)
     full = np.flatnonzero(sizes >= most)
     if not full.size:
         return None

@@ -30,7 +30,7 @@ import numpy.typing as npt
 import polars as pl
 
 from nonself.baseline import peers
-from nonself.baseline.codes import Floats, Ints, Mask, found, key, rows_of
+from nonself.baseline.codes import Floats, Ints, Mask, found, key, lengths, rows_of
 from nonself.baseline.codes import numbered as dense
 from nonself.baseline.keys import numbered
 from nonself.baseline.pairs import X_PER_DAY, dropped
@@ -276,7 +276,7 @@ class _Held:
         """What each asked y showed most often (null for an unknown y), and how often."""
         starts = np.flatnonzero(np.diff(self._pair_y, prepend=-1))  # pairs are in order of y
         most = np.maximum.reduceat(self._c, starts) if starts.size else starts
-        top = np.flatnonzero(self._c == np.repeat(most, np.diff(starts, append=self._c.size)))
+        top = np.flatnonzero(self._c == np.repeat(most, lengths(starts, self._c.size)))
         best = np.full(self.kinds.size, self._c.size)
         best[self._pair_y[top[::-1]]] = top[::-1]
         at = best[self.asked.y[some]]

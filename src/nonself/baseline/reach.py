@@ -17,7 +17,7 @@ import numpy as np
 import polars as pl
 
 from nonself.baseline import caps, pairs
-from nonself.baseline.codes import Coded, Floats, Ints, Mask, changes, distinct, key, listed, numbered, ordered, places, running
+from nonself.baseline.codes import Coded, Floats, Ints, Mask, changes, distinct, key, lengths, listed, numbered, ordered, places, running
 from nonself.baseline.keys import MAX_BYTES, Hashes, digests
 
 REACH: dict[str, pl.DataType] = {"day": pl.Date(), "y": pl.String(), "x": pl.String(), "items": pl.List(pl.UInt64())}
@@ -141,7 +141,7 @@ def _items(pair: Ints, mark: Hashes, alone: Mask) -> tuple[Mask, Mask, Mask]:
     some = np.flatnonzero(~alone)
     order = some[_by_item(pair[some], mark[some])]
     starts = changes(pair[order], mark[order] >> np.uint64(1))
-    many = np.diff(starts, append=order.size)
+    many = lengths(starts, order.size)
     answered = np.maximum.reduceat(mark[order] & np.uint64(1), starts) > 0 if starts.size else np.empty(0, np.bool_)
     once[order], answers[order], first[order] = np.repeat(many == 1, many), np.repeat(answered, many), False
     first[order[starts]] = True

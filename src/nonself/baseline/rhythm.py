@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from nonself.baseline.codes import Floats, Ints
+from nonself.baseline.codes import Floats, Ints, lengths
 from nonself.baseline.special import log_gamma
 
 LEVELS = 10
@@ -56,10 +56,10 @@ def _memoryless(waits: Ints) -> Floats:
 def _coded(group: Ints, waits: Ints) -> tuple[Ints, Floats]:
     """The groups that have waits, in order, and ln of the probability their trees gave these."""
     cell = np.minimum((np.log(waits) * (2**LEVELS / _REACH)).astype(np.int64), 2**LEVELS - 1)
-    key = np.sort(group * 2**LEVELS + cell)
+    key = np.sort(group * 2**LEVELS + cell, kind="stable")  # groups are in order: Timsort has little to do
     starts = _starts(key)
-    node, count = key[starts], np.diff(starts, append=key.size)
-    coded = -count * np.log(_seconds(node, LEVELS))
+    node, count = key[starts], lengths(starts, key.size)
+    coded: Floats = np.log(_seconds(node, LEVELS)) * -count
     halves, wholes = _gammas(int(np.bincount(group).max()))
     for level in range(LEVELS - 1, -1, -1):
         left = np.where(node & 1, 0, count)

@@ -19,7 +19,7 @@ import polars as pl
 
 from nonself.baseline import season
 from nonself.baseline.caps import ROWS_MOST, capped
-from nonself.baseline.codes import Ints, Mask, distinct, found
+from nonself.baseline.codes import Ints, Mask, distinct, found, lengths
 from nonself.baseline.keys import hashes, numbered
 from nonself.baseline.pairs import joined
 
@@ -191,7 +191,7 @@ class _Known:
         """Per y, in its order: active windows, the places of the two first and the two last (the second and the last but one mean
         nothing where there is one only), n, s, ss, since, until."""
         starts = np.flatnonzero(np.diff(self.y, prepend=-1))
-        active = np.diff(starts, append=self.y.size)
+        active = lengths(starts, self.y.size)
         ends = starts + active - 1
         first, last = self.place[starts], self.place[ends]
         return pl.DataFrame(
@@ -219,7 +219,7 @@ def _largest(values: Ints, starts: Ints, *, but_one: bool = False) -> Ints:
     top = np.maximum.reduceat(values, starts)
     if not but_one:
         return top
-    best = np.flatnonzero(values == np.repeat(top, np.diff(starts, append=values.size)))
+    best = np.flatnonzero(values == np.repeat(top, lengths(starts, values.size)))
     others = values.copy()
     others[best[np.searchsorted(best, starts)]] = -1
     return np.maximum.reduceat(others, starts)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from nonself.baseline.codes import Ints, beside, distinct, rows_of
+from nonself.baseline.codes import Ints, beside, distinct, lengths, rows_of
 from nonself.baseline.pairs import runs
 from nonself.core.scores import Delta
 from nonself.detect import rows
@@ -31,7 +31,7 @@ class Abreast:
         of how machines here behave."""
         starts = runs(self.table)
         private = self.table["y"][starts].str.contains(rows.INSIDE).to_numpy()
-        inside = np.repeat(private, np.diff(starts, append=self.day.size))
+        inside = np.repeat(private, lengths(starts, self.day.size))
         parts = ((False, np.flatnonzero(inside)), (True, np.flatnonzero(~inside)))
         return [(strangers, some) for strangers, some in parts if some.size]
 

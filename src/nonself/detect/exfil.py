@@ -127,10 +127,10 @@ _READ = tuple(_PRIVATE)
 
 
 def _delta(chosen: rows.Chosen, spec: Spec, groups: rows.Groups) -> Delta:
-    said = chosen.view.frame.select(spec.value, "bytes_in")[chosen.at]
-    each = said.select(pl.all().cast(pl.Float64).fill_null(0.0).clip(0, transfers.MOST >> 3))
-    sums = [np.minimum(np.add.reduceat(column.to_numpy()[groups.order], groups.starts), transfers.MOST) for column in each.get_columns()]
-    hour = np.left_shift(1, chosen.view.minutes[chosen.at] // 60)[groups.order]
+    at = chosen.at[groups.order]
+    said = chosen.view.frame.select(pl.col(spec.value, "bytes_in").cast(pl.Float64).fill_null(0.0).clip(0, transfers.MOST >> 3))
+    sums = [np.minimum(np.add.reduceat(column.to_numpy()[at], groups.starts), transfers.MOST) for column in said.get_columns()]
+    hour = np.left_shift(1, chosen.view.minutes[at] // 60)
     columns = rows.keys_of(chosen, "day", "y", "x")
     columns |= {name: pl.Series(part.astype(np.int64)) for name, part in zip(("sent", "received"), sums, strict=True)}
     columns["hours"] = pl.Series(np.bitwise_or.reduceat(hour, groups.starts).astype(np.uint32))

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nonself.baseline import tails
-from nonself.baseline.codes import Floats, Ints, Mask, blockwise, changes, key, ordered
+from nonself.baseline.codes import Floats, Ints, Mask, blockwise, changes, key, lengths, ordered
 from nonself.baseline.levels import middle
 from nonself.detect.abreast import Abreast, compact
 
@@ -56,7 +56,7 @@ class _Table:
         order = ordered(key(y, x, day))[0]
         y, x, day, some = y[order], x[order], day[order], some[order]
         starts = changes(y, x)
-        sizes, of_y, of_x, of_day = np.diff(starts, append=some.size), y[starts], x[starts], day[starts]
+        sizes, of_y, of_x, of_day = lengths(starts, some.size), y[starts], x[starts], day[starts]
         first = np.minimum.reduceat(of_day, changes(of_y))  # of each y
         others = (np.bincount(of_x) - 1.0)[of_x].astype(np.float64)
         pair = np.repeat(np.arange(starts.size), sizes)
@@ -215,7 +215,7 @@ class _Near:
     def of(cls, table: _Table, level: Floats, *, daily: bool, machine: bool) -> _Near:
         """What is usual by destination, and by `machine` too."""
         s = np.add.reduceat(level, table.starts) if daily else level[table.last]
-        n = np.diff(table.starts, append=level.size).astype(np.float64) if daily else np.ones(s.size)
+        n = lengths(table.starts, level.size).astype(np.float64) if daily else np.ones(s.size)
         groups = (table.of_x, table.of_y) if machine else (table.of_x,)
         shared = [(of, np.bincount(of, n).astype(np.float64), np.bincount(of, s).astype(np.float64)) for of in groups]
         return cls(table, *middle(level if daily else s, least=SPREAD), n, s, shared, level, table.upto(level) if daily else None)

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from nonself.baseline import pairs, rareness
-from nonself.baseline.codes import Floats, Ints, Mask, changes
+from nonself.baseline.codes import Floats, Ints, Mask, changes, lengths
 from nonself.baseline.keys import SEPARATOR, numbered
 from nonself.core.events import Events
 from nonself.core.finding import Reason
@@ -202,7 +202,7 @@ def _oddest(asked: tuple[Ints, Ints, Ints], came: tuple[Ints, Ints, Ints, Floats
     order = np.lexsort((-bits, hour, place))
     first = changes(place[order], hour[order])
     best = order[first]
-    size = np.diff(first, append=order.size)
+    size = lengths(first, order.size)
     second = np.array([_other(account[order[a : a + n]], order[a : a + n]) for a, n in zip(first, size, strict=True)], np.int64)
     base = int(min(hour.min(), asked[0].min())) - BACK
     key = place[best] * 2**34 + hour[best] - base

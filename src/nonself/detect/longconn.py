@@ -135,14 +135,13 @@ def _durations(chosen: rows.Chosen, spec: Spec, groups: rows.Groups) -> dict[str
 
 
 def _lasted(chosen: rows.Chosen, spec: Spec, groups: rows.Groups) -> dict[str, Ints]:
-    said = chosen.view.frame.select(spec.value, "channel")[chosen.at]
-    each = np.clip(said[spec.value].cast(pl.Int64).fill_null(0).to_numpy(), 0, _EACH)
-    ended = np.where((said["channel"] == OPEN).fill_null(False).to_numpy(), 0, each)
-    longest = np.maximum.reduceat(each[groups.order], groups.starts)
+    frame, at = chosen.view.frame, chosen.at[groups.order]
+    each = np.clip(frame[spec.value].cast(pl.Int64).fill_null(0).to_numpy()[at], 0, _EACH)
+    ended = np.where((frame["channel"] == OPEN).fill_null(False).to_numpy()[at], 0, each)
+    longest = np.maximum.reduceat(each, groups.starts)
     # In floats first: what could overflow is far beyond the cap.
-    total = np.add.reduceat(ended[groups.order].astype(np.float64), groups.starts)
-    exact = np.add.reduceat(ended[groups.order], groups.starts)
-    return {"longest": longest, "total": np.where(total < MOST, exact, MOST)}
+    total = np.add.reduceat(ended.astype(np.float64), groups.starts)
+    return {"longest": longest, "total": np.where(total < MOST, np.add.reduceat(ended, groups.starts), MOST)}
 
 
 def _delta(chosen: rows.Chosen, spec: Spec, groups: rows.Groups) -> Delta:
@@ -162,7 +161,7 @@ def _odd(chosen: rows.Chosen, groups: rows.Groups, own: dict[str, Ints], known: 
     service = _services(chosen.x.values, known["x"], x[0])
     value = _current(own, known, held, included=included)
     near = (y, x, (service[x[0]], service[x[1]]))
-    return value, levels.against(np.log1p(value / SECOND), _level(known), levels.pairs(y, x), near, held)
+    return value, levels.against(np.log1p(value / SECOND), _level(known), levels.pairs(y, x, held), near, held)
 
 
 def _told(odd: levels.Against, value: Ints, some: Ints) -> pl.DataFrame:

@@ -144,10 +144,10 @@ def masks(chosen: rows.Chosen, groups: rows.Groups) -> pl.Series:
 
 def _weighed(chosen: rows.Chosen, spec: Spec, windows: rows.Groups, self_: Delta) -> rareness.Odd:
     """The surprise of some windows of day, y, x and slot."""
-    days, first = chosen.grouped("day", "y", "x"), windows.first
+    first = windows.first
     _, y, x, row = placed(chosen, self_)
     day, asked_y, asked_x = chosen.numbered("day", "y", "x", "slot")
-    row = np.repeat(row, np.diff(np.searchsorted(windows.starts, days.starts), append=first.size))
+    row = row[chosen.outer("day", "y", "x", "slot")]
     asked = rareness.Asked(day, chosen.slot[first], asked_y, asked_x, row, lambda some: chosen.x.strings(chosen.at[first[some]]))
     return rareness.weighed(asked, self_, y, x, spec.compare)
 

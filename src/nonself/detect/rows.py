@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from nonself.baseline import keys, presence
-from nonself.baseline.codes import Coded, Ints, Mask, changes, coded, distinct, key, ordered
+from nonself.baseline.codes import Coded, Ints, Mask, changes, coded, distinct, key, lengths, ordered
 from nonself.baseline.joint import Joint
 from nonself.core.events import Events
 from nonself.core.scores import EVIDENCE, Delta
@@ -42,7 +42,7 @@ class Groups:
 
     @property
     def sizes(self) -> Ints:
-        return np.diff(self.starts, append=self.order.size)
+        return lengths(self.starts, self.order.size)
 
     def only(self, chosen: Ints) -> Groups:
         """Some of the groups, in the order asked for."""
@@ -107,22 +107,35 @@ class Chosen:
             return Groups(wide[order], changes(found))
         if by[0] != "day" or len(columns) < 2 or 2 * self.at.size < every:
             return grouped(*map(self._numbers, by))
-        order = self.view.order(columns)
-        at, place = order, order
-        if self.at.size < every:
-            here = np.zeros(every, np.bool_)
-            here[self.at] = True
-            at = order[here[order]]
-            place = (np.cumsum(here) - 1)[at]
-        return Groups(place, changes(self.view.days[at], *(column.codes[at] for column in keys_)))
+        order, new = self.view.order(columns)
+        if self.at.size == every:
+            return Groups(order, np.flatnonzero(new))
+        here = np.zeros(every, np.bool_)
+        here[self.at] = True
+        kept = here[order]
+        return Groups((np.cumsum(here) - 1)[order[kept]], changes(np.cumsum(new)[kept]))
 
     def numbered(self, *by: str) -> tuple[Ints, Ints, Ints]:
         """Day, y and x of each of these groups, as numbers."""
-        return self.once(("numbered", by), lambda: self._numbered(self.grouped(*by).first))
+        return self.once(("numbered", by), lambda: self._numbered(by))
 
-    def _numbered(self, first: Ints) -> tuple[Ints, Ints, Ints]:
+    def _numbered(self, by: tuple[str, ...]) -> tuple[Ints, Ints, Ints]:
+        if by[-1] == "slot":
+            outer = self.outer(*by)
+            day, y, x = self.numbered(*by[:-1])
+            return day[outer], y[outer], x[outer]
+        first = self.grouped(*by).first
         at = self.at[first]
         return self.day[first], self.y.codes[at], self.x.codes[at]
+
+    def outer(self, *by: str) -> Ints | slice:
+        """Of each of these groups, the last of `by` being slot, the group without slot that it is part of."""
+        wide, fine = self.grouped(*by[:-1]), self.grouped(*by)
+        if wide.starts.size == fine.starts.size:
+            return slice(None)
+        new = np.zeros(fine.order.size, np.bool_)
+        new[wide.starts] = True
+        return (np.cumsum(new) - 1)[fine.starts]
 
     def names(self, *by: str) -> tuple[pl.Series, pl.Series]:
         """The names of y and x of each of these groups."""
@@ -140,11 +153,14 @@ class Chosen:
 
     def _slots(self, wide: Groups) -> Groups:
         """Groups cut by slot. Rows in order of time need no sorting for it."""
-        slot, of = self.slot[wide.order], np.repeat(np.arange(wide.starts.size), wide.sizes)
-        fine = key(of, slot)
-        if (fine[1:] >= fine[:-1]).all():
-            return Groups(wide.order, changes(fine))
-        order, fine = ordered(fine)
+        if wide.starts.size == wide.order.size:
+            return wide
+        slot, new = self.slot[wide.order], np.zeros(wide.order.size, np.bool_)
+        new[wide.starts] = True
+        if (new[1:] | (slot[1:] >= slot[:-1])).all():
+            new[1:] |= slot[1:] != slot[:-1]
+            return Groups(wide.order, np.flatnonzero(new))
+        order, fine = ordered(key(np.cumsum(new), slot))
         return Groups(wide.order[order], changes(fine))
 
 

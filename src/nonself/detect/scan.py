@@ -107,11 +107,7 @@ class Scan:
     def _chosen(self, events: Events | View, *, evidence: bool) -> rows.Chosen | None:
         """The events that are attempts: replies told as flows of their own are not."""
         chosen = rows.chosen(events, self.spec, evidence=evidence)
-        if chosen is None:
-            return None
-        kept = chosen.part(chosen.view.name(OUTCOME)) >= 0
-        some = replace(chosen, at=chosen.at[kept], day=chosen.day[kept], slot=chosen.slot[kept])
-        return some if some.at.size else None
+        return chosen and chosen.once(OUTCOME, lambda: _attempts(chosen))
 
     def explain(self, scores: Scores) -> list[tuple[Reason, ...]]:
         """Per row: items without an answer, items reached, and what is normal here. Bits add up to the score."""
@@ -160,6 +156,13 @@ _PRIVATE: dict[str, pl.DataType] = {
 }
 _SCORES = {**SCORES, **_PRIVATE}
 _READ = ("score", *_PRIVATE)
+
+
+def _attempts(chosen: rows.Chosen) -> rows.Chosen | None:
+    kept = chosen.part(chosen.view.name(OUTCOME)) >= 0
+    if kept.all():
+        return chosen
+    return replace(chosen, at=chosen.at[kept], day=chosen.day[kept], slot=chosen.slot[kept]) if kept.any() else None
 
 
 def _delta(chosen: rows.Chosen, spec: Spec) -> Delta:

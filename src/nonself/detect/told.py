@@ -47,7 +47,8 @@ def private(odd: pl.DataFrame, spec: Spec, value: pl.Expr | None = None) -> Priv
 def _plain(of: tuple[Chosen, Spec, Groups], score: Floats, some: Ints) -> pl.DataFrame:
     """Of some groups the columns of `SCORES` that cost little."""
     chosen, spec, groups = of
-    starts, sizes = groups.starts[some], groups.sizes[some]
+    whole = some.size == score.size
+    starts, sizes = (groups.starts, groups.sizes) if whole else (groups.starts[some], groups.sizes[some])
     first = chosen.at[groups.order[starts]]
     last, long = first.copy(), np.flatnonzero(sizes > 1)
     last[long] = chosen.at[groups.order[(starts + sizes)[long] - 1]]
@@ -55,7 +56,7 @@ def _plain(of: tuple[Chosen, Spec, Groups], score: Floats, some: Ints) -> pl.Dat
         "entity": chosen.view.name(spec.entity).strings(first),
         "start": chosen.view.when(first),
         "end": chosen.view.when(last),
-        "score": score[some],
+        "score": score if whole else score[some],
         "n_events": sizes,
     }
     return pl.DataFrame(columns)

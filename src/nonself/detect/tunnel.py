@@ -237,9 +237,9 @@ def _odd(own: Delta, known: Delta, *, included: bool) -> pl.DataFrame:
     mine = known.join(own.select(_KEYS), on=_KEYS, how="semi")
     day = _united(pl.concat([own, mine.select(*_HELD)]), largest=included)
     y, x = ((part[0], part[1]) for part in (numbered(known[name], day[name]) for name in ("y", "x")))
-    pair = levels.pairs(y, x)
     days = [table["day"].to_physical().to_numpy().astype(np.int64) for table in (known, day)]
     held = rows_of((days[0], y[0], x[0]), (days[1], y[1], x[1]))
+    pair = levels.pairs(y, x, held)
     said, level = _said(day), np.log1p(_said(known) / GRAIN)
     near = (y, x) if day["x"][0] else ()
     odd = levels.against(np.log1p(said / GRAIN), level, pair, near, held)

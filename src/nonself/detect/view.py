@@ -45,7 +45,7 @@ class View:
         self._names: dict[str, Coded] = {}
         self._keys: dict[tuple[str, ...], Coded] = {}
         self._joints: dict[tuple[str, ...], Joint | None] = {}
-        self._orders: dict[tuple[int, ...], npt.NDArray[np.int32]] = {}
+        self._orders: dict[tuple[int, ...], tuple[npt.NDArray[np.int32], Mask]] = {}
         self._days: Ints | None = None
         self._minutes: Ints | None = None
         self._times: Ints | None = None
@@ -135,15 +135,17 @@ class View:
             return _cut(Coded(number, joined))  # the separator comes before all other characters, so keys are in order of their parts
         return _cut(codes.spread(joined, number))
 
-    def order(self, columns: Sequence[Coded]) -> Ints:
-        """The rows in order of day and some columns, equal ones in theirs. The last `ORDERS` asked for are kept: several detectors look
-        at the same pairs."""
+    def order(self, columns: Sequence[Coded]) -> tuple[Ints, Mask]:
+        """The rows in order of day and some columns, equal ones in theirs; and which of them differ from the one before. The last
+        `ORDERS` asked for are kept: several detectors look at the same pairs."""
         asked = tuple(id(column.codes) for column in columns)
         if asked not in self._orders:
             if len(self._orders) == ORDERS:
                 del self._orders[next(iter(self._orders))]
-            self._orders[asked] = codes.ordered(codes.key(self.days, *(column.codes for column in columns)))[0].astype(np.int32)
-        return self._orders[asked].astype(np.int64)
+            order, found = codes.ordered(codes.key(self.days, *(column.codes for column in columns)))
+            self._orders[asked] = order.astype(np.int32), np.append(True, found[1:] != found[:-1])
+        rows, new = self._orders[asked]
+        return rows.astype(np.int64), new
 
     def when(self, rows: Ints) -> pl.Series:
         """The times of some rows, all of which have one."""
@@ -153,7 +155,8 @@ class View:
     def times(self) -> Ints:
         """Microseconds since 1970; 0 where there is no time."""
         if self._times is None:
-            self._times = self.frame["time"].to_physical().fill_null(0).to_numpy()
+            time = self.frame["time"].to_physical()
+            self._times = (time.fill_null(0) if time.null_count() else time).to_numpy()
         return self._times
 
     @property
