@@ -23,19 +23,18 @@ expected to.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
 from nonself.baseline import peers
-from nonself.baseline.codes import Floats, Ints, Mask, found, key, lengths, rows_of
+from nonself.baseline.codes import Floats, Ints, Mask, blockwise, found, lengths, rows_of
 from nonself.baseline.codes import numbered as dense
 from nonself.baseline.keys import numbered
+from nonself.baseline.kinds import Level, Rows
 from nonself.baseline.pairs import X_PER_DAY, dropped
-
-THETA = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,40 +81,51 @@ def weighed(asked: Asked, self_: pl.DataFrame, y: Ints, x: Ints, compare: str = 
     `compare`: "alike" puts the level of groups between y and the population; "peers" leaves out what y itself did with x, in all windows:
     P = P0(x) among the others; "own" leaves out the others: P0 = 1.
     """
-    held = _Held(self_, y, x, asked)
-    mine = held.mine()
-    mine = mine.without_x() if compare == "peers" else mine.apart(held.shown())
-    gone = mine.gone()
-    theirs = held.theirs().apart(gone)
-    p0 = np.ones(gone.size) if compare == "own" else theirs.mixed(1.0)
-    like, members = held.alike() if compare == "alike" else (None, None)
-    like = like.apart(gone * (like.c() > 0)) if like else None
-    pg = like.mixed(p0) if like else p0
-    p = p0 if compare == "peers" else mine.mixed(pg)
-    hidden = dropped(self_, y, asked.y, asked.names, most=most)
-    if hidden is not None:
-        p = np.where(hidden & (mine.c() == 0), pg, p)
-    return Odd(held, p, p0, pg, mine, theirs, hidden, like, members)
+    return Odd(_Held(self_, y, x, asked, alike=compare == "alike"), dropped(self_, y, asked.y, asked.names, most=most), compare)
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """What is found of some windows: P(x|y), P0(x) and Pg(x); their pairs among those of y, and their x among all and those of y's group,
+    which has so many members."""
+
+    p: Floats
+    p0: Floats
+    pg: Floats
+    mine: Rows
+    theirs: Rows
+    like: Rows | None
+    members: Ints
 
 
 @dataclass(frozen=True, slots=True)
 class Odd:
-    """What `weighed` found of each window; the rest is worked out for those that are told of."""
+    """What `weighed` finds of each window. A block of windows is weighed at a time (`codes.blockwise`); those that are told of, again."""
 
     _held: _Held
-    _p: Floats
-    _p0: Floats
-    _pg: Floats
-    _mine: _Level
-    _theirs: _Level
     _hidden: Mask | None
-    _like: _Level | None
-    _members: Ints | None
+    _compare: str
 
     @property
     def bits(self) -> Floats:
         """-log2 P(x|y)."""
-        return np.abs(-np.log2(self._p))
+        return blockwise(lambda some: np.abs(-np.log2(self._weighed(some).p)), self._held.asked.y.size)
+
+    def _weighed(self, some: slice | Ints) -> _Part:
+        held, compare = self._held, self._compare
+        mine, theirs, like, members = held.mine(some), held.asked.x[some], None, np.empty(0, np.int64)
+        own = Rows(held.pairs.without, mine) if compare == "peers" else held.pairs.taken(mine, held.shown(some))
+        gone = own.gone()
+        others = held.others.taken(held.others.rows(held.places[theirs], np.zeros_like(gone)), gone)
+        p0 = np.ones(gone.size) if compare == "own" else others.mixed(1.0)
+        if held.groups:
+            row, members = held.groups.rows(held.asked.y[some], theirs)
+            like = held.groups.level.taken(row, gone * (held.groups.level.whole.c[row] > 0))
+        pg = like.mixed(p0) if like else p0
+        p = p0 if compare == "peers" else own.mixed(pg)
+        if self._hidden is not None:
+            p = np.where(self._hidden[some] & (own.c() == 0), pg, p)
+        return _Part(p, p0, pg, own, others, like, members)
 
     def told(self, some: Ints) -> pl.DataFrame:
         """Of some windows:
@@ -130,16 +140,17 @@ class Odd:
         bits_alike  -log2 Pg(x), the part of the population and of y's group together; `bits_peers` where y has none
         alike_others, alike_ys  other y of its group that showed x, and all other y of it; 0 where it has none
         """
-        held, c, known = self._held, self._mine.c(some), self._held.kinds[self._held.asked.y[some]] > 0
+        held, part = self._held, self._weighed(some)
+        c, known = part.mine.c(), held.kinds[held.asked.y[some]] > 0
         since, until = held.span(some)
         usual, often = held.usual(some)
         columns = {
-            **{name: np.abs(-np.log2(p[some])) for name, p in (("bits", self._p), ("bits_peers", self._p0), ("bits_alike", self._pg))},
-            "c": c, "n": self._mine.n(some), "since": since, "until": until, "known": known, "often": often, "usual": usual,
-            "others": self._theirs.c(some) - (c > 0), "ys": np.count_nonzero(held.kinds) - known.astype(np.int64),
+            **{name: np.abs(-np.log2(p)) for name, p in (("bits", part.p), ("bits_peers", part.p0), ("bits_alike", part.pg))},
+            "c": c, "n": part.mine.n(), "since": since, "until": until, "known": known, "often": often, "usual": usual,
+            "others": part.theirs.c() - (c > 0), "ys": np.count_nonzero(held.kinds) - known.astype(np.int64),
             "hidden": self._hidden[some] if self._hidden is not None else np.zeros(c.size, np.bool_),
-            "alike_others": (self._like.c(some) - (c > 0)).clip(0) if self._like is not None else np.zeros_like(c),
-            "alike_ys": (self._members[some] - 1).clip(0) if self._members is not None else np.zeros_like(c),
+            "alike_others": (part.like.c() - (c > 0)).clip(0) if part.like else np.zeros_like(c),
+            "alike_ys": (part.members - 1).clip(0) if part.like else np.zeros_like(c),
         }  # fmt: skip
         return pl.DataFrame(columns).select(_ANSWERS)
 
@@ -152,125 +163,56 @@ _ANSWERS = [
 _NOTHING = pl.Series("x", [None], dtype=pl.String)
 
 
-@dataclass(frozen=True, slots=True)
-class _Counts:
-    """Kinds of keys at one level of the model, all that are counted equally often by one owner: their count c; their owner's n, all counts;
-    k and n1, its keys counted at all and just once; and of its keys counted at most as often as these: upto, their counts, and kinds, their
-    number; above, the number of keys counted just once more. Once `apart`, upto and kinds speak of keys counted at most once more than
-    these, and are 0 for keys never counted."""
-
-    c: Ints
-    n: Ints
-    k: Ints
-    n1: Ints
-    upto: Ints
-    kinds: Ints
-    above: Ints
-
-    def apart(self, take: int) -> _Counts:
-        """With `take` (0 or 1) taken from the count of one of the keys, and every sum that rests on it corrected, exactly."""
-        left = self.c - take
-        last = (self.c == 1) & (take == 1)
-        upto = self.upto - 1 if take else self.upto + (self.c + 1) * self.above
-        kinds = self.kinds if take else self.kinds + self.above
-        n1 = self.n1 - last + (self.c == 2) * take
-        return _Counts(left, self.n - take, self.k - last, n1, np.where(left == 0, 0, upto), np.where(left == 0, 0, kinds), self.above)
-
-
-@dataclass(frozen=True, slots=True)
-class _Level:
-    """A level of the model: the kinds of its keys, and each asked row's. What is asked of rows is worked out for kinds, which are few.
-    `before` holds the counts before anything was taken from them."""
-
-    of: _Counts
-    row: Ints
-    before: Ints
-
-    def c(self, some: Ints | slice = slice(None)) -> Ints:
-        return self.of.c[self.row[some]]
-
-    def n(self, some: Ints) -> Ints:
-        return self.of.n[self.row[some]]
-
-    def apart(self, take: Ints) -> _Level:
-        """With one taken, where `take` is 1, from each row's own key."""
-        kept, taken = self.of.apart(0), self.of.apart(1)
-        both = (np.concatenate([getattr(part, name) for part in (kept, taken)]) for name in _Counts.__dataclass_fields__)
-        return _Level(_Counts(*both), self.row + take * self.before.size, np.tile(self.before, 2))
-
-    def without_x(self) -> _Level:
-        """With all counts of each row's own key taken from what they are part of in n."""
-        return _Level(replace(self.of, c=np.zeros_like(self.of.c), n=self.of.n - self.of.c), self.row, self.before)
-
-    def gone(self) -> Ints:
-        """Per row: 1 where nothing is left of its key."""
-        return np.asarray(((self.before > 0) & (self.of.c == 0))[self.row], dtype=np.int64)
-
-    def mixed(self, above: Floats | float) -> Floats:
-        """The predictive, given that of the level above, row for row: see the formula on top of this file."""
-        of = self.of
-        seen = of.upto - of.n1 / np.maximum(of.k, 1) * of.kinds
-        out = seen[self.row] + (THETA + of.n1)[self.row] * above
-        out /= (of.n + THETA)[self.row]
-        return np.asarray(np.minimum(out, 1.0), dtype=np.float64)
-
-
 class _Held:
-    """What the self holds about the y, x and pairs of the asked windows, their own included. Unknown ones count 0."""
+    """What the self holds about the y, x and pairs of the asked windows, their own included. Unknown ones count 0.
 
-    __slots__ = ("_at", "_c", "_day", "_first", "_keys", "_pair", "_pair_x", "_pair_y", "_self", "_slots", "_y", "asked", "kinds")
+    pairs, others  the levels of y's pairs, and of x by how many y show it; `places` is each x's key among these, -1 for none
+    groups         the level between them, if it is asked for
+    kinds          per y, how many x it shows
+    """
 
-    def __init__(self, self_: pl.DataFrame, y: Ints, x: Ints, asked: Asked) -> None:
+    __slots__ = (
+        "_c", "_first", "_keys", "_pair", "_pair_x", "_pair_y", "_self", "_slots", "_wide", "_y",
+        "asked", "groups", "kinds", "others", "pairs", "places",
+    )  # fmt: skip
+
+    def __init__(self, self_: pl.DataFrame, y: Ints, x: Ints, asked: Asked, *, alike: bool = False) -> None:
         wide, high = (1 + int(max(a.max(initial=0), b.max(initial=0))) for a, b in ((x, asked.x), (y, asked.y)))
-        self._self, self._y, self.asked = self_, y, asked
-        self._day = self_["day"].to_physical().to_numpy().astype(np.int64)
-        self._slots = self_["slots"].to_numpy().astype(np.int64)
+        self._self, self._y, self._wide, self.asked = self_, y, wide, asked
+        self._slots = np.append(self_["slots"].to_numpy(), np.uint32(0))
         key_ = y * wide + x
         self._pair, self._first = dense(key_)
         self._keys = key_[self._first]
         self._pair_y, self._pair_x = np.divmod(self._keys, wide)
-        self._c = _sums(self._pair, np.bitwise_count(self._slots), self._keys.size)
-        self._at = np.append(self._pair, -1)[asked.row]
-        others = np.flatnonzero(asked.row < 0)
-        self._at[others] = found(self._keys, asked.y[others] * wide + asked.x[others])
+        self._c = _sums(self._pair, np.bitwise_count(self._slots[:-1]), self._keys.size)
         self.kinds = np.bincount(self._pair_y, minlength=high)
+        self.pairs = Level.of(self._pair_y, self._c, high)
+        by = np.bincount(self._pair_x, minlength=wide)
+        shown = np.flatnonzero(by)
+        self.places = np.full(wide, -1)
+        self.places[shown] = np.arange(shown.size)
+        self.others = Level.of(np.zeros_like(shown), by[shown], 1)
+        self.groups = _Groups.of(self._pair_y, self._pair_x, self.kinds) if alike else None
 
-    def mine(self) -> _Level:
-        """Each asked pair among the pairs of its y."""
-        return _level(self._pair_y, self._c, self._at, self.asked.y, self.kinds.size)
+    def at(self, some: slice | Ints) -> Ints:
+        """The pairs of some windows, -1 for those that are not held."""
+        row, y, x = self.asked.row[some], self.asked.y[some], self.asked.x[some]
+        at, others = np.where(row < 0, -1, self._pair[row]) if self._pair.size else np.full(row.size, -1), np.flatnonzero(row < 0)
+        at[others] = found(self._keys, y[others] * self._wide + x[others])
+        return at
+
+    def mine(self, some: slice | Ints) -> Ints:
+        """The kinds of the pairs of some windows among those of their y."""
+        return self.pairs.rows(self.at(some), self.asked.y[some])
+
+    def shown(self, some: slice | Ints = slice(None)) -> Ints:
+        """1 where the self holds the very window asked for."""
+        return np.asarray(self._slots[self.asked.row[some]].astype(np.int64) >> self.asked.slot[some] & 1, dtype=np.int64)
 
     def before(self) -> tuple[Ints, Ints]:
         """Windows in which each asked y showed the asked x, and y that ever showed this."""
         by = np.bincount(self._pair_x, minlength=1 + int(self.asked.x.max(initial=0)))
-        return np.append(self._c, 0)[self._at], by[self.asked.x]
-
-    def alike(self) -> tuple[_Level, Ints]:
-        """Each asked x among all x of the group of its y, counted in y that showed it; and the group's size, 0 for none."""
-        known = self.kinds > 0
-        group = np.full(self.kinds.size, -1)
-        group[known] = peers.groups((np.cumsum(known) - 1)[self._pair_y], self._pair_x, int(np.count_nonzero(known)))
-        asked, number = group[self.asked.y], int(group.max(initial=-1)) + 1
-        wide = 1 + int(max(self._pair_x.max(initial=0), self.asked.x.max(initial=0)))
-        owner = group[self._pair_y]
-        shown, c = np.unique(owner[owner >= 0] * wide + self._pair_x[owner >= 0], return_counts=True)
-        # Those without a group are asked of a last one, which is empty.
-        at = np.where(asked < 0, -1, found(shown, asked * wide + self.asked.x))
-        sizes = np.append(np.bincount(group[group >= 0], minlength=number), 0)
-        asked = np.where(asked < 0, number, asked)
-        return _level(shown // wide, c, at, asked, number + 1), sizes[asked]
-
-    def theirs(self) -> _Level:
-        """Each asked x among all x, counted in y that showed it."""
-        x = self.asked.x
-        shown_by = np.bincount(self._pair_x, minlength=1 + int(x.max(initial=0)))
-        shown = np.flatnonzero(shown_by)
-        at = np.full(shown_by.size, -1)
-        at[shown] = np.arange(shown.size)
-        return _level(np.zeros_like(shown), shown_by[shown], at[x], np.zeros_like(x), 1)
-
-    def shown(self) -> Ints:
-        """1 where the self holds the very window asked for."""
-        return np.asarray(np.append(self._slots, 0)[self.asked.row] >> self.asked.slot & 1, dtype=np.int64)
+        return np.append(self._c, 0)[self.at(slice(None))], by[self.asked.x]
 
     def usual(self, some: Ints) -> tuple[pl.Series, Ints]:
         """What each asked y showed most often (null for an unknown y), and how often."""
@@ -280,30 +222,47 @@ class _Held:
         best = np.full(self.kinds.size, self._c.size)
         best[self._pair_y[top[::-1]]] = top[::-1]
         at = best[self.asked.y[some]]
-        row = np.append(self._first, self._day.size)[at]
+        row = np.append(self._first, self._self.height)[at]
         return pl.concat([self._self["x"], _NOTHING]).gather(row), np.append(self._c, 0)[at]
 
     def span(self, some: Ints) -> tuple[Ints, Ints]:
         """First and last day of each asked y; any for an unknown one."""
+        day = self._self["day"].to_physical().to_numpy().astype(np.int64)
         since, until = np.full(self.kinds.size, 2**31 - 1), np.full(self.kinds.size, -(2**31))
-        np.minimum.at(since, self._y, self._day)
-        np.maximum.at(until, self._y, self._day)
+        np.minimum.at(since, self._y, day)
+        np.maximum.at(until, self._y, day)
         return since[self.asked.y[some]], until[self.asked.y[some]]
 
 
-def _level(owner: Ints, count: Ints, at: Ints, asked: Ints, size: int) -> _Level:
-    """A level of the model: `count` of each key and its `owner` (0 to `size` - 1), for the keys `at` (-1 for none) of the owners asked."""
-    kind, first = dense(key(owner, count))
-    g, c, same = owner[first], count[first], np.bincount(kind)
-    starts = np.searchsorted(g, np.arange(size + 1))
-    n, k, n1 = (np.append(0, np.cumsum(part)) for part in (c * same, same, np.where(c == 1, same, 0)))
-    upto, kinds = n[1:] - n[starts[g]], k[1:] - k[starts[g]]
-    goes_on = np.append((g[1:] == g[:-1]) & (c[1:] == c[:-1] + 1), False)[: g.size]
-    above = np.where(goes_on, np.append(same[1:], 0)[: g.size], 0)
-    whose, none = np.append(g, np.arange(size)), np.zeros(size, np.int64)  # one more kind of each owner: keys it has never counted
-    totals = (part[starts[1:]][whose] - part[starts[:-1]][whose] for part in (n, k, n1))
-    counts = _Counts(np.append(c, none), *totals, *(np.append(part, none) for part in (upto, kinds, above)))
-    return _Level(counts, np.where(at < 0, g.size + asked, np.append(kind, 0)[at]), counts.c)
+@dataclass(frozen=True, slots=True)
+class _Groups:
+    """The level of the groups of y that behave alike: each y's group (-1 for none), their sizes (a last one of 0), and the keys of the
+    level, a group's number times `wide` plus that of an x."""
+
+    group: Ints
+    sizes: Ints
+    keys: Ints
+    wide: int
+    level: Level
+
+    @classmethod
+    def of(cls, pair_y: Ints, pair_x: Ints, kinds: Ints) -> _Groups:
+        known = kinds > 0
+        group = np.full(kinds.size, -1)
+        group[known] = peers.groups((np.cumsum(known) - 1)[pair_y], pair_x, int(np.count_nonzero(known)))
+        number, wide = int(group.max(initial=-1)) + 1, 1 + int(pair_x.max(initial=0))
+        owner = group[pair_y]
+        shown, c = np.unique(owner[owner >= 0] * wide + pair_x[owner >= 0], return_counts=True)
+        sizes = np.append(np.bincount(group[group >= 0], minlength=number), 0)
+        return cls(group, sizes, shown, wide, Level.of(shown // wide, c, number + 1))
+
+    def rows(self, y: Ints, x: Ints) -> tuple[Ints, Ints]:
+        """The kind of each x among all x of the group of y, counted in y that showed it; and the group's size, 0 for none. Those without
+        a group are asked of a last one, which is empty."""
+        group = self.group[y]
+        at = np.where((group < 0) | (x >= self.wide), -1, found(self.keys, group * self.wide + x))
+        group = np.where(group < 0, self.sizes.size - 1, group)
+        return self.level.rows(at, group), self.sizes[group]
 
 
 def _sums(group: Ints, values: npt.ArrayLike, size: int) -> Ints:
