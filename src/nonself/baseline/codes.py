@@ -14,6 +14,8 @@ import numpy.typing as npt
 import polars as pl
 
 Ints = npt.NDArray[np.int64]
+Small = npt.NDArray[np.int32]
+"""Numbers of which a view holds many columns; where they are reckoned with they are made `Ints` first."""
 Floats = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 BLOCK = 8_192
@@ -24,7 +26,7 @@ BLOCK = 8_192
 class Coded:
     """A column: `values` are its distinct strings in order, `codes` each row's index among them, -1 for null."""
 
-    codes: Ints
+    codes: Ints | Small
     values: pl.Series
 
     def strings(self, rows: Ints) -> pl.Series:
@@ -73,23 +75,23 @@ def coded(column: pl.Series) -> Coded:
     found = numbers(column)
     distinct = column[firsts(found)]
     order = distinct.arg_sort().to_numpy().astype(np.int64)
-    rank = np.empty(order.size + 1, np.int64)
+    rank = np.empty(order.size + 1, np.int32)
     rank[order], rank[-1] = np.arange(order.size), -1
     return Coded(rank[found], distinct[order])
 
 
-def spread(distinct: pl.Series, codes: Ints) -> Coded:
+def spread(distinct: pl.Series, codes: Ints | Small) -> Coded:
     """The column whose rows have the values of `distinct` (any, nulls and repeats too) by `codes` (-1 for null), coded."""
     table = coded(distinct)
-    return Coded(np.append(table.codes, -1)[codes], table.values)
+    return Coded(np.append(table.codes, -1).astype(np.int32)[codes], table.values)
 
 
-def combined(parts: Sequence[Ints]) -> tuple[Ints, Ints]:
+def combined(parts: Sequence[Ints | Small]) -> tuple[Ints, Ints]:
     """Each row's combination of several columns of numbers (>= -1) as one number, in their order, and a row of each combination."""
     return numbered(key(*parts))
 
 
-def key(*columns: Ints) -> Ints:
+def key(*columns: Ints | Small) -> Ints:
     """One number a row for several columns of numbers, the same for the same, in their order; made dense where they are too wide to be
     multiplied."""
     out, most = np.zeros(columns[0].size, np.int64), 0  # the largest that there can be
@@ -97,7 +99,7 @@ def key(*columns: Ints) -> Ints:
         least = int(column.min())
         wide = int(column.max()) - least + 1
         if most >= 2**62 // wide:
-            out, column = numbered(out)[0], numbered(column)[0]
+            out, column = numbered(out)[0], numbered(column.astype(np.int64))[0]
             most, least, wide = int(out.max()), 0, int(column.max()) + 1
         if most:
             out *= wide

@@ -37,7 +37,7 @@ class Joint:
             return None
         if np.prod([float(part.values.len()) for part in parts]) >= _WIDEST:
             return None
-        number, known = parts[0].codes, parts[0].codes >= 0
+        number, known = parts[0].codes.astype(np.int64), parts[0].codes >= 0
         for part in parts[1:]:
             number = number * part.values.len() + part.codes
             known &= part.codes >= 0

@@ -31,14 +31,15 @@ _ROWS = caps.ROWS_MOST >> 4
 def learn(day: Ints, y: Coded, x: Coded, item: Coded, answered: Mask) -> pl.DataFrame:
     """The delta of some events, row for row: days since 1970, names of y, x and item (none null), whether it answered: columns `REACH`."""
     hashes = np.zeros(item.values.len(), np.uint64)
-    met = distinct(item.codes)
+    items, ys, xs = (part.codes.astype(np.int64) for part in (item, y, x))
+    met = distinct(items)
     hashes[met] = digests(item.values[met])
     # Rows of a group in order of their hashes, by way of the hashes' ranks: one sort of one number a row.
     rank = np.empty(hashes.size, np.int64)
     rank[np.argsort(hashes, kind="stable")] = np.arange(hashes.size)
-    order = ordered(key(day, y.codes, x.codes, rank[item.codes], answered.astype(np.int64)))[0]
-    mark = hashes[item.codes] >> np.uint64(1) << np.uint64(1) | answered.astype(np.uint64)
-    columns, mark = [part[order] for part in (day, y.codes, x.codes)], mark[order]
+    order = ordered(key(day, ys, xs, rank[items], answered.astype(np.int64)))[0]
+    mark = hashes[items] >> np.uint64(1) << np.uint64(1) | answered.astype(np.uint64)
+    columns, mark = [part[order] for part in (day, ys, xs)], mark[order]
     kept = _smallest(columns, mark)
     columns, mark = [part[kept] for part in columns], mark[kept]
     first = changes(*columns)

@@ -26,24 +26,27 @@ def count_bits(value: Floats, mean: Floats, variance: Floats) -> Floats:
     return np.asarray(np.where(value < 1.0, 0.0, bits) + 0.0, dtype=np.float64)
 
 
-def student_bits(t: Floats, dof: Floats | float) -> Floats:
+def student_bits(t: Floats, dof: Floats | float, *, size: int = 0) -> Floats:
     """-log2 P(T >= t) of Student's t: P = I_x(dof/2, 1/2) / 2 with x = dof / (dof + t^2) for t > 0, and its complement below. Many with
-    the same whole dof are read off its curve (`baseline.student`), within 1e-11 of that."""
+    the same whole dof are read off its curve (`baseline.student`), within 1e-11 of that; `size`: how many there are, if these are some."""
     t, dof = np.broadcast_arrays(np.asarray(t, dtype=np.float64), np.asarray(dof, dtype=np.float64))
     upper = np.empty(t.shape)
     left = np.ones(t.shape, np.bool_)
-    for whole in _frequent(dof):
+    for whole in _frequent(dof, size):
         some = dof == whole
         upper[some], left[some] = student.curve(whole).bits(t[some]), False
-    far, of = np.abs(t[left]), dof[left]
-    upper[left] = (_LN2 - log_betainc(of / 2.0, np.asarray(0.5), of / (of + far**2))) / _LN2
+    if left.any():
+        far, of = np.abs(t[left]), dof[left]
+        upper[left] = (_LN2 - log_betainc(of / 2.0, np.asarray(0.5), of / (of + far**2))) / _LN2
     return _one_sided(t, upper)
 
 
-def _frequent(dof: Floats) -> list[int]:
-    """Degrees of freedom, whole numbers, that many rows have."""
-    if dof.size < student.MANY or dof.max() > student.DOF_MOST or (dof != np.floor(dof)).any():
+def _frequent(dof: Floats, size: int) -> list[int]:
+    """Degrees of freedom, whole numbers, that many rows have: any, of `size` rows that all have the same."""
+    if max(dof.size, size) < student.MANY or not dof.size or dof.max() > student.DOF_MOST or (dof != np.floor(dof)).any():
         return []
+    if size >= student.MANY:
+        return [int(dof.flat[0])]
     return np.flatnonzero(np.bincount(dof.ravel().astype(np.int64)) >= student.MANY).tolist()
 
 

@@ -70,7 +70,7 @@ class Exfil:
             return pl.DataFrame(schema=_SCORES)
         groups = chosen.grouped("day", "y", "x")
         known = abreast(chosen, self_, partial(_delta, chosen, self.spec, groups), transfers.merge, included=included)
-        score, odd = weighed(known, every=floor <= 0.0)
+        score, odd = weighed(known)
         score = known.each(score) * bool(self_.height)
 
         def told(some: Ints, named: pl.DataFrame) -> pl.DataFrame:

@@ -34,7 +34,8 @@ Columns = dict[str, npt.NDArray[np.float64]]
 @dataclass(frozen=True, slots=True)
 class _Table:
     """Rows in order of pair and day. Per row: y, day, pair, number of the pair's days before, sent, received, hours. Per pair: its first
-    row (starts), its y and x, whether y's first day has it (always), and how many other y know its x."""
+    row (starts), its y and x, whether y's first day has it (always), and how many other y know its x. `again`: the rows of pairs of more
+    than one day."""
 
     y: Ints
     day: Ints
@@ -48,6 +49,7 @@ class _Table:
     of_x: Ints
     always: Mask
     others: Floats
+    again: Ints
 
     @classmethod
     def of(cls, known: Abreast, some: Ints) -> tuple[_Table, Ints]:
@@ -63,14 +65,17 @@ class _Table:
         before = np.arange(some.size) - starts[pair]
         sent, received = (known.table[name].to_numpy()[some].astype(np.float64) for name in ("sent", "received"))
         hours = known.table["hours"].to_numpy()[some]
-        return cls(y, day, pair, before, sent, received, hours, starts, of_y, of_x, of_day == first[of_y], others), some
+        return cls(
+            y, day, pair, before, sent, received, hours, starts, of_y, of_x, of_day == first[of_y], others, np.flatnonzero(sizes[pair] > 1)
+        ), some
 
     def upto(self, values: Floats) -> Floats:
         """Per row the sum over the pair's days up to it, itself included."""
-        if self.starts.size == values.size:
-            return values
-        total = np.cumsum(values)
-        return np.asarray(total - (total - values)[self.starts][self.pair], dtype=np.float64)
+        out, some = values.copy(), self.again
+        values, pair = values[some], self.pair[some]
+        total, starts = np.cumsum(values), changes(pair)
+        out[some] = total - np.repeat((total - values)[starts], lengths(starts, some.size))
+        return out
 
     @property
     def last(self) -> Ints:
@@ -80,39 +85,65 @@ class _Table:
 
 @dataclass(frozen=True, slots=True)
 class _Evidence:
-    """What some amounts weigh: bits of all (both) per row; of the rows `at`, in order, the bits of each part, and what is usual."""
+    """What some amounts weigh: bits of all (both), row for row. What makes them up is worked out a block of rows at a time, and for those
+    that are told of again. `hours` is None for sums."""
 
-    both: Floats
-    at: Ints
-    amount: Floats
-    ratio: Floats
-    novel: Floats
-    hour: Floats
-    usual: Floats
-    usual_ratio: Floats
+    table: _Table
     sent: Floats
     received: Floats
+    level: Floats
+    ratio: Floats
+    near: _Near
+    sides: _Near
+    hours: _Hours | None
 
-    def told(self, rows: Ints) -> Columns:
-        """Of some of the rows `at`: the parts, each its share of all, the amounts and what is usual."""
-        at = np.searchsorted(self.at, rows)
-        amount, sided, novel, hour = (part[at] for part in (self.amount, self.ratio, self.novel, self.hour))
+    @classmethod
+    def of(cls, table: _Table, sent: Floats, received: Floats, hours: _Hours | None) -> _Evidence:
+        level, ratio = np.log1p(sent / GRAIN), np.log((sent + GRAIN) / (received + GRAIN))
+        daily = hours is not None
+        near, sides = _Near.of(table, level, daily=daily, machine=True), _Near.of(table, ratio, daily=daily, machine=False)
+        return cls(table, sent, received, level, ratio, near, sides, hours)
+
+    def both(self) -> Floats:
+        """Bits of all rows; none of those that are not above what is usual."""
+        return blockwise(self._bits, self.level.size)
+
+    def _bits(self, some: slice) -> Floats:
+        above = self.level[some] - self.near.usual(some)
+        odd, out = np.flatnonzero(above > 0.0), np.zeros(above.size)
+        amount = self.near.tail(above[odd])
+        total = amount + np.minimum(amount, sum(self._around(odd + some.start)))
+        t = total * _LN2
+        out[odd] = np.maximum(total - np.log2(1.0 + t * (1.0 + t / 2.0 * (1.0 + t / 3.0))), 0.0)
+        return out
+
+    def _around(self, rows: Ints) -> tuple[Floats, Floats, Floats]:
+        """Bits of direction, destination and hour."""
+        sided, novel = self.sides.tail(self.ratio[rows] - self.sides.usual(rows)), _novelty(self.table, rows)
+        if self.hours is None:
+            return sided, novel, np.zeros(rows.size)
+        novel = np.maximum(novel - np.log2(1.0 + self.table.before[rows]), 0.0)
+        return sided, novel, -np.log2(np.clip(self.hours.known(self.table, rows), 2.0**-30, 1.0)) + 0.0
+
+    def told(self, rows: Ints, both: Floats) -> Columns:
+        """Of some rows, of so many bits: the parts, each its share of all, the amounts and what is usual."""
+        centre = self.near.usual(rows)
+        amount, (sided, novel, hour) = self.near.tail(self.level[rows] - centre), self._around(rows)
         around = sided + novel + hour
         share = np.minimum(amount, around) / np.maximum(around, 1e-9)
-        scale = self.both[rows] / np.maximum(amount + share * around, 1e-9)
+        scale = both / np.maximum(amount + share * around, 1e-9)
         parts = {"amount": amount * scale, "ratio": sided * share * scale, "novel": novel * share * scale, "hour": hour * share * scale}
-        usual = {"usual": np.expm1(self.usual[at]) * GRAIN, "usual_ratio": np.exp(self.usual_ratio[at])}
+        usual = {"usual": np.expm1(centre) * GRAIN, "usual_ratio": np.exp(self.sides.usual(rows))}
         return parts | usual | {"value": self.sent[rows], "received": self.received[rows]}
 
 
-def weighed(known: Abreast, *, every: bool) -> tuple[Floats, Callable[[Ints], Columns]]:
-    """The score of each row of a self; and, of some rows, the private columns without the underscore, save what. Those of rows that score
-    0 are known if `every` says that they are asked for."""
+def weighed(known: Abreast) -> tuple[Floats, Callable[[Ints], Columns]]:
+    """The score of each row of a self; and, of some rows, the private columns without the underscore, save what."""
     score, side, place = np.zeros(known.day.size), np.zeros(known.day.size, np.bool_), np.zeros(known.day.size, np.int64)
     sides = []
     for strangers, rows in known.sides():  # who are weighed like all others
         table, some = _Table.of(known, rows)
-        score[some], told = _odd(table, every=every)
+        score[some], told = _odd(table)
         side[some], place[some] = strangers, np.arange(some.size)
         sides.append((strangers, told))
 
@@ -131,70 +162,36 @@ def _joined(parts: list[tuple[Mask, Callable[[Ints], Columns]]], rows: Ints) -> 
     return out
 
 
-def _odd(table: _Table, *, every: bool) -> tuple[Floats, Callable[[Ints], Columns]]:
+def _odd(table: _Table) -> tuple[Floats, Callable[[Ints], Columns]]:
     """The same for the machines of one side."""
-    today = _day(table, every=every)
-    so_far = _sums(table, every=every)
-    stands_out = today.both >= LOUD
+    hours = _Hours.of(table)
+    today = _Evidence.of(table, table.sent, table.received, hours)
+    so_far = _Evidence.of(table, table.upto(table.sent), table.upto(table.received), None)
+    of_day, of_sum = today.both(), so_far.both()
+    stands_out = of_day >= LOUD
     loud = table.upto(stands_out.astype(np.float64)) - stands_out if stands_out.any() else np.zeros(table.y.size)
-    summed = _known(np.where(table.always[table.pair], 0.0, so_far.both - np.log2(table.before + 1.0)), loud)
-    slow = summed > today.both + _NOTHING
+    summed = _known(np.where(table.always[table.pair], 0.0, of_sum - np.log2(table.before + 1.0)), loud)
+    slow = summed > of_day + _NOTHING
 
     def told(rows: Ints) -> Columns:
         late = slow[rows]
-        out = _joined([(~late, today.told), (late, so_far.told)], rows)
+        parts = [(~late, lambda some: today.told(some, of_day[some])), (late, lambda some: so_far.told(some, of_sum[some]))]
+        out = _joined(parts, rows)
         others, before = table.others[table.pair[rows]], table.before[rows].astype(np.float64)
-        out |= {"habit": np.where(late, summed[rows] - so_far.both[rows], 0.0), "known": _hours(table, rows), "loud": loud[rows]}
+        out |= {"habit": np.where(late, summed[rows] - of_sum[rows], 0.0), "known": hours.known(table, rows), "loud": loud[rows]}
         return out | {"others": others, "ys": np.full(rows.size, float(table.y[-1])), "before": before, "days": before + 1.0, "slow": late}
 
-    return np.where(slow, summed, today.both), told
+    return np.where(slow, summed, of_day), told
 
 
 def _known(bits: Floats, loud: Floats) -> Floats:
     """Bits of a sum, of whose days so many have been told of."""
-    votes = np.maximum(loud - USED_TO, 0.0)
     out = np.maximum(bits, 0.0)
-    some = np.flatnonzero(votes)
-    w = votes[some] / (votes[some] + 1.0)
+    some = np.flatnonzero(loud > USED_TO)
+    votes = loud[some] - USED_TO
+    w = votes / (votes + 1.0)
     out[some] = -np.log2(w + (1.0 - w) * 2.0 ** -out[some]) + 0.0
     return out
-
-
-def _day(table: _Table, *, every: bool) -> _Evidence:
-    """The evidence of each row's own day."""
-
-    def around(at: Ints) -> tuple[Floats, Floats]:
-        novel = np.maximum(_novelty(table, at) - np.log2(1.0 + table.before[at]), 0.0)
-        return novel, -np.log2(np.clip(_hours(table, at), 2.0**-30, 1.0)) + 0.0
-
-    return _evidence(table, (table.sent, table.received), around, daily=True, every=every)
-
-
-def _sums(table: _Table, *, every: bool) -> _Evidence:
-    """The evidence of what the pair amounts to up to each row's day."""
-
-    def around(at: Ints) -> tuple[Floats, Floats]:
-        return _novelty(table, at), np.zeros(at.size)
-
-    return _evidence(table, (table.upto(table.sent), table.upto(table.received)), around, daily=False, every=every)
-
-
-def _evidence(
-    table: _Table, amounts: tuple[Floats, Floats], around: Callable[[Ints], tuple[Floats, Floats]], *, daily: bool, every: bool
-) -> _Evidence:
-    sent, received = amounts
-    level, ratio = np.log1p(sent / GRAIN), np.log((sent + GRAIN) / (received + GRAIN))
-    near, sides = _Near.of(table, level, daily=daily, machine=True), _Near.of(table, ratio, daily=daily, machine=False)
-    above = blockwise(lambda some: level[some] - near.usual(some), level.size)
-    at = np.arange(level.size) if every else np.flatnonzero(above > 0.0)
-    centre = sides.usual(at)
-    amount, sided = near.tail(above[at]), sides.tail(ratio[at] - centre)
-    novel, hour = around(at)
-    total = amount + np.minimum(amount, sided + novel + hour)
-    t = total * _LN2
-    both = np.zeros(level.size)
-    both[at] = np.maximum(total - np.log2(1.0 + t * (1.0 + t / 2.0 * (1.0 + t / 3.0))), 0.0)
-    return _Evidence(both, at, amount, sided, novel, hour, level[at] - above[at], centre, sent, received)
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,7 +236,7 @@ class _Near:
         """Bits of levels so far above what is usual. At it half of all are: only what is above it is odd."""
         bits = np.zeros(above.size)
         odd = np.flatnonzero(above > 0.0) if (self.n.size if self.days is None else self.level.size) > 1 else np.empty(0, np.int64)
-        bits[odd] = tails.student_bits(above[odd] / self.spread, DOF + min(float(self.table.y[-1]), PEERS)) - 1.0
+        bits[odd] = tails.student_bits(above[odd] / self.spread, DOF + min(float(self.table.y[-1]), PEERS), size=self.level.size) - 1.0
         return bits
 
 
@@ -248,17 +245,29 @@ def _novelty(table: _Table, at: Ints) -> Floats:
     return np.maximum(np.log2((float(table.y[-1]) + 2.0) / (table.others[table.pair[at]] + 1.0)) - 1.0, 0.0)
 
 
-def _hours(table: _Table, at: Ints) -> Floats:
-    """Of some rows: of y's days with traffic, the share that have the most usual of the row's hours, the row's own day counted in."""
-    order, of_day = ordered(key(table.y, table.day))
-    starts = changes(of_day)
-    of, ys = table.y[order[starts]], int(table.y[-1]) + 1
-    heard = np.bitwise_or.reduceat(table.hours[order], starts)
-    met = np.stack([np.bincount(of, heard >> hour & 1, ys) for hour in range(24)], 1)
-    y, left, most, rows = table.y[at], table.hours[at].astype(np.int64), np.zeros(at.size), np.arange(at.size)
-    while rows.size:  # hour by hour, of those that have any left
-        hour = np.bitwise_count((left & -left) - 1)
-        most[rows] = np.maximum(most[rows], met[y[rows], hour])
-        left &= left - 1
-        rows, left = rows[left > 0], left[left > 0]
-    return np.asarray(most / np.bincount(of, minlength=ys)[y], dtype=np.float64)
+@dataclass(frozen=True, slots=True)
+class _Hours:
+    """Of each y: its days with traffic, and how many of them have each hour."""
+
+    days: Ints
+    met: Ints
+
+    @classmethod
+    def of(cls, table: _Table) -> _Hours:
+        order, of_day = ordered(key(table.y, table.day))
+        starts = changes(of_day)
+        of, ys = table.y[order[starts]], int(table.y[-1]) + 1
+        heard = np.bitwise_or.reduceat(table.hours[order], starts)
+        return cls(
+            np.bincount(of, minlength=ys), np.stack([np.bincount(of, heard >> hour & 1, ys) for hour in range(24)], 1).astype(np.int64)
+        )
+
+    def known(self, table: _Table, at: Ints) -> Floats:
+        """Of some rows: of y's days, the share that have the most usual of the row's hours, the row's own day counted in."""
+        y, left, most, rows = table.y[at], table.hours[at].astype(np.int64), np.zeros(at.size), np.arange(at.size)
+        while rows.size:  # hour by hour, of those that have any left
+            hour = np.bitwise_count((left & -left) - 1)
+            most[rows] = np.maximum(most[rows], self.met[y[rows], hour])
+            left &= left - 1
+            rows, left = rows[left > 0], left[left > 0]
+        return np.asarray(most / self.days[y], dtype=np.float64)

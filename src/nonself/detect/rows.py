@@ -78,7 +78,7 @@ class Chosen:
         return self.y
 
     def part(self, column: Coded | Joint) -> Ints:
-        return column.codes[self.at]
+        return column.codes[self.at].astype(np.int64)
 
     @property
     def seconds(self) -> Ints:
@@ -126,7 +126,7 @@ class Chosen:
             return day[outer], y[outer], x[outer]
         first = self.grouped(*by).first
         at = self.at[first]
-        return self.day[first], self.y.codes[at], self.x.codes[at]
+        return self.day[first], self.y.codes[at].astype(np.int64), self.x.codes[at].astype(np.int64)
 
     def outer(self, *by: str) -> Ints | slice:
         """Of each of these groups, the last of `by` being slot, the group without slot that it is part of."""
@@ -160,7 +160,7 @@ class Chosen:
         if (new[1:] | (slot[1:] >= slot[:-1])).all():
             new[1:] |= slot[1:] != slot[:-1]
             return Groups(wide.order, np.flatnonzero(new))
-        order, fine = ordered(key(np.cumsum(new), slot))
+        order, fine = ordered(key(np.cumsum(new, dtype=np.int64), slot))
         return Groups(wide.order[order], changes(fine))
 
 
@@ -191,7 +191,10 @@ def chosen(events: Events | View, spec: Spec, *, evidence: bool = True) -> Chose
 
 def _chosen(view: View, said: Mask, per_day: int, y: Coded | Joint, x: Coded) -> Chosen | None:
     at = np.flatnonzero(said)
-    return Chosen(view, at, view.days[at], view.minutes[at] // (1440 // per_day), y, x) if at.size else None
+    if not at.size:
+        return None
+    day, minutes = (view.days, view.minutes) if at.size == said.size else (view.days[at], view.minutes[at])
+    return Chosen(view, at, day, minutes // (1440 // per_day), y, x)
 
 
 def keys_of(rows: Chosen, *by: str) -> dict[str, pl.Series]:
@@ -270,11 +273,11 @@ def _touched(rows: Chosen, spec: Spec, groups: Groups) -> pl.Series:
 def _one_table(columns: list[Coded]) -> tuple[pl.Series, list[Ints]]:
     """Several coded columns over one table of values."""
     if len(columns) == 1:
-        return columns[0].values, [columns[0].codes]
+        return columns[0].values, [columns[0].codes.astype(np.int64)]
     every = coded(pl.concat([column.values.alias("v") for column in columns]))
     out, start = [], 0
     for column in columns:
-        ranks = np.append(every.codes[start : start + column.values.len()], -1)
+        ranks = np.append(every.codes[start : start + column.values.len()].astype(np.int64), -1)
         out.append(ranks[column.codes])
         start += column.values.len()
     return every.values, out

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import polars as pl
 
 from nonself.baseline import codes, keys
-from nonself.baseline.codes import Coded, Ints, Mask
+from nonself.baseline.codes import Coded, Ints, Mask, Small
 from nonself.baseline.joint import Joint
 from nonself.core.schema import SCHEMA
 from nonself.detect import names
@@ -41,13 +41,13 @@ class View:
     def __init__(self, frame: pl.DataFrame, masks: Mapping[str, Mask]) -> None:
         self.frame = frame
         self._masks = masks
-        self._raw: dict[tuple[str, ...], tuple[Ints, Ints]] = {}
+        self._raw: dict[tuple[str, ...], tuple[Small, Ints]] = {}
         self._names: dict[str, Coded] = {}
         self._keys: dict[tuple[str, ...], Coded] = {}
         self._joints: dict[tuple[str, ...], Joint | None] = {}
-        self._orders: dict[tuple[int, ...], tuple[npt.NDArray[np.int32], Mask]] = {}
+        self._orders: dict[tuple[int, ...], tuple[Small, Mask]] = {}
         self._days: Ints | None = None
-        self._minutes: Ints | None = None
+        self._minutes: npt.NDArray[np.int16] | None = None
         self._times: Ints | None = None
         self._last: tuple[Hashable, Any] = (None, None)
 
@@ -75,15 +75,16 @@ class View:
         """Which events pass the filter of `spec`, its text conditions apart."""
         return self._masks[spec.name]
 
-    def raw(self, columns: tuple[str, ...]) -> tuple[Ints, Ints]:
+    def raw(self, columns: tuple[str, ...]) -> tuple[Small, Ints]:
         """Each event's combination of values of some columns of strings, or of few whole numbers, as a number, and one event of each
         combination."""
         if columns not in self._raw:
             if len(columns) == 1:
                 found = _told_apart(self.frame[columns[0]])
-                self._raw[columns] = found, codes.firsts(found)
+                first = codes.firsts(found)
             else:
-                self._raw[columns] = codes.combined([self.raw((column,))[0] for column in columns])
+                found, first = codes.combined([self.raw((column,))[0] for column in columns])
+            self._raw[columns] = found.astype(np.int32), first
         return self._raw[columns]
 
     def name(self, name: str) -> Coded:
@@ -99,7 +100,7 @@ class View:
         expression = names.expression(name).alias(name)
         if not all(SCHEMA[c] == pl.String or _few(frame[c]) for c in here):
             return codes.coded(_inputs(frame, columns, here).select(expression).to_series())
-        found, first = self.raw(here) if here else (np.zeros(frame.height, np.int64), np.zeros(1, np.int64))
+        found, first = self.raw(here) if here else (np.zeros(frame.height, np.int32), np.zeros(1, np.int64))
         inputs = _inputs(pl.DataFrame([frame[c][first] for c in here or ("uid",)]), columns, here)
         return codes.spread(inputs.select(expression).to_series(), found)
 
@@ -119,7 +120,7 @@ class View:
 
     def _key(self, parts: tuple[str, ...]) -> Coded:
         if not parts:
-            return Coded(np.zeros(self.frame.height, np.int64), pl.Series([""]))
+            return Coded(np.zeros(self.frame.height, np.int32), pl.Series([""]))
         if len(parts) == 1:
             return _cut(self.name(parts[0]))
         coded = [self.name(part) for part in parts]
@@ -127,9 +128,9 @@ class View:
         every = known.all()
         found, first = codes.combined([part.codes if every else np.where(known, part.codes, -1) for part in coded])
         if not known.any():
-            return Coded(np.full(self.frame.height, -1), pl.Series([], dtype=pl.String))
+            return Coded(np.full(self.frame.height, -1, np.int32), pl.Series([], dtype=pl.String))
         sample = first[known[first]]
-        number = found - found[sample[0]] if every else np.where(known, found - found[sample[0]], -1)
+        number = (found - found[sample[0]] if every else np.where(known, found - found[sample[0]], -1)).astype(np.int32)
         joined = keys.joined([(part.values, part.codes[sample]) for part in coded])
         if not any(part.values.str.contains(_CONTROL).any() for part in coded):
             return _cut(Coded(number, joined))  # the separator comes before all other characters, so keys are in order of their parts
@@ -173,12 +174,12 @@ class View:
         if self._minutes is None:
             self._when()
         assert self._minutes is not None
-        return self._minutes
+        return self._minutes.astype(np.int64)
 
     def _when(self) -> None:
         minutes = self.times // 60_000_000
         self._days = minutes // 1_440
-        self._minutes = minutes - self._days * 1_440
+        self._minutes = (minutes - self._days * 1_440).astype(np.int16)
 
 
 def _few(column: pl.Series) -> bool:
