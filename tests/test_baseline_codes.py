@@ -19,6 +19,21 @@ def test_ordered_is_a_stable_sort(keys):
     assert sorted_.tolist() == sorted(keys.tolist())
 
 
+@settings(max_examples=20)
+@given(st.integers(1, 9), st.integers(1, 50), st.integers(0, 9))
+def test_what_is_nearly_in_order_is_sorted_as_well(runs, near, seed):
+    random = np.random.default_rng(seed)
+    keys = np.concatenate([np.sort(random.integers(0, 500, 1_000)) * 100 + random.integers(0, near, 1_000) for _ in range(runs)])
+    rows, sorted_ = codes.ordered(keys)
+    assert (rows == np.argsort(keys, kind="stable")).all() and (sorted_ == keys[rows]).all()
+
+
+@given(st.lists(st.integers(1, 4), max_size=9))
+def test_lengths_are_those_of_runs(sizes):
+    starts = np.cumsum([0, *sizes])[:-1].astype(np.int64)
+    assert codes.lengths(starts, sum(sizes)).tolist() == sizes
+
+
 @given(COLUMN)
 def test_numbered_counts_values_from_the_least(keys):
     number, first = codes.numbered(keys)

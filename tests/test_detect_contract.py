@@ -14,7 +14,7 @@ from nonself.core.events import concat, conform, empty
 from nonself.core.schema import SCHEMA
 from nonself.core.scores import EVIDENCE, SCORES
 from nonself.detect import detectors, information, lineage, names, views
-from nonself.detect.rows import ENTITIES
+from nonself.detect.evidence import ENTITIES
 
 KEPT = {"lineage": lineage.LINES, "information": information.STRINGS_PER_DAY}
 """Rows kept of a y and day, where that is not `pairs.X_PER_DAY`."""

@@ -10,7 +10,7 @@ import polars as pl
 
 from nonself.baseline.codes import Floats, Ints
 from nonself.core.scores import SCORES, Scores
-from nonself.detect import rows
+from nonself.detect import evidence, rows
 from nonself.detect.rows import Chosen, Groups
 from nonself.detect.spec import Spec
 
@@ -27,7 +27,7 @@ def scores(of: tuple[Chosen, Spec, Groups], score: Floats, told: Private, schema
     parts = [_plain(of, score, rest).with_columns(_nothing(schema)).select(*schema)] if rest.size else []
     if some.size or not parts:
         keys = pl.DataFrame(rows.named_keys(chosen, spec, groups.first[some]))
-        table = _plain(of, score, some).with_columns(**rows.named(chosen, spec, groups.only(some))).hstack(told(some, keys))
+        table = _plain(of, score, some).with_columns(**evidence.named(chosen, spec, groups.only(some))).hstack(told(some, keys))
         parts.insert(0, table.select(pl.col(name).cast(dtype) for name, dtype in schema.items()))
     return pl.concat(parts)
 
