@@ -6,7 +6,7 @@ On the few thousand rows a detector looks at, each polars query costs more in be
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,8 @@ class Coded:
 
     codes: Ints | Small
     values: pl.Series
+    memo: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    """What has been worked out of `values`: given on with them."""
 
     def strings(self, rows: Ints) -> pl.Series:
         """The strings of some rows, none of them null."""

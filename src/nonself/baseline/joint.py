@@ -54,11 +54,12 @@ class Joint:
     def hashes(self, numbers: Ints) -> Hashes:
         """`keys.mixed` of the keys of some numbers."""
         first, *rest = self._split(numbers)
+        mine = keys.hashed(self.parts[0], codes.distinct(first))[first]
         if len(rest) == 1:
-            return keys.mixed(keys.digests(self.parts[0].values)[first], keys.digests(self.parts[1].values)[rest[0]])
+            return keys.mixed(mine, keys.hashed(self.parts[1], codes.distinct(rest[0]))[rest[0]])
         number, some = codes.numbered(codes.key(*rest))
         names = keys.joined([(part.values, place[some]) for part, place in zip(self.parts[1:], rest, strict=True)])
-        return keys.mixed(keys.digests(self.parts[0].values)[first], keys.digests(names)[number])
+        return keys.mixed(mine, keys.digests(names)[number])
 
     def beside(self, column: pl.Series, asked: Ints) -> tuple[Ints, Ints]:
         """As `beside`, for these keys."""

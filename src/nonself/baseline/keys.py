@@ -11,7 +11,7 @@ import numpy.typing as npt
 import polars as pl
 
 from nonself.baseline import codes
-from nonself.baseline.codes import Ints
+from nonself.baseline.codes import Coded, Ints
 
 Hashes = npt.NDArray[np.uint64]
 
@@ -40,6 +40,18 @@ def digests(values: pl.Series) -> Hashes:
     """`digest` of each string (none null), row for row."""
     whole = b"".join([hashlib.blake2b(value.encode(), digest_size=8).digest() for value in values.to_list()])
     return np.frombuffer(whole, dtype=">u8").astype(np.uint64)
+
+
+def hashed(column: Coded, met: Ints) -> Hashes:
+    """`digest` of each of the values `met` (any of the others) of a column; where these are most of them, worked out once."""
+    known: Hashes | None = column.memo.get("hashed")
+    if known is None:
+        known = np.zeros(column.values.len(), np.uint64)
+        if 2 * met.size > known.size:
+            met = np.arange(known.size)
+            column.memo["hashed"] = known
+        known[met] = digests(column.values[met])
+    return known
 
 
 def mixed(first: Hashes, rest: Hashes) -> Hashes:

@@ -18,7 +18,7 @@ import polars as pl
 
 from nonself.baseline import caps, pairs
 from nonself.baseline.codes import Coded, Floats, Ints, Mask, changes, distinct, key, lengths, listed, numbered, ordered, places, running
-from nonself.baseline.keys import MAX_BYTES, Hashes, digests
+from nonself.baseline.keys import MAX_BYTES, Hashes, hashed
 
 REACH: dict[str, pl.DataType] = {"day": pl.Date(), "y": pl.String(), "x": pl.String(), "items": pl.List(pl.UInt64())}
 ITEMS = 256
@@ -30,10 +30,8 @@ _ROWS = caps.ROWS_MOST >> 4
 
 def learn(day: Ints, y: Coded, x: Coded, item: Coded, answered: Mask) -> pl.DataFrame:
     """The delta of some events, row for row: days since 1970, names of y, x and item (none null), whether it answered: columns `REACH`."""
-    hashes = np.zeros(item.values.len(), np.uint64)
     items, ys, xs = (part.codes.astype(np.int64) for part in (item, y, x))
-    met = distinct(items)
-    hashes[met] = digests(item.values[met])
+    hashes = hashed(item, distinct(items))
     # Rows of a group in order of their hashes, by way of the hashes' ranks: one sort of one number a row.
     rank = np.empty(hashes.size, np.int64)
     rank[np.argsort(hashes, kind="stable")] = np.arange(hashes.size)

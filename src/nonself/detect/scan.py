@@ -167,7 +167,7 @@ def _attempts(chosen: rows.Chosen) -> rows.Chosen | None:
 
 def _delta(chosen: rows.Chosen, spec: Spec) -> Delta:
     order = chosen.grouped("day", "y", "x").order  # in which sorting takes less
-    y, x, item = (Coded(chosen.part(c)[order], c.values) for c in (chosen.actors, chosen.x, chosen.view.name(spec.value)))
+    y, x, item = (Coded(chosen.part(c)[order], c.values, c.memo) for c in (chosen.actors, chosen.x, chosen.view.name(spec.value)))
     outcome = chosen.view.name(OUTCOME)
     return reach.learn(chosen.day[order], y, x, item, (outcome.values == names.ANSWERED).to_numpy()[chosen.part(outcome)[order]])
 

@@ -48,7 +48,8 @@ def _plain(of: tuple[Chosen, Spec, Groups], score: Floats, some: Ints) -> pl.Dat
     """Of some groups the columns of `SCORES` that cost little."""
     chosen, spec, groups = of
     whole = some.size == score.size
-    starts, sizes = (groups.starts, groups.sizes) if whole else (groups.starts[some], groups.sizes[some])
+    starts = groups.starts if whole else groups.starts[some]
+    sizes = groups.sizes if whole else np.append(groups.starts, groups.order.size)[some + 1] - starts
     first = chosen.at[groups.order[starts]]
     last, long = first.copy(), np.flatnonzero(sizes > 1)
     last[long] = chosen.at[groups.order[(starts + sizes)[long] - 1]]

@@ -154,7 +154,7 @@ def _sketches(chosen: rows.Chosen, groups: rows.Groups, spec: Spec) -> pl.Series
     """Per window the `SKETCH` smallest hashes of the different values of its events, in order."""
     value = chosen.view.name(spec.value)
     met, item = np.unique(chosen.part(value), return_inverse=True)
-    hashes = keys.digests(value.values[met])
+    hashes = keys.hashed(value, met)[met]
     table, rank = np.unique(hashes, return_inverse=True)
     owner, least = np.divmod(distinct(groups.of_rows() * table.size + rank[item]), table.size)
     kept = np.arange(owner.size) - np.searchsorted(owner, owner) < windows.SKETCH
