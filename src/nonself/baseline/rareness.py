@@ -181,10 +181,11 @@ class _Held:
         self._self, self._y, self._wide, self.asked = self_, y, wide, asked
         self._slots = np.append(self_["slots"].to_numpy(), np.uint32(0))
         key_ = y * wide + x
-        self._pair, self._first = dense(key_)
-        self._keys = key_[self._first]
-        self._pair_y, self._pair_x = np.divmod(self._keys, wide)
-        self._c = _sums(self._pair, np.bitwise_count(self._slots[:-1]), self._keys.size)
+        pair, first = dense(key_)
+        self._keys = key_[first] if (asked.row < 0).any() else np.empty(0, np.int64)  # only those not held are looked up
+        self._pair, self._first = pair.astype(np.int32), first.astype(np.int32)
+        self._pair_y, self._pair_x = y[first], x[first]
+        self._c = _sums(pair, np.bitwise_count(self._slots[:-1]), first.size)
         self.kinds = np.bincount(self._pair_y, minlength=high)
         self.pairs = Level.of(self._pair_y, self._c, high)
         by = np.bincount(self._pair_x, minlength=wide)
@@ -222,7 +223,7 @@ class _Held:
         best = np.full(self.kinds.size, self._c.size)
         best[self._pair_y[top[::-1]]] = top[::-1]
         at = best[self.asked.y[some]]
-        row = np.append(self._first, self._self.height)[at]
+        row = np.append(self._first.astype(np.int64), self._self.height)[at]
         return pl.concat([self._self["x"], _NOTHING]).gather(row), np.append(self._c, 0)[at]
 
     def span(self, some: Ints) -> tuple[Ints, Ints]:
