@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nonself.baseline import tails
-from nonself.baseline.codes import Floats, Ints, Mask, blockwise, changes, key, lengths, ordered
+from nonself.baseline.codes import Floats, Ints, Mask, Small, blockwise, changes, key, lengths, ordered
 from nonself.baseline.levels import middle
 from nonself.detect.abreast import Abreast, compact
 
@@ -33,23 +33,24 @@ Columns = dict[str, npt.NDArray[np.float64]]
 
 @dataclass(frozen=True, slots=True)
 class _Table:
-    """Rows in order of pair and day. Per row: y, day, pair, number of the pair's days before, sent, received, hours. Per pair: its first
-    row (starts), its y and x, whether y's first day has it (always), and how many other y know its x. `again`: the rows of pairs of more
-    than one day."""
+    """Rows in order of pair and day. Per row: pair, number of the pair's days before, sent, received, hours. Per pair: its first row
+    (starts), rows (sizes), y and x, whether y's first day has it (always), and how many other y know its x. `again`: the rows of pairs of
+    more than one day; `peers`: of each y, how many other y there are; `heard`: at which hours."""
 
-    y: Ints
-    day: Ints
-    pair: Ints
-    before: Ints
+    pair: Small
+    before: Small
     sent: Floats
     received: Floats
     hours: npt.NDArray[np.uint32]
     starts: Ints
+    sizes: Small
     of_y: Ints
     of_x: Ints
     always: Mask
-    others: Floats
+    others: Small
     again: Ints
+    peers: float
+    heard: _Hours
 
     @classmethod
     def of(cls, known: Abreast, some: Ints) -> tuple[_Table, Ints]:
@@ -58,16 +59,15 @@ class _Table:
         order = ordered(key(y, x, day))[0]
         y, x, day, some = y[order], x[order], day[order], some[order]
         starts = changes(y, x)
-        sizes, of_y, of_x, of_day = lengths(starts, some.size), y[starts], x[starts], day[starts]
-        first = np.minimum.reduceat(of_day, changes(of_y))  # of each y
-        others = (np.bincount(of_x) - 1.0)[of_x].astype(np.float64)
-        pair = np.repeat(np.arange(starts.size), sizes)
-        before = np.arange(some.size) - starts[pair]
+        sizes, of_y, of_x, of_day = lengths(starts, some.size).astype(np.int32), y[starts], x[starts], day[starts]
+        always = of_day == np.minimum.reduceat(of_day, changes(of_y))[of_y]
+        others = (np.bincount(of_x) - 1).astype(np.int32)[of_x]
+        pair = np.repeat(np.arange(starts.size, dtype=np.int32), sizes)
+        before = np.arange(some.size, dtype=np.int32) - starts.astype(np.int32)[pair]
         sent, received = (known.table[name].to_numpy()[some].astype(np.float64) for name in ("sent", "received"))
-        hours = known.table["hours"].to_numpy()[some]
-        return cls(
-            y, day, pair, before, sent, received, hours, starts, of_y, of_x, of_day == first[of_y], others, np.flatnonzero(sizes[pair] > 1)
-        ), some
+        hours, again = known.table["hours"].to_numpy()[some], np.flatnonzero(sizes[pair] > 1)
+        heard, per_pair = _Hours.of(y, day, hours), (starts, sizes, of_y, of_x, always, others)
+        return cls(pair, before, sent, received, hours, *per_pair, again, float(y[-1]), heard), some
 
     def upto(self, values: Floats) -> Floats:
         """Per row the sum over the pair's days up to it, itself included."""
@@ -80,36 +80,32 @@ class _Table:
     @property
     def last(self) -> Ints:
         """Per pair, its last row."""
-        return np.append(self.starts[1:], self.y.size) - 1
+        return self.starts + self.sizes - 1
 
 
 @dataclass(frozen=True, slots=True)
 class _Evidence:
     """What some amounts weigh: bits of all (both), row for row. What makes them up is worked out a block of rows at a time, and for those
-    that are told of again. `hours` is None for sums."""
+    that are told of again. `near` is what is usual of amounts, `sides` of their ratios; `daily`: of days, not of sums over them."""
 
     table: _Table
     sent: Floats
     received: Floats
-    level: Floats
-    ratio: Floats
     near: _Near
     sides: _Near
-    hours: _Hours | None
+    daily: bool
 
     @classmethod
-    def of(cls, table: _Table, sent: Floats, received: Floats, hours: _Hours | None) -> _Evidence:
-        level, ratio = np.log1p(sent / GRAIN), np.log((sent + GRAIN) / (received + GRAIN))
-        daily = hours is not None
-        near, sides = _Near.of(table, level, daily=daily, machine=True), _Near.of(table, ratio, daily=daily, machine=False)
-        return cls(table, sent, received, level, ratio, near, sides, hours)
+    def of(cls, table: _Table, sent: Floats, received: Floats, *, daily: bool) -> _Evidence:
+        near = _Near.of(table, np.log1p(sent / GRAIN), daily=daily, machine=True)
+        return cls(table, sent, received, near, _Near.of(table, _ratio(sent, received), daily=daily, machine=False), daily)
 
     def both(self) -> Floats:
         """Bits of all rows; none of those that are not above what is usual."""
-        return blockwise(self._bits, self.level.size)
+        return blockwise(self._bits, self.sent.size)
 
     def _bits(self, some: slice) -> Floats:
-        above = self.level[some] - self.near.usual(some)
+        above = self.near.above(some)
         odd, out = np.flatnonzero(above > 0.0), np.zeros(above.size)
         amount = self.near.tail(above[odd])
         total = amount + np.minimum(amount, sum(self._around(odd + some.start)))
@@ -119,21 +115,20 @@ class _Evidence:
 
     def _around(self, rows: Ints) -> tuple[Floats, Floats, Floats]:
         """Bits of direction, destination and hour."""
-        sided, novel = self.sides.tail(self.ratio[rows] - self.sides.usual(rows)), _novelty(self.table, rows)
-        if self.hours is None:
+        sided, novel = self.sides.tail(self.sides.above(rows)), _novelty(self.table, rows)
+        if not self.daily:
             return sided, novel, np.zeros(rows.size)
         novel = np.maximum(novel - np.log2(1.0 + self.table.before[rows]), 0.0)
-        return sided, novel, -np.log2(np.clip(self.hours.known(self.table, rows), 2.0**-30, 1.0)) + 0.0
+        return sided, novel, -np.log2(np.clip(self.table.heard.known(self.table, rows), 2.0**-30, 1.0)) + 0.0
 
     def told(self, rows: Ints, both: Floats) -> Columns:
         """Of some rows, of so many bits: the parts, each its share of all, the amounts and what is usual."""
-        centre = self.near.usual(rows)
-        amount, (sided, novel, hour) = self.near.tail(self.level[rows] - centre), self._around(rows)
+        amount, (sided, novel, hour) = self.near.tail(self.near.above(rows)), self._around(rows)
         around = sided + novel + hour
         share = np.minimum(amount, around) / np.maximum(around, 1e-9)
         scale = both / np.maximum(amount + share * around, 1e-9)
         parts = {"amount": amount * scale, "ratio": sided * share * scale, "novel": novel * share * scale, "hour": hour * share * scale}
-        usual = {"usual": np.expm1(centre) * GRAIN, "usual_ratio": np.exp(self.sides.usual(rows))}
+        usual = {"usual": np.expm1(self.near.usual(rows)) * GRAIN, "usual_ratio": np.exp(self.sides.usual(rows))}
         return parts | usual | {"value": self.sent[rows], "received": self.received[rows]}
 
 
@@ -164,12 +159,11 @@ def _joined(parts: list[tuple[Mask, Callable[[Ints], Columns]]], rows: Ints) -> 
 
 def _odd(table: _Table) -> tuple[Floats, Callable[[Ints], Columns]]:
     """The same for the machines of one side."""
-    hours = _Hours.of(table)
-    today = _Evidence.of(table, table.sent, table.received, hours)
-    so_far = _Evidence.of(table, table.upto(table.sent), table.upto(table.received), None)
+    today = _Evidence.of(table, table.sent, table.received, daily=True)
+    so_far = _Evidence.of(table, table.upto(table.sent), table.upto(table.received), daily=False)
     of_day, of_sum = today.both(), so_far.both()
     stands_out = of_day >= LOUD
-    loud = table.upto(stands_out.astype(np.float64)) - stands_out if stands_out.any() else np.zeros(table.y.size)
+    loud = table.upto(stands_out.astype(np.float64)) - stands_out if stands_out.any() else np.zeros(of_day.size)
     summed = _known(np.where(table.always[table.pair], 0.0, of_sum - np.log2(table.before + 1.0)), loud)
     slow = summed > of_day + _NOTHING
 
@@ -177,9 +171,9 @@ def _odd(table: _Table) -> tuple[Floats, Callable[[Ints], Columns]]:
         late = slow[rows]
         parts = [(~late, lambda some: today.told(some, of_day[some])), (late, lambda some: so_far.told(some, of_sum[some]))]
         out = _joined(parts, rows)
-        others, before = table.others[table.pair[rows]], table.before[rows].astype(np.float64)
-        out |= {"habit": np.where(late, summed[rows] - of_sum[rows], 0.0), "known": hours.known(table, rows), "loud": loud[rows]}
-        return out | {"others": others, "ys": np.full(rows.size, float(table.y[-1])), "before": before, "days": before + 1.0, "slow": late}
+        others, before = table.others[table.pair[rows]].astype(np.float64), table.before[rows].astype(np.float64)
+        out |= {"habit": np.where(late, summed[rows] - of_sum[rows], 0.0), "known": table.heard.known(table, rows), "loud": loud[rows]}
+        return out | {"others": others, "ys": np.full(rows.size, table.peers), "before": before, "days": before + 1.0, "slow": late}
 
     return np.where(slow, summed, of_day), told
 
@@ -202,7 +196,7 @@ class _Near:
     table: _Table
     centre: float
     spread: float
-    n: Floats
+    n: Small
     s: Floats
     shared: list[tuple[Ints, Floats, Floats]]
     level: Floats
@@ -212,7 +206,7 @@ class _Near:
     def of(cls, table: _Table, level: Floats, *, daily: bool, machine: bool) -> _Near:
         """What is usual by destination, and by `machine` too."""
         s = np.add.reduceat(level, table.starts) if daily else level[table.last]
-        n = lengths(table.starts, level.size).astype(np.float64) if daily else np.ones(s.size)
+        n = table.sizes if daily else np.ones(s.size, np.int32)
         groups = (table.of_x, table.of_y) if machine else (table.of_x,)
         shared = [(of, np.bincount(of, n).astype(np.float64), np.bincount(of, s).astype(np.float64)) for of in groups]
         return cls(table, *middle(level if daily else s, least=SPREAD), n, s, shared, level, table.upto(level) if daily else None)
@@ -225,24 +219,33 @@ class _Near:
         for group, n, s in self.shared:
             of = group[pair]
             usual = np.maximum(usual, (s[of] - sum_ + centre) / (n[of] - mine + 1.0))
-        if self.days is None or self.n.size == self.level.size:  # no pair has another day
+        if self.days is None or not self.table.again.size:  # no pair has another day
             return usual
         always, own = self.table.always[pair], self.level[rows]
         others = np.where(always, mine - 1.0, self.table.before[rows])
         added = np.where(always, sum_, self.days[rows]) - own
         return np.asarray(np.maximum(usual, (added + centre) / (others + 1.0)), dtype=np.float64)
 
+    def above(self, rows: Ints | slice) -> Floats:
+        """How far some levels are above what is usual."""
+        return np.asarray(self.level[rows] - self.usual(rows), dtype=np.float64)
+
     def tail(self, above: Floats) -> Floats:
         """Bits of levels so far above what is usual. At it half of all are: only what is above it is odd."""
         bits = np.zeros(above.size)
         odd = np.flatnonzero(above > 0.0) if (self.n.size if self.days is None else self.level.size) > 1 else np.empty(0, np.int64)
-        bits[odd] = tails.student_bits(above[odd] / self.spread, DOF + min(float(self.table.y[-1]), PEERS), size=self.level.size) - 1.0
+        bits[odd] = tails.student_bits(above[odd] / self.spread, DOF + min(self.table.peers, PEERS), size=self.level.size) - 1.0
         return bits
+
+
+def _ratio(sent: Floats, received: Floats) -> Floats:
+    return np.asarray(np.log((sent + GRAIN) / (received + GRAIN)), dtype=np.float64)
 
 
 def _novelty(table: _Table, at: Ints) -> Floats:
     """Of some rows, bits of how few of the other y know their x."""
-    return np.maximum(np.log2((float(table.y[-1]) + 2.0) / (table.others[table.pair[at]] + 1.0)) - 1.0, 0.0)
+    others = table.others[table.pair[at]].astype(np.float64)
+    return np.maximum(np.log2((table.peers + 2.0) / (others + 1.0)) - 1.0, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,18 +256,18 @@ class _Hours:
     met: Ints
 
     @classmethod
-    def of(cls, table: _Table) -> _Hours:
-        order, of_day = ordered(key(table.y, table.day))
+    def of(cls, y: Ints, day: Ints, hours: npt.NDArray[np.uint32]) -> _Hours:
+        order, of_day = ordered(key(y, day))
         starts = changes(of_day)
-        of, ys = table.y[order[starts]], int(table.y[-1]) + 1
-        heard = np.bitwise_or.reduceat(table.hours[order], starts)
+        of, ys = y[order[starts]], int(y[-1]) + 1
+        heard = np.bitwise_or.reduceat(hours[order], starts)
         return cls(
             np.bincount(of, minlength=ys), np.stack([np.bincount(of, heard >> hour & 1, ys) for hour in range(24)], 1).astype(np.int64)
         )
 
     def known(self, table: _Table, at: Ints) -> Floats:
         """Of some rows: of y's days, the share that have the most usual of the row's hours, the row's own day counted in."""
-        y, left, most, rows = table.y[at], table.hours[at].astype(np.int64), np.zeros(at.size), np.arange(at.size)
+        y, left, most, rows = table.of_y[table.pair[at]], table.hours[at].astype(np.int64), np.zeros(at.size), np.arange(at.size)
         while rows.size:  # hour by hour, of those that have any left
             hour = np.bitwise_count((left & -left) - 1)
             most[rows] = np.maximum(most[rows], self.met[y[rows], hour])
