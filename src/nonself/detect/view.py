@@ -138,7 +138,7 @@ class View:
 
     def order(self, columns: Sequence[Coded]) -> tuple[Ints, Mask]:
         """The rows in order of day and some columns, equal ones in theirs; and which of them differ from the one before. The last
-        `ORDERS` asked for are kept: several detectors look at the same pairs."""
+        `ORDERS` made are kept: several detectors look at the same pairs."""
         asked = tuple(id(column.codes) for column in columns)
         if asked not in self._orders:
             if len(self._orders) == ORDERS:
@@ -196,7 +196,7 @@ def _told_apart(column: pl.Series) -> Ints:
         found = codes.numbers(column)
         return np.where(found < 0, found.max(initial=-1) + 1, found) if column.null_count() else found
     least: int = column.min()  # type: ignore[assignment]
-    return codes.numbered(column.cast(pl.Int64).fill_null(least - 1).to_numpy())[0]
+    return codes.numbered((column.cast(pl.Int64) - least).fill_null(_CLOSE).to_numpy())[0]
 
 
 def _inputs(frame: pl.DataFrame, columns: tuple[str, ...], here: tuple[str, ...]) -> pl.DataFrame:
