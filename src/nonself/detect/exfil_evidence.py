@@ -35,7 +35,8 @@ Columns = dict[str, npt.NDArray[np.float64]]
 class _Table:
     """Rows in order of pair and day. Per row: pair, number of the pair's days before, sent, received, hours. Per pair: its first row
     (starts), rows (sizes), y and x, whether y's first day has it (always), and how many other y know its x. `again`: the rows of pairs of
-    more than one day; `peers`: of each y, how many other y there are; `heard`: at which hours."""
+    more than one day, `place` each row's place among these, -1 for none; `peers`: of each y, how many other y there are; `heard`: at which
+    hours."""
 
     pair: Small
     before: Small
@@ -49,6 +50,7 @@ class _Table:
     always: Mask
     others: Small
     again: Ints
+    place: Small
     peers: float
     heard: _Hours
 
@@ -65,17 +67,21 @@ class _Table:
         pair = np.repeat(np.arange(starts.size, dtype=np.int32), sizes)
         before = np.arange(some.size, dtype=np.int32) - starts.astype(np.int32)[pair]
         sent, received = (known.table[name].to_numpy()[some].astype(np.float64) for name in ("sent", "received"))
-        hours, again = known.table["hours"].to_numpy()[some], np.flatnonzero(sizes[pair] > 1)
+        hours, again, place = known.table["hours"].to_numpy()[some], np.flatnonzero(sizes[pair] > 1), np.full(some.size, -1, np.int32)
+        place[again] = np.arange(again.size)
         heard, per_pair = _Hours.of(y, day, hours), (starts, sizes, of_y, of_x, always, others)
-        return cls(pair, before, sent, received, hours, *per_pair, again, float(y[-1]), heard), some
+        return cls(pair, before, sent, received, hours, *per_pair, again, place, float(y[-1]), heard), some
 
     def upto(self, values: Floats) -> Floats:
-        """Per row the sum over the pair's days up to it, itself included."""
-        out, some = values.copy(), self.again
-        values, pair = values[some], self.pair[some]
+        """Per row of `again` the sum over the pair's days up to it, itself included."""
+        values, pair = values[self.again], self.pair[self.again]
         total, starts = np.cumsum(values), changes(pair)
-        out[some] = total - np.repeat((total - values)[starts], lengths(starts, some.size))
-        return out
+        return np.asarray(total - np.repeat((total - values)[starts], lengths(starts, pair.size)), dtype=np.float64)
+
+    def with_sums(self, values: Floats, sums: Floats, rows: Ints | slice = slice(None)) -> Floats:
+        """Of some rows the values, or the `sums` up to them where their pairs have several days: for the others there is no difference."""
+        place = self.place[rows]
+        return np.where(place >= 0, sums[place], values[rows]) if sums.size else values[rows]
 
     @property
     def last(self) -> Ints:
@@ -86,7 +92,8 @@ class _Table:
 @dataclass(frozen=True, slots=True)
 class _Evidence:
     """What some amounts weigh: bits of all (both), row for row. What makes them up is worked out a block of rows at a time, and for those
-    that are told of again. `near` is what is usual of amounts, `sides` of their ratios; `daily`: of days, not of sums over them."""
+    that are told of again. `near` is what is usual of amounts, `sides` of their ratios; `sent` and `received` are the sums of pairs of
+    several days, empty for the evidence of single days (`daily`)."""
 
     table: _Table
     sent: Floats
@@ -96,26 +103,33 @@ class _Evidence:
     daily: bool
 
     @classmethod
-    def of(cls, table: _Table, sent: Floats, received: Floats, *, daily: bool) -> _Evidence:
-        near = _Near.of(table, np.log1p(sent / GRAIN), daily=daily, machine=True)
-        return cls(table, sent, received, near, _Near.of(table, _ratio(sent, received), daily=daily, machine=False), daily)
+    def of(cls, table: _Table, *, daily: bool) -> _Evidence:
+        sums = [np.empty(0) if daily else table.upto(part) for part in (table.sent, table.received)]
+        sent, received = (table.with_sums(part, sum_) for part, sum_ in zip((table.sent, table.received), sums, strict=True))
+        near = _Near.of(table, _level(sent), daily=daily, machine=True)
+        return cls(table, sums[0], sums[1], near, _Near.of(table, _ratio(sent, received), daily=daily, machine=False), daily)
 
     def both(self) -> Floats:
         """Bits of all rows; none of those that are not above what is usual."""
-        return blockwise(self._bits, self.sent.size)
+        return blockwise(self._bits, self.table.sent.size)
 
     def _bits(self, some: slice) -> Floats:
-        above = self.near.above(some)
+        sent, received = self._amounts(some)
+        above = self.near.above(some, _level(sent))
         odd, out = np.flatnonzero(above > 0.0), np.zeros(above.size)
         amount = self.near.tail(above[odd])
-        total = amount + np.minimum(amount, sum(self._around(odd + some.start)))
+        total = amount + np.minimum(amount, sum(self._around(odd + some.start, _ratio(sent[odd], received[odd]))))
         t = total * _LN2
         out[odd] = np.maximum(total - np.log2(1.0 + t * (1.0 + t / 2.0 * (1.0 + t / 3.0))), 0.0)
         return out
 
-    def _around(self, rows: Ints) -> tuple[Floats, Floats, Floats]:
+    def _amounts(self, rows: Ints | slice) -> tuple[Floats, Floats]:
+        table = self.table
+        return table.with_sums(table.sent, self.sent, rows), table.with_sums(table.received, self.received, rows)
+
+    def _around(self, rows: Ints, ratio: Floats) -> tuple[Floats, Floats, Floats]:
         """Bits of direction, destination and hour."""
-        sided, novel = self.sides.tail(self.sides.above(rows)), _novelty(self.table, rows)
+        sided, novel = self.sides.tail(self.sides.above(rows, ratio)), _novelty(self.table, rows)
         if not self.daily:
             return sided, novel, np.zeros(rows.size)
         novel = np.maximum(novel - np.log2(1.0 + self.table.before[rows]), 0.0)
@@ -123,13 +137,15 @@ class _Evidence:
 
     def told(self, rows: Ints, both: Floats) -> Columns:
         """Of some rows, of so many bits: the parts, each its share of all, the amounts and what is usual."""
-        amount, (sided, novel, hour) = self.near.tail(self.near.above(rows)), self._around(rows)
+        sent, received = self._amounts(rows)
+        level, ratio = _level(sent), _ratio(sent, received)
+        amount, (sided, novel, hour) = self.near.tail(self.near.above(rows, level)), self._around(rows, ratio)
         around = sided + novel + hour
         share = np.minimum(amount, around) / np.maximum(around, 1e-9)
         scale = both / np.maximum(amount + share * around, 1e-9)
         parts = {"amount": amount * scale, "ratio": sided * share * scale, "novel": novel * share * scale, "hour": hour * share * scale}
-        usual = {"usual": np.expm1(self.near.usual(rows)) * GRAIN, "usual_ratio": np.exp(self.sides.usual(rows))}
-        return parts | usual | {"value": self.sent[rows], "received": self.received[rows]}
+        usual = {"usual": np.expm1(self.near.usual(rows, level)) * GRAIN, "usual_ratio": np.exp(self.sides.usual(rows, ratio))}
+        return parts | usual | {"value": sent, "received": received}
 
 
 def weighed(known: Abreast) -> tuple[Floats, Callable[[Ints], Columns]]:
@@ -159,11 +175,11 @@ def _joined(parts: list[tuple[Mask, Callable[[Ints], Columns]]], rows: Ints) -> 
 
 def _odd(table: _Table) -> tuple[Floats, Callable[[Ints], Columns]]:
     """The same for the machines of one side."""
-    today = _Evidence.of(table, table.sent, table.received, daily=True)
-    so_far = _Evidence.of(table, table.upto(table.sent), table.upto(table.received), daily=False)
+    today, so_far = _Evidence.of(table, daily=True), _Evidence.of(table, daily=False)
     of_day, of_sum = today.both(), so_far.both()
     stands_out = of_day >= LOUD
-    loud = table.upto(stands_out.astype(np.float64)) - stands_out if stands_out.any() else np.zeros(of_day.size)
+    loud = stands_out.astype(np.float64)
+    loud = table.with_sums(loud, table.upto(loud)) - stands_out
     summed = _known(np.where(table.always[table.pair], 0.0, of_sum - np.log2(table.before + 1.0)), loud)
     slow = summed > of_day + _NOTHING
 
@@ -199,7 +215,6 @@ class _Near:
     n: Small
     s: Floats
     shared: list[tuple[Ints, Floats, Floats]]
-    level: Floats
     days: Floats | None
 
     @classmethod
@@ -209,33 +224,43 @@ class _Near:
         n = table.sizes if daily else np.ones(s.size, np.int32)
         groups = (table.of_x, table.of_y) if machine else (table.of_x,)
         shared = [(of, np.bincount(of, n).astype(np.float64), np.bincount(of, s).astype(np.float64)) for of in groups]
-        return cls(table, *middle(level if daily else s, least=SPREAD), n, s, shared, level, table.upto(level) if daily else None)
+        return cls(table, *middle(level if daily else s, least=SPREAD), n, s, shared, table.upto(level) if daily else None)
 
-    def usual(self, rows: Ints | slice) -> Floats:
-        """Of some rows: the most forgiving of what is known around them."""
+    def usual(self, rows: Ints | slice, own: Floats) -> Floats:
+        """Of some rows, whose own levels are given: the most forgiving of what is known around them."""
         pair, centre = self.table.pair[rows], self.centre
         mine, sum_ = self.n[pair], self.s[pair]
         usual = np.full(pair.size, centre)
         for group, n, s in self.shared:
             of = group[pair]
             usual = np.maximum(usual, (s[of] - sum_ + centre) / (n[of] - mine + 1.0))
-        if self.days is None or not self.table.again.size:  # no pair has another day
-            return usual
-        always, own = self.table.always[pair], self.level[rows]
-        others = np.where(always, mine - 1.0, self.table.before[rows])
-        added = np.where(always, sum_, self.days[rows]) - own
-        return np.asarray(np.maximum(usual, (added + centre) / (others + 1.0)), dtype=np.float64)
+        if self.days is not None and self.days.size:
+            some = np.flatnonzero(self.table.place[rows] >= 0)  # pairs that have other days
+            usual[some] = np.maximum(usual[some], self._own(self.table.place[rows][some], pair[some], own[some]))
+        return usual
 
-    def above(self, rows: Ints | slice) -> Floats:
+    def _own(self, place: Small, pair: Small, own: Floats) -> Floats:
+        """What is usual of the pair itself, on its earlier days, or on all others."""
+        assert self.days is not None
+        always = self.table.always[pair]
+        others = np.where(always, self.n[pair] - 1.0, self.table.before[self.table.again[place]])
+        added = np.where(always, self.s[pair], self.days[place]) - own
+        return np.asarray((added + self.centre) / (others + 1.0), dtype=np.float64)
+
+    def above(self, rows: Ints | slice, own: Floats) -> Floats:
         """How far some levels are above what is usual."""
-        return np.asarray(self.level[rows] - self.usual(rows), dtype=np.float64)
+        return own - self.usual(rows, own)
 
     def tail(self, above: Floats) -> Floats:
         """Bits of levels so far above what is usual. At it half of all are: only what is above it is odd."""
         bits = np.zeros(above.size)
-        odd = np.flatnonzero(above > 0.0) if (self.n.size if self.days is None else self.level.size) > 1 else np.empty(0, np.int64)
-        bits[odd] = tails.student_bits(above[odd] / self.spread, DOF + min(self.table.peers, PEERS), size=self.level.size) - 1.0
+        odd = np.flatnonzero(above > 0.0) if (self.n.size if self.days is None else self.table.sent.size) > 1 else np.empty(0, np.int64)
+        bits[odd] = tails.student_bits(above[odd] / self.spread, DOF + min(self.table.peers, PEERS), size=self.table.sent.size) - 1.0
         return bits
+
+
+def _level(sent: Floats) -> Floats:
+    return np.log1p(sent / GRAIN)
 
 
 def _ratio(sent: Floats, received: Floats) -> Floats:
