@@ -107,7 +107,10 @@ class Scan:
     def _chosen(self, events: Events | View, *, evidence: bool) -> rows.Chosen | None:
         """The events that are attempts: replies told as flows of their own are not."""
         chosen = rows.chosen(events, self.spec, evidence=evidence)
-        return chosen and chosen.once(OUTCOME, lambda: _attempts(chosen))
+        if chosen is None:
+            return None
+        every, some = chosen.once(OUTCOME, lambda: _attempts(chosen))
+        return chosen if every else some
 
     def explain(self, scores: Scores) -> list[tuple[Reason, ...]]:
         """Per row: items without an answer, items reached, and what is normal here. Bits add up to the score."""
@@ -158,11 +161,12 @@ _SCORES = {**SCORES, **_PRIVATE}
 _READ = ("score", *_PRIVATE)
 
 
-def _attempts(chosen: rows.Chosen) -> rows.Chosen | None:
+def _attempts(chosen: rows.Chosen) -> tuple[bool, rows.Chosen | None]:
+    """Whether all events are attempts; if not, those that are, None for none."""
     kept = chosen.part(chosen.view.name(OUTCOME)) >= 0
-    if kept.all():
-        return chosen
-    return replace(chosen, at=chosen.at[kept], day=chosen.day[kept], slot=chosen.slot[kept]) if kept.any() else None
+    if kept.all() or not kept.any():
+        return bool(kept.all()), None
+    return False, replace(chosen, at=chosen.at[kept], day=chosen.day[kept], slot=chosen.slot[kept])
 
 
 def _delta(chosen: rows.Chosen, spec: Spec) -> Delta:

@@ -83,9 +83,7 @@ class Volume:
             return pl.DataFrame(schema=_SCORES)
         same, groups = included or self._largest, chosen.grouped("day", "y", "slot")
         own, numbers = self._learnt(chosen, groups), joint.beside(chosen.y, self_["y"], chosen.numbered("day", "y", "slot")[1])
-        table, history = windows.apart(
-            self_, own, spec.per_day, included=same, grain=spec.grain, numbers=numbers
-        )  # rows are those of `own`
+        table, history = windows.apart(self_, own, spec.per_day, included=same, grain=spec.grain, numbers=numbers)
         score, row = _surprise(table, history, spec)
 
         def told(some: Ints, named: pl.DataFrame) -> pl.DataFrame:
