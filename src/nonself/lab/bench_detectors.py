@@ -23,7 +23,6 @@ import polars as pl
 
 from nonself import sources
 from nonself.baseline import keys
-from nonself.core import memory
 from nonself.core.errors import UsageError
 from nonself.core.events import Events, concat
 from nonself.core.settings import Config
@@ -74,7 +73,6 @@ def _run(track: str, path: Path, name: str) -> dict[str, Any]:
 
 def measure(track: Track, path: Path) -> dict[str, Any]:
     """What reading, learning and scoring took in this process: CPU-seconds of all its threads, and memory before the control ran."""
-    memory.settle()
     looking = [detector for detector in detectors() if not track.classes or not set(track.classes).isdisjoint(detector.classes)]
     columns = sorted({"uid", "time", "class_uid"}.union(*(detector.columns for detector in looking)))
     started = time.process_time()
