@@ -35,8 +35,7 @@ Columns = dict[str, npt.NDArray[np.float64]]
 class _Table:
     """Rows in order of pair and day. Per row: pair, number of the pair's days before, sent, received, hours. Per pair: its first row
     (starts), rows (sizes), y and x, whether y's first day has it (always), and how many other y know its x. `again`: the rows of pairs of
-    more than one day, `place` each row's place among these, -1 for none; `peers`: of each y, how many other y there are; `heard`: at which
-    hours."""
+    more than one day, `place` each row's place among these, -1 for none; `peers`: how many other y each has; `heard`: at which hours."""
 
     pair: Small
     before: Small
