@@ -109,7 +109,8 @@ def uids(source: str, raws: pl.Series) -> pl.Series:
 
 
 def _hashed(source: str) -> pl.Expr:
-    return polars_hash.col("uid").chash.hmac_sha256(key=source).str.head(_DIGITS)
+    whole = polars_hash.col("uid").chash.hmac_sha256(key=source)
+    return pl.concat_str(whole.str.head(_DIGITS), pl.lit(""))  # a copy: the head alone would hold the other 40 digits too
 
 
 @lru_cache(maxsize=1)
