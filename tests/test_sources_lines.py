@@ -16,7 +16,7 @@ from nonself.core.errors import RecordError
 from nonself.core.schema import SCHEMA
 from nonself.sources import documents, lines
 from nonself.sources.contract import Input, Limits
-from nonself.sources.records import Table, column, instants, load_json
+from nonself.sources.records import Table, column, instants_of, load_json
 
 SMALL = Limits(chunk_records=3, chunk_bytes=40, line_bytes=16)
 WIDE = Limits()
@@ -167,7 +167,7 @@ def test_documents_report_junk_cuts_and_length() -> None:
     ],
 )
 def test_instants(text: str, expected: str | None) -> None:
-    value = pl.DataFrame({"t": [text]}).select(instants(pl.col("t")))["t"][0]
+    value = instants_of(pl.Series("t", [text]))[0]
     assert (value.replace(tzinfo=None).isoformat() if value else None) == expected
 
 

@@ -15,7 +15,8 @@ from nonself.sources import lines
 from nonself.sources.contract import Chunk, Limits
 from nonself.sources.json_fields import Fields, Values
 from nonself.sources.json_source import JsonSource
-from nonself.sources.mapping import parse, path, shipped
+from nonself.sources.mapping import parse, shipped
+from nonself.sources.paths import path
 
 TABLE = """
 name = "door"

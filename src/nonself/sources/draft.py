@@ -16,7 +16,7 @@ from nonself.sources.contract import Input
 from nonself.sources.draft_names import COLUMNS, FAILURE, FORMATS, OUTCOMES, SUCCESS, TIMES
 from nonself.sources.draft_sample import Field, Sample, take
 from nonself.sources.mapped import times
-from nonself.sources.mapping import path
+from nonself.sources.paths import path
 
 _SHOWN = 60
 """Characters of an example."""

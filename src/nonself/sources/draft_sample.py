@@ -17,7 +17,7 @@ from nonself.sources.csv_alerts_lines import records as csv_records
 from nonself.sources.csv_source import Header
 from nonself.sources.json_records import first_records, records
 from nonself.sources.lines import text
-from nonself.sources.mapping import path
+from nonself.sources.paths import path
 from nonself.sources.records import Record, clean, decode, load_json
 
 MOST = 2_000

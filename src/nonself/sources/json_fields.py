@@ -17,7 +17,7 @@ import polars as pl
 from msgspec.structs import astuple
 
 from nonself.sources.contract import Limits
-from nonself.sources.mapping import Path, Step, path
+from nonself.sources.paths import Path, Step, path
 from nonself.sources.records import BATCH, clean, dump_json, joined, load_json, scrub
 
 FAULTS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
@@ -61,7 +61,7 @@ class _Node:
 
 
 class Fields:
-    """Decodes records and gives their `names` as columns. `names` are fields as `mapping.path` reads them."""
+    """Decodes records and gives their `names` as columns. `names` are fields as `paths.path` reads them."""
 
     def __init__(self, names: Sequence[str]) -> None:
         self.names = tuple(names)

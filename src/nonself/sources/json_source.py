@@ -21,7 +21,8 @@ from nonself.sources.contract import Chunk, Input, Limits
 from nonself.sources.json_fields import FAULTS, Columns, Decoded, Fields
 from nonself.sources.json_records import dump, first_records, records, unwrapped
 from nonself.sources.mapped import Expressions
-from nonself.sources.mapping import Mapping, path
+from nonself.sources.mapping import Mapping
+from nonself.sources.paths import path
 from nonself.sources.records import Record, Table, load_json
 
 _SLICE = 512

@@ -44,7 +44,6 @@ import re
 import tomllib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from importlib import resources
 from typing import Any
 
@@ -52,28 +51,14 @@ import polars as pl
 
 from nonself.core.errors import ConfigError
 from nonself.core.schema import CLASSES, SCHEMA
+from nonself.sources.paths import path
 from nonself.sources.transforms import TRANSFORMS
 
 VERB = -1
 """The activity that is told by the operation's name."""
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,63}")
-_SEGMENT = re.compile(r'(?:"(?P<quoted>[^"]+)"|(?P<member>[^.\[\]"]+))(?P<filter>\[(?P<key>[^=\]]*)(?:=(?P<value>[^\]]*))?\])?')
 _TOP = {"name", "title", "version", "nothing", "recognise", "time", "columns", "class", "also", "formats"}
 """Parts of a table; a user's own may hold [read] and [sigma] too, which `own_maps` takes out."""
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One step of a path: a member's name, then which items of the list it holds: none asked for, all ("" key), or by a member's text.
-    Where a list stands the member is an item's `number`."""
-
-    member: str
-    key: str | None = None
-    value: str = ""
-    number: int | None = None
-
-
-Path = tuple[Step, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,30 +152,6 @@ def _collected(dtype: pl.DataType, cell: Cell) -> pl.DataType:
     if cell.scale is not None or dtype.is_float():
         return pl.Float64()
     return pl.Int64() if dtype.is_integer() else dtype if dtype == pl.List(pl.String) else pl.String()
-
-
-@lru_cache(4_096)
-def path(field: str) -> Path:
-    """The steps of a field as written. ConfigError where it is none."""
-    steps: list[Step] = []
-    at = 0
-    while at < len(field):
-        found = _SEGMENT.match(field, at)
-        if found is None:
-            break
-        number = int(found["member"]) if re.fullmatch("[0-9]{1,9}", found["member"] or "") else None
-        steps.append(Step(found["quoted"] or found["member"], found["key"] if found["filter"] else None, found["value"] or "", number))
-        at = found.end()
-        if at < len(field):
-            if field[at] != ".":
-                break
-            at += 1
-            if at == len(field):
-                break
-    else:
-        if steps:
-            return tuple(steps)
-    raise ConfigError(f"expected a field like a.b, a.0.b, a[].b or a[type=x].b, got {field!r}")
 
 
 def shipped(name: str) -> Mapping:

@@ -14,7 +14,8 @@ from nonself.core.errors import ConfigError
 from nonself.core.safe import shorten
 from nonself.core.schema import SCHEMA
 from nonself.sources.mapped import Expressions
-from nonself.sources.mapping import Cell, Mapping, path
+from nonself.sources.mapping import Cell, Mapping
+from nonself.sources.paths import path
 
 Texts = str | list[str | int | bool]
 Scalar = str | int | float | bool

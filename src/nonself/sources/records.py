@@ -13,7 +13,7 @@ import polars as pl
 
 from nonself.core import events
 from nonself.core.errors import RecordError
-from nonself.core.schema import SCHEMA, TIME
+from nonself.core.schema import SCHEMA
 from nonself.sources import stamps
 from nonself.sources.contract import Chunk, DeadLetter, Limits
 from nonself.sources.lines import SAMPLE
@@ -171,16 +171,11 @@ def scrub(value: Any) -> Any:
     return value
 
 
-def instants(value: pl.Expr) -> pl.Expr:
+def instants_of(value: pl.Series) -> pl.Series:
     """Times from text: `2026-01-31[T ]12:00:00[.123456789][Z|+01:00|+0100]` or `/Date(ms)/`; null for anything else.
 
     A time without zone is taken as UTC; digits beyond microseconds are cut.
     """
-    return value.map_batches(instants_of, return_dtype=TIME, is_elementwise=True)
-
-
-def instants_of(value: pl.Series) -> pl.Series:
-    """`instants` of a column at hand."""
     times = stamps.read(value)
     if times.null_count() > value.null_count():  # the forms that are rare cost more
         text = value.alias("t").to_frame().select(pl.col("t").str.replace("T", " ", literal=True).str.strip_suffix("Z"))
