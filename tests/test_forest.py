@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +19,9 @@ from nonself.detect import forest_onnx
 from nonself.detect.encoding import Encoding
 from nonself.detect.entity_model import EntityModel
 from nonself.detect.forest import Forest, mean_depth
+from nonself.detect.gauss import Gauss
 from nonself.detect.vector_model import VectorModel
+from nonself.lab import bench_entity
 
 Matrix = npt.NDArray[np.float64]
 
@@ -276,6 +279,33 @@ def test_a_broken_blob_is_refused_or_harmless(junk: bytes, place: int, byte: int
 
 
 _BLOB = EntityModel.fit(frame()).dump()
+
+
+@pytest.mark.parametrize("few", [1, 8, 9, 300])
+def test_normal_scores_are_linear_between_knots(few: int) -> None:
+    random = np.random.default_rng(few)
+    train = np.column_stack([random.normal(size=500), random.integers(0, 3, 500), np.full(500, 7.0)]).astype(np.float32)
+    gauss = Gauss.fit(train)
+    rows = np.vstack([train[: few // 2], train[random.integers(0, 500, few - few // 2)] / np.float32(1.5)])
+    inside = np.clip(rows, gauss.values[:, 0], gauss.values[:, -1]).astype(np.float32)
+    for column, (values, scores) in enumerate(zip(gauss.values, gauss.scores, strict=True)):
+        last = np.concatenate([[True], values[1:] > values[:-1]])  # knots filled up with the largest are one
+        wanted = np.interp(inside[:, column], values[last], scores[last])
+        assert np.allclose(gauss.normal_scores(inside)[:, column], wanted, rtol=1e-9, atol=1e-9)
+
+
+def test_bench_entity_tells_what_scoring_costs() -> None:
+    pytest.importorskip("onnxruntime", reason="ONNXRUNTIME ABSENT: `nonself bench entity` is not tested")
+    found = bench_entity.measure()
+    assert found["features"] == 68 and found["score_us_per_row"] > found["onnx_us_per_row"] > 0
+    assert 10 < found["onnx_peak_rss_mb"] < 400
+
+
+def test_bench_entity_says_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench_entity, "TRAINED", 50)
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(UsageError, match="onnxruntime"):
+        bench_entity.measure()
 
 
 def test_onnxruntime_gives_the_same_paths() -> None:

@@ -1,7 +1,7 @@
 """A short fuzz of every source, blind and repeatable: the same mutants on every machine. `scripts/fuzz` runs it for longer.
 
-Each parser of text gets `TEXT` inputs, at 1,700 to 14,000 a CPU-second (1,024 in one read); `FEW` get the kinds that a table describes, which
-share one parser, all but three. Binary files are read one by one, at 300 to 1,000 a CPU-second: `BINARY`.
+Each parser of text gets `TEXT` inputs, at 1,700 to 14,000 a CPU-second (1,024 in one read); `FEW` get the kinds that a table describes,
+which share one parser, all but three. Binary files are read one by one, at 300 to 1,000 a CPU-second: `BINARY`.
 """
 
 from __future__ import annotations

@@ -77,6 +77,12 @@ def _tabular(arguments: argparse.Namespace, paths: Paths) -> int:
     return bench_tabular.tabular(paths, seeds=arguments.seeds, as_json=arguments.json)
 
 
+def _entity(arguments: argparse.Namespace, paths: Paths) -> int:
+    from nonself.lab import bench_entity
+
+    return bench_entity.entity(as_json=arguments.json)
+
+
 def _beacons(arguments: argparse.Namespace, paths: Paths) -> int:
     from nonself.lab import bench_beacons
 
@@ -162,6 +168,7 @@ TRACKS: dict[str, Track] = {
     "rules": _rules,
     "sources": _sources,
     "tabular": _tabular,
+    "entity": _entity,
     "beacons": _beacons,
     "network": _detectors,
     "endpoint": _detectors,

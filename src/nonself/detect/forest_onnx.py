@@ -7,6 +7,7 @@ protobuf) is not needed to fit or score. Field numbers are those of onnx.proto3 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +29,17 @@ def model(forest: Forest, features: int) -> bytes:
     ]
     opsets = [[_text(1, ""), _number(2, OPSET)], [_text(1, "ai.onnx.ml"), _number(2, ML_OPSET)]]
     return b"".join([_number(1, IR_VERSION), _text(2, "nonself"), _message(7, graph), *(_message(8, opset) for opset in opsets)])
+
+
+def session(onnx: bytes) -> Any | None:
+    """An onnxruntime session of one thread for a model; None where onnxruntime is not installed."""
+    try:
+        import onnxruntime  # type: ignore[import-not-found, import-untyped, unused-ignore]
+    except ImportError:
+        return None
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    return onnxruntime.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])
 
 
 def _node(forest: Forest) -> list[bytes]:

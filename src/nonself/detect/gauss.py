@@ -8,10 +8,13 @@ ln(1 + d2), d2 being the squared Mahalanobis distance of the scores.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
+import numpy.typing as npt
 
-from nonself.baseline.codes import Floats, Ints
+from nonself.baseline.codes import Floats, Ints, Mask
+from nonself.detect.forest import Float32s
 
 KNOTS, SHRINK, TRIM, BEYOND = 64, 0.8, 0.05, 0.5
 _NORMAL_IQR = 1.349
@@ -19,7 +22,7 @@ _LEAST = 1e-30
 _FEW = 8
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Gauss:
     """Arrays by feature, and what the scores of training rows were like.
 
@@ -38,7 +41,7 @@ class Gauss:
     precision: Floats
 
     @classmethod
-    def fit(cls, rows: Floats) -> Gauss:
+    def fit(cls, rows: Float32s) -> Gauss:
         """Fitted on finite rows of shape (n, features), the moments twice: the second time without the 5 % farthest of the first.
 
         Variances of less than 1 (constant features, flags) count as 1, since dividing by them would count rarity twice; covariances are
@@ -46,7 +49,7 @@ class Gauss:
         """
         from scipy.special import ndtri  # here, since scoring does without
 
-        low, centre, high = np.percentile(rows, [25.0, 50.0, 75.0], axis=0)
+        low, centre, high = np.percentile(rows.astype(np.float64), [25.0, 50.0, 75.0], axis=0)
         spread = np.maximum((high - low) / _NORMAL_IQR, 0.0)
         for column in np.flatnonzero(spread == 0.0):
             apart = np.abs(rows[:, column] - centre[column])
@@ -70,39 +73,68 @@ class Gauss:
         np.fill_diagonal(shrunk, np.maximum(np.diag(covariance), 1.0))
         return Gauss(self.centre, self.spread, self.values, self.scores, self.edge, mean, np.linalg.inv(shrunk))
 
-    def normal_scores(self, rows: Floats) -> Floats:
+    def normal_scores(self, rows: Float32s) -> Floats:
         """z of each value, linear between knots. Outside the training range: edge + asinh(how far outside / spread) / 2, with its sign."""
-        if len(rows) <= _FEW:
-            z = self._at_once(rows)
-        else:
-            z = np.empty(rows.shape[::-1])
-            for out, column, values, scores in zip(z, np.ascontiguousarray(rows.T), self.values, self.scores, strict=True):
-                out[:] = np.interp(column, values, scores)
-            z = z.T
-        low, high = self.values[:, 0], self.values[:, -1]
-        outside = (rows < low) | (rows > high)
+        z = self._at_once(rows) if len(rows) <= _FEW else self._by_column(rows)
+        outside = (rows < self._range[0]) | (rows > self._range[1])
         if outside.any():
-            row, column = np.nonzero(outside)
-            beyond = rows[row, column] - np.clip(rows[row, column], low[column], high[column])
+            row, column = outside.nonzero()
+            beyond = rows[row, column] - np.clip(rows[row, column], self.values[column, 0], self.values[column, -1])
             z[row, column] = np.sign(beyond) * (self.edge + BEYOND * np.arcsinh(np.abs(beyond) / self.spread[column]))
         return z
 
-    def _at_once(self, rows: Floats) -> Floats:
-        """np.interp for all features together: for a row or two one comparison with all knots is faster than a search per feature."""
-        at = (self.values <= rows[:, :, None]).sum(axis=2)
-        at = np.minimum(np.maximum(at - 1, 0), KNOTS - 2) + np.arange(0, self.values.size, KNOTS)
-        start, score = self.values.ravel(), self.scores.ravel()
-        rise, width = score[at + 1] - score[at], start[at + 1] - start[at]
-        return np.asarray(np.where(width > 0.0, rise / np.maximum(width, _LEAST) * (rows - start[at]), 0.0) + score[at])
+    def _at_once(self, rows: Float32s) -> Floats:
+        """All features together, for a row or two."""
+        at = _count(self._inner <= rows[:, None, :], axis=1) + self._before
+        return np.asarray((rows - self.values.ravel()[at]) * self._slopes.ravel()[at] + self.scores.ravel()[at])
 
-    def distances(self, rows: Floats) -> Floats:
+    def _by_column(self, rows: Float32s) -> Floats:
+        """Feature by feature. Comparing with every eighth knot and then halving takes half the time of a search for each value
+        (np.interp), since nothing of it branches."""
+        z = np.empty(rows.shape[::-1])
+        knots = zip(self._inner.T, self.values, self._slopes, self.scores, strict=True)
+        for out, column, (inner, values, slopes, scores) in zip(z, np.ascontiguousarray(rows.T), knots, strict=True):
+            at = (_count(inner[7::8, None] <= column, axis=0) << 3).astype(np.intp)
+            for step in (4, 2, 1):
+                at += np.multiply(inner[step - 1 :][at] <= column, step, dtype=np.uint8)
+            out[:] = (column - values[at]) * slopes[at] + scores[at]
+        return z.T
+
+    @cached_property
+    def _inner(self) -> Float32s:
+        """The knots without the first and with an infinite last, (KNOTS - 1, features): how many aren't above a value is its interval."""
+        inner = self.values[:, 1:].astype(np.float32)
+        inner[:, -1] = np.inf
+        return np.ascontiguousarray(inner.T)
+
+    @cached_property
+    def _range(self) -> Float32s:
+        return np.ascontiguousarray(self.values[:, [0, -1]].T, dtype=np.float32)
+
+    @cached_property
+    def _before(self) -> Ints:
+        return np.arange(0, self.values.size, KNOTS)
+
+    @cached_property
+    def _slopes(self) -> Floats:
+        """Rise of the score per unit between each knot and the next; 0 where they are one."""
+        width = np.diff(self.values, axis=1, append=np.inf)
+        return np.asarray(np.where(width > 0.0, np.diff(self.scores, axis=1, append=0.0) / np.maximum(width, _LEAST), 0.0))
+
+    def distances(self, rows: Float32s) -> Floats:
         """ln(1 + d2) of each row."""
-        return np.asarray(np.log1p(np.maximum(self.shares(rows).sum(axis=1), 0.0)))
+        away = self.normal_scores(rows) - self.mean
+        return np.asarray(np.log1p(np.maximum(np.vecdot(away, away @ self.precision), 0.0)))
 
-    def shares(self, rows: Floats) -> Floats:
+    def shares(self, rows: Float32s) -> Floats:
         """Each feature's part of d2, shape (rows, features): z_i (precision z)_i. A part may be negative; they add up to d2."""
         away = self.normal_scores(rows) - self.mean
         return np.asarray(away * (away @ self.precision))
+
+
+def _count(true: Mask, axis: int) -> npt.NDArray[np.uint8]:
+    """How many are true, of fewer than 256 along `axis`: four times as fast as np.count_nonzero."""
+    return np.asarray(np.add.reduce(true.view(np.uint8), axis=axis, dtype=np.uint8))
 
 
 def _places(n: int, edge: float) -> Ints:
@@ -114,7 +146,7 @@ def _places(n: int, edge: float) -> Ints:
 
 def _knots(column: Floats, places: Ints) -> tuple[Floats, Floats]:
     """The column's values at these places and their mid-ranks, filled up to `KNOTS` with the largest."""
-    ordered = np.sort(column)
+    ordered = np.sort(column).astype(np.float64)
     values = np.unique(ordered[places])
     values = np.pad(values, (0, KNOTS - len(values)), mode="edge")
     below, upto = np.searchsorted(ordered, values, "left"), np.searchsorted(ordered, values, "right")

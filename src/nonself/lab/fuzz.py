@@ -23,8 +23,8 @@ from nonself.sources.contract import Limits, Source
 BATCH = 1_024
 """Mutants of text in one read: up to three times as many in a second as with 256, and no more with 2,000."""
 HEADED = frozenset({"argus", "cloudfront", "csv-alerts", "netflow-csv", "vpc-flow", "w3c", "windows-firewall", "zeek"})
-"""Sources whose header lines say what follows. Each other header is a frame of its own, so one batch in `_WHOLE` has mutants with headers of
-their own, and the others mutants of records under the sample's header: ten times as many in a second."""
+"""Sources whose header lines say what follows. Each other header is a frame of its own, so one batch in `_WHOLE` has mutants with headers
+of their own, and the others mutants of records under the sample's header: ten times as many in a second."""
 _WHOLE = 16
 MOST = 1 << 16
 """Bytes of one mutant."""
@@ -86,7 +86,7 @@ class Mutator:
 
 
 def records(sample: bytes) -> bytes:
-    """What stands under a sample's header lines: those that start with `#`, or else its first line. All of it where nothing stands there."""
+    """What stands under a sample's header lines, which start with `#`, or else its first line. All of it where nothing stands there."""
     rows = sample.split(b"\n")
     heads = [at for at, row in enumerate(rows) if row.startswith(b"#")]
     first = next((at for at in range(len(rows)) if heads and at > heads[0] and at not in heads), 1)
