@@ -6,50 +6,73 @@ its bytes alone. Measured on CloudTrail (1.3 KB a record, 40 fields): a third of
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import suppress
-from itertools import chain, repeat
-from types import NoneType
+from collections.abc import Iterator, Sequence
+from itertools import compress, repeat
 from typing import Any
 
 import msgspec
+import numpy as np
 import polars as pl
 from msgspec.structs import astuple
 
+from nonself.baseline.codes import Ints
 from nonself.sources.contract import Limits
+from nonself.sources.json_cells import series
 from nonself.sources.paths import Path, Step, path
-from nonself.sources.records import BATCH, clean, dump_json, joined, load_json, scrub
+from nonself.sources.records import BATCH, load_json
 
 FAULTS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 """What `decode_all` raises for a record that only `decode` may read, or say what is wrong with."""
 Decoded = Any
 """A record as the chosen shape: None where it lacks a member."""
-_LIST = pl.List(pl.String)
-_ALIKE = {frozenset({int}): pl.Int64(), frozenset({bool}): pl.Boolean()}
 Names = tuple[str, ...]
+Piece = tuple[int, Ints, pl.Series]
+"""A part of a column: a number of records before it, after which places are counted; of each value its place; the values."""
 
 
 class Values:
-    """Values in the making. Most members are absent from most records: what a batch of records lacks altogether is not kept for it."""
+    """Values in the making, of the records in which one object stands: of all, for the record itself. Most members are absent from most
+    records, so that nothing is kept of what a batch of records lacks altogether, nor for records without the object around a member."""
 
     def __init__(self) -> None:
         self.rows = 0
-        self._pieces: dict[Names, list[tuple[int, Sequence[Any]]]] = {}  # by the members that lead there: (first row, values)
+        self._inner: dict[str, Values] = {}
+        self._held: list[Sequence[int]] = []  # of each row, its row in the values around
+        self._pieces: dict[str, list[tuple[int, Sequence[Any]]]] = {}  # by member: (first row, values)
 
-    def add(self, names: Names, values: Sequence[Any]) -> None:
+    def add(self, member: str, values: Sequence[Any]) -> None:
         """Values of the batch that begins after `rows`."""
-        self._pieces.setdefault(names, []).append((self.rows, values))
+        self._pieces.setdefault(member, []).append((self.rows, values))
 
-    def of(self, names: Names) -> list[Any] | None:
-        """One value a record; None where no record has any."""
-        if names not in self._pieces:
+    def inner(self, member: str, held: Sequence[int]) -> Values:
+        """The values of an object within, after those that the rows `held` have of it."""
+        within = self._inner.setdefault(member, Values())
+        within._held.append(held)
+        return within
+
+    def parts(self) -> Iterator[tuple[Names, Values, Ints]]:
+        """These values and all those within: the members that lead there, and of each row its row here."""
+        yield (), self, np.arange(self.rows)
+        for member, inner in self._inner.items():
+            for members, values, places in inner.parts():
+                yield (member, *members), values, (places if inner.rows == self.rows else inner._around()[places])
+
+    def _around(self) -> Ints:
+        return np.concatenate([np.arange(held.start, held.stop) if isinstance(held, range) else held for held in self._held])
+
+    def of(self, member: str) -> list[Any] | None:
+        """One value a row; None where no row has any."""
+        if member not in self._pieces:
             return None
         values: list[Any] = []
-        for first, piece in self._pieces[names]:
+        for first, piece in self._pieces[member]:
             values.extend(repeat(None, first - len(values)))
             values += piece
         values.extend(repeat(None, self.rows - len(values)))
         return values
+
+
+_NOTHING, _NOWHERE = Values(), np.arange(0)
 
 
 class _Node:
@@ -86,22 +109,28 @@ class Fields:
     def gather(self, records: list[Decoded], values: Values) -> None:
         """Add the values of some records."""
         if records:
-            self._shape.gather(records, (), values)
-            values.rows += len(records)
+            self._shape.gather(records, values)
 
-    def columns(self, values: Values) -> dict[str, list[Any] | None]:
-        """Name -> one value a record, what JSON holds there or None; None for a field that no record has."""
-        return {name: _column(values, *way) for name, way in zip(self.names, self._ways, strict=True)}
+    def columns(self, values: Values) -> dict[str, tuple[list[Any], Ints]]:
+        """Name -> what JSON holds there or None, and of which records: of all, or of those that hold the object around it, whose array is
+        the same for all its fields. Without fields that no record has."""
+        parts = {members: (part, places) for members, part, places in values.parts()}
+        found = {}
+        for name, (members, last, rest) in zip(self.names, self._ways, strict=True):
+            part, places = parts.get(members[:-1], (_NOTHING, _NOWHERE))
+            if (cells := part.of(members[-1])) is not None:
+                found[name] = _followed(cells, last, rest), places
+        return found
 
 
 class Columns:
     """Fields of records as columns in the making: values of the last records, and pieces of columns of all before."""
 
     def __init__(self, fields: Fields, dtypes: Sequence[pl.DataType]) -> None:
-        self._fields, self._dtypes = fields, dtypes
+        self._fields, self._dtypes = fields, dict(zip(fields.names, dtypes, strict=True))
         self._values = Values()
         self._rows = 0  # that `_pieces` stand for
-        self._pieces: dict[str, list[tuple[int, pl.Series]]] = {}
+        self._pieces: dict[str, list[Piece]] = {}
 
     def add(self, records: list[Decoded]) -> None:
         """Add some records."""
@@ -112,20 +141,42 @@ class Columns:
     def frame(self) -> pl.DataFrame:
         """One column a field, its name with a leading dot."""
         self._settle()
-        names = zip(self._fields.names, self._dtypes, strict=True)
+        spread = _Spread(self._rows)
         return pl.DataFrame([
-            joined(self._pieces[name], self._rows).alias(f".{name}")
+            spread(self._pieces[name]).alias(f".{name}")
             if name in self._pieces
             else pl.Series(f".{name}", [None], dtype=dtype).new_from_index(0, self._rows)
-            for name, dtype in names
+            for name, dtype in self._dtypes.items()
         ])  # fmt: skip
 
     def _settle(self) -> None:
-        found = zip(self._fields.columns(self._values).items(), self._dtypes, strict=True)
-        for (name, cells), dtype in found:
-            if cells is not None:
-                self._pieces.setdefault(name, []).append((self._rows, series(name, cells, dtype)))
+        for name, (cells, places) in self._fields.columns(self._values).items():
+            self._pieces.setdefault(name, []).append((self._rows, places, series(name, cells, self._dtypes[name])))
         self._rows, self._values = self._rows + self._values.rows, Values()
+
+
+class _Spread:
+    """Puts pieces of columns where they stand among all records. Members of one object stand in the same."""
+
+    def __init__(self, rows: int) -> None:
+        self._rows = rows
+        self._known: dict[tuple[int, ...], pl.Series] = {}
+
+    def __call__(self, pieces: list[Piece]) -> pl.Series:
+        column = pl.concat([piece for *_, piece in pieces], rechunk=True) if len(pieces) > 1 else pieces[0][2]
+        if column.len() == self._rows:
+            return column
+        objects = tuple(id(places) for _, places, _ in pieces)
+        if objects not in self._known:
+            self._known[objects] = _numbered(np.concatenate([first + places for first, places, _ in pieces]), self._rows)
+        return column.gather(self._known[objects])
+
+
+def _numbered(places: Ints, rows: int) -> pl.Series:
+    """0, 1, 2... at these places of so many, null elsewhere."""
+    numbers = np.full(rows, places.size, np.uint32)
+    numbers[places] = np.arange(places.size)
+    return pl.Series("number", numbers).to_frame().select(pl.when(pl.col("number") < places.size).then("number")).to_series()
 
 
 def _ask(node: _Node, steps: Path) -> None:
@@ -160,9 +211,8 @@ class _Shape:
             slots.append((f"f{number}", kind, None))
         renamed = {f"f{number}": name for number, name in enumerate(self._members)}
         self.struct: Any = msgspec.defstruct("Shape", slots, rename=renamed, gc=False)
-        self._nothing = self.struct()
 
-    def gather(self, records: list[Any], prefix: Names, values: Values) -> None:
+    def gather(self, records: Sequence[Any], values: Values) -> None:
         """Add the members of some records to `values`."""
         none = (None,) * len(records)
         for name, column in zip(self._members, zip(*map(astuple, records), strict=True), strict=True):
@@ -170,16 +220,21 @@ class _Shape:
                 continue
             inner = self._inner.get(name)
             if inner is None:
-                values.add((*prefix, name), column)
-            else:
-                kind, nothing = inner.struct, inner._nothing
-                inner.gather([value if type(value) is kind else nothing for value in column], (*prefix, name), values)
+                values.add(name, column)
+                continue
+            kind = inner.struct
+            rows = range(values.rows, values.rows + len(records))
+            objects = [type(value) is kind for value in column]
+            if all(objects):
+                inner.gather(column, values.inner(name, rows))
+            elif any(objects):
+                inner.gather(list(compress(column, objects)), values.inner(name, list(compress(rows, objects))))
+        values.rows += len(records)
 
 
-def _column(found: Values, names: Names, last: Step, rest: Path) -> list[Any] | None:
-    """The values a path leads to: gathered by its members up to the first that is whole, then walked."""
-    values = found.of(names)
-    if values is None or (last.key is None and not rest):
+def _followed(values: list[Any], last: Step, rest: Path) -> list[Any]:
+    """What the rest of a path leads to, from values gathered by its members up to the first that is decoded whole."""
+    if last.key is None and not rest:
         return values
     if last.key is None and all(step.key is None for step in rest):
         return [value if value is None else _follow(value, rest) for value in values]
@@ -226,73 +281,3 @@ def _items(value: Any, step: Step) -> Any:
         return _All(listed)
     wanted = step.value.lower()
     return next((item for item in listed if isinstance(item, dict) and str(item.get(step.key)).lower() == wanted), None)
-
-
-def series(name: str, values: list[Any], dtype: pl.DataType) -> pl.Series:
-    """Values of any JSON type as a column; text takes what numbers, booleans, lists and objects are written as."""
-    if dtype == _LIST:
-        return _lists(name, values)
-    if dtype == pl.String and type(next((value for value in values if value is not None), "")) is not str:
-        return _written(name, values)
-    try:
-        return pl.Series(name, values, dtype=dtype)
-    except (TypeError, OverflowError, UnicodeEncodeError):  # some are of another type, or text that holds lone surrogates
-        pass
-    return _written(name, values) if dtype == pl.String else pl.Series(name, [_number(value, dtype) for value in values], dtype=dtype)
-
-
-def _written(name: str, values: list[Any]) -> pl.Series:
-    """Values of any type as text."""
-    alike = _ALIKE.get(frozenset(map(type, values)) - {NoneType})  # ids, codes, flags: of one type all through
-    if alike is not None:
-        with suppress(TypeError, OverflowError):
-            return pl.Series(name, values, dtype=alike).cast(pl.String)
-    texts = [value if type(value) is str else _text(value) for value in values]
-    try:
-        return pl.Series(name, texts, dtype=pl.String)
-    except UnicodeEncodeError:
-        return pl.Series(name, [text and clean(text) for text in texts], dtype=pl.String)
-
-
-def _lists(name: str, values: list[Any]) -> pl.Series:
-    """Lists of any values, or single ones, as lists of text. Made of one column of all texts: list by list it would cost ten times that."""
-    found = [None if value is None else _texts(value) for value in values]
-    texts = _written("", list(chain.from_iterable(filter(None, found))))
-    rows = [row for row, listed in enumerate(found) if listed for _ in listed]
-    grouped = pl.DataFrame({"row": pl.Series(rows, dtype=pl.UInt32), name: texts}).group_by("row", maintain_order=True).agg(name)
-    return pl.DataFrame({"row": pl.int_range(len(found), dtype=pl.UInt32, eager=True)}).join(grouped, on="row", how="left")[name]
-
-
-def _texts(value: Any) -> list[str] | None:
-    parts = value if isinstance(value, list) else [value]
-    if set(map(type, parts)) == {str}:
-        return parts
-    return [text for part in parts if (text := _text(part)) is not None] or None
-
-
-def _number(value: Any, dtype: pl.DataType) -> int | float | None:
-    """A number, or one written as text, as one of a type; None for what it can't hold."""
-    try:
-        if isinstance(value, str):
-            value = (float(value) if dtype.is_float() else int(value)) if len(value) < 20 and value.isascii() else None
-        if dtype.is_float():
-            return float(value)
-        value = int(value)
-    except (TypeError, ValueError, OverflowError):
-        return None
-    return value if -(1 << 63) <= value < 1 << 63 else None
-
-
-def _text(value: Any) -> str | None:
-    if value is None:
-        return None
-    if isinstance(value, str):
-        return value
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int | float):
-        return str(value)
-    try:
-        return dump_json({"": scrub(value)})[4:-1]
-    except (TypeError, ValueError):  # nested deeper than JSON is written
-        return None
