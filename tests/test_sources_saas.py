@@ -193,6 +193,14 @@ def test_a_challenge_is_no_outcome() -> None:
     okta = {"eventType": "policy.evaluate_sign_on", "actor": {"alternateId": "a@b.c"}, "published": "2026-03-02T10:00:00Z"}
     ended = [of({**okta, "outcome": {"result": result}}) for result in ("CHALLENGE", "ALLOW", "DENY")]
     assert [found["status_id"] for found in ended] == [None, 1, 2] and ended[0]["status_code"] == "CHALLENGE"
+    google = {
+        "kind": "admin#reports#activity",
+        "id": {"time": "2026-03-02T10:00:00Z", "applicationName": "login"},
+        "actor": {"email": "a@b.c"},
+    }
+    said = [[], [{"name": "login_challenge_status", "value": "passed"}], [{"name": "login_challenge_status", "value": "Challenge Failed"}]]
+    events = [[{"type": "login", "name": "login_challenge", "parameters": parameters}] for parameters in said]
+    assert [of({**google, "events": event})["status_id"] for event in events] == [None, 1, 2]
 
 
 def test_an_account_at_an_application_has_a_name_and_an_id() -> None:

@@ -23,7 +23,7 @@ from nonself.sources.pcap_file import Batch, batches, is_capture
 from nonself.sources.pcap_flow import KINDS, Kind, Row
 from nonself.sources.pcap_table import SWEEP, Table
 
-MAP_VER = 1
+MAP_VER = 2
 
 
 class Pcap:

@@ -241,8 +241,8 @@ class Apps:
             outcome = None if code is None else 1 if code < 400 else 2
             activity = _HTTP_ACTIVITIES.get(what.method, 99)
             self.emit(
-                (HTTP, asked.time, activity, outcome, None if code is None else str(code), *flow.shared(), took, what.method, what.host,
-                 what.path, what.user_agent, code)
+                (HTTP, asked.time, activity, outcome, None if code is None else str(code), *flow.shared(), took, what.method, what.method,
+                 what.host, what.path, what.user_agent, code)
             )  # fmt: skip
         elif answer:
             self._answer(flow, answer[1], 6, asked.time, took)

@@ -32,8 +32,8 @@ KINDS: tuple[Kind, ...] = (
     Kind((*_OUTCOME, "app_proto", "bytes_out", "bytes_in", "pkts_out", "pkts_in"), {"class_uid": 4001, "op": "flow"}),
     Kind((*_OUTCOME, "query", "qtype", "rcode", "answers"), {"class_uid": 4003, "op": "dns", "app_proto": "dns"}),
     Kind(
-        (*_OUTCOME, "http_method", "url_host", "url_path", "user_agent", "http_status"),
-        {"class_uid": 4002, "op": "http", "app_proto": "http"},
+        (*_OUTCOME, "op", "http_method", "url_host", "url_path", "user_agent", "http_status"),
+        {"class_uid": 4002, "app_proto": "http"},
     ),
     Kind(("time", *_HEAD, "sni", "ja3", "ja4"), {"class_uid": 4001, "op": "tls", "app_proto": "ssl", "activity_id": 6}),
     Kind(("time", *_HEAD, "user_agent", "hassh"), {"class_uid": 4007, "op": "ssh", "app_proto": "ssh", "activity_id": 6}),

@@ -15,8 +15,8 @@ from nonself.sources.zeek_tsv import Header, read_block
 
 
 class Zeek:
-    """`channel` is the log's path (conn, dns, ...), `op` what was done where the log says (an RPC's operation, an FTP command), else the
-    path too; `session` is Zeek's uid."""
+    """`channel` is the log's path (conn, dns, ...), `op` what was done where the log says (an RPC's operation, an FTP command, an HTTP
+    method), else the path too; `session` is Zeek's uid."""
 
     name = NAME
     title = "Zeek network logs"

@@ -45,8 +45,8 @@ LOGS: dict[str, Log] = {
         "qtype": "qtype_name", "rcode": "rcode_name", "answers": "items(answers)",
     }),
     "http": Log(4002, {
-        "activity_id": "http_activity(method)", "status_id": "reply(status_code)", "status_code": "status_code", "proto": "=tcp",
-        "app_proto": "=http", "user": "username", "http_method": "method", "url_host": "host", "url_path": "uri",
+        "op": "method", "activity_id": "http_activity(method)", "status_id": "reply(status_code)", "status_code": "status_code",
+        "proto": "=tcp", "app_proto": "=http", "user": "username", "http_method": "method", "url_host": "host", "url_path": "uri",
         "http_status": "status_code", "user_agent": "user_agent", "bytes_out": "request_body_len", "bytes_in": "response_body_len",
     }),
     "ssl": Log(4001, {**_TLS, "proto": "=tcp"}),
