@@ -105,7 +105,7 @@ def test_fields_of_a_story() -> None:
 
 
 def test_http_dns_and_tls_of_a_story() -> None:
-    page = events(FORMS[0], "http").row(0, named=True)
+    page = events(FORMS[0], "GET").row(0, named=True)
     assert (page["http_method"], page["url_host"], page["url_path"], page["user_agent"]) == ("GET", "www.example.org", "/a?b=1", "curl/8.0")
     assert (page["http_status"], page["status_id"], page["activity_id"], page["class_uid"]) == (200, 1, 3, 4002)
     name = events(FORMS[0], "dns").row(0, named=True)
@@ -220,7 +220,7 @@ def test_silence_ends_a_flow() -> None:
 def test_a_port_used_again_is_a_new_flow() -> None:
     again = [*talk(50001, 80, ("c", GET), ("s", OK)), *talk(50001, 80, ("c", GET), start=1.0)]
     assert events(again, "flow")["status_code"].to_list() == ["SF", "SF"]
-    assert events(again, "http")["http_status"].to_list() == [200, None]
+    assert events(again, "GET")["http_status"].to_list() == [200, None]
 
 
 def test_open_flows_are_bounded_and_the_quietest_go_first(monkeypatch: pytest.MonkeyPatch) -> None:

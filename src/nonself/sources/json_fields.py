@@ -139,15 +139,13 @@ class Columns:
             self._settle()
 
     def frame(self) -> pl.DataFrame:
-        """One column a field, its name with a leading dot."""
+        """One column for each field that any record has, its name with a leading dot; at least one."""
         self._settle()
         spread = _Spread(self._rows)
-        return pl.DataFrame([
-            spread(self._pieces[name]).alias(f".{name}")
-            if name in self._pieces
-            else pl.Series(f".{name}", [None], dtype=dtype).new_from_index(0, self._rows)
-            for name, dtype in self._dtypes.items()
-        ])  # fmt: skip
+        if not self._pieces:
+            name, dtype = next(iter(self._dtypes.items()))
+            return pl.DataFrame(pl.Series(f".{name}", [None], dtype=dtype).new_from_index(0, self._rows))
+        return pl.DataFrame([spread(pieces).alias(f".{name}") for name, pieces in self._pieces.items()])
 
     def _settle(self) -> None:
         for name, (cells, places) in self._fields.columns(self._values).items():
@@ -169,14 +167,15 @@ class _Spread:
         objects = tuple(id(places) for _, places, _ in pieces)
         if objects not in self._known:
             self._known[objects] = _numbered(np.concatenate([first + places for first, places, _ in pieces]), self._rows)
-        return column.gather(self._known[objects])
+        return column[self._known[objects]]  # without a query, as `gather` is: a tenth of its fixed cost
 
 
 def _numbered(places: Ints, rows: int) -> pl.Series:
     """0, 1, 2... at these places of so many, null elsewhere."""
     numbers = np.full(rows, places.size, np.uint32)
     numbers[places] = np.arange(places.size)
-    return pl.Series("number", numbers).to_frame().select(pl.when(pl.col("number") < places.size).then("number")).to_series()
+    column = pl.Series("", numbers)
+    return column.set(column == places.size, None)
 
 
 def _ask(node: _Node, steps: Path) -> None:

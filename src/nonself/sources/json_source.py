@@ -78,7 +78,7 @@ class JsonSource:
         frame = self._frame(columns)
         frame, strangers = self._sorted_out(table, frame, limits, () if alone else self._others)
         table.dead.sort(key=attrgetter("record"))
-        table.columns = {column.name: column for column in frame.get_columns() if not column.name.startswith(".")}
+        table.columns = {name: frame[name] for name in frame.columns if not name.startswith(".")}
         chunks = [table.chunk(size), *(other.chunk_of(table.origin, rows, limits) for other, rows in strangers.items())]
         return chunks[0] if len(chunks) == 1 else _together(chunks)
 

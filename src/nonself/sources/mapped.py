@@ -35,27 +35,32 @@ class Expressions:
 
     def __init__(self, mapping: Mapping) -> None:
         self._mapping = mapping
-        self._texts = {field for field in mapping.fields() if mapping.dtype(field) == pl.String}
+        self._dtypes = {field: mapping.dtype(field) for field in mapping.fields()}
         self._classify = Classifier(mapping.classes)
         self._told = "activity_id" in mapping.cells
         self._numbers = [int(text) for text in mapping.nothing if re.fullmatch(r"-?[0-9]{1,15}", text)]
-        self._made: dict[frozenset[str], list[pl.Expr]] = {}
+        self._made: dict[tuple[frozenset[str], frozenset[str]], list[pl.Expr]] = {}
 
     def columns(self, fields: pl.DataFrame) -> pl.DataFrame:
-        """The event columns of the mapping, `time` (null where there is none), class and activity."""
-        fields = pl.DataFrame([self._something(column) for column in fields.get_columns()])
-        frame = fields.with_columns(self._expressions(frozenset(c.name[1:] for c in fields.get_columns() if c.null_count() < len(c))))
+        """The event columns of the mapping, `time` (null where there is none), class and activity, and all fields: those that aren't
+        given are null."""
+        columns = [self._something(column) for column in fields.get_columns()]
+        given = frozenset(column.name[1:] for column in columns)
+        present = frozenset(column.name[1:] for column in columns if column.null_count() < column.len())
+        frame = pl.DataFrame(columns).with_columns(self._expressions(given, present))
         uid, activity = self._classify.columns(frame)
         return frame.with_columns(uid, pl.coalesce("activity_id", activity).alias("activity_id") if self._told else activity)
 
-    def _expressions(self, present: frozenset[str]) -> list[pl.Expr]:
-        """What makes the event columns where these fields have values."""
-        if present not in self._made:
+    def _expressions(self, given: frozenset[str], present: frozenset[str]) -> list[pl.Expr]:
+        """What makes the event columns where some fields are given and some of these have values; and the other fields, which take no
+        memory."""
+        if (given, present) not in self._made:
             if len(self._made) > self._KEPT:  # whoever writes the log chooses what is present
                 self._made.clear()
             cells = [self._cell(SCHEMA[column], cell, present).alias(column) for column, cell in self._mapping.cells.items()]
-            self._made[present] = [*cells, _time(self._mapping, present).alias("time")]
-        return self._made[present]
+            others = [pl.lit(None, dtype).alias(f".{field}") for field, dtype in self._dtypes.items() if field not in given]
+            self._made[given, present] = [*cells, _time(self._mapping, present).alias("time"), *others]
+        return self._made[given, present]
 
     def _something(self, column: pl.Series) -> pl.Series:
         """A field without the texts, or the numbers they write, that mean that there is none."""
@@ -92,7 +97,7 @@ class Expressions:
             return (value.cast(pl.Float64, strict=False) * cell.scale).cast(dtype, strict=False)
         if dtype == pl.Boolean:
             return value.cast(pl.String).str.to_lowercase().replace_strict(_TRUE, default=None, return_dtype=pl.Boolean)
-        return value.cast(dtype, strict=False) if dtype != pl.String or field not in self._texts else value
+        return value.cast(dtype, strict=False) if dtype != pl.String or self._dtypes.get(field) != pl.String else value
 
     def _field(self, field: str) -> pl.Expr:
         return pl.col(f".{field}")
@@ -119,12 +124,13 @@ def _time(mapping: Mapping, present: frozenset[str]) -> pl.Expr:
 
 
 def times(value: pl.Expr) -> pl.Expr:
+    """`times_of` as an expression."""
+    return value.map_batches(times_of, return_dtype=TIME, is_elementwise=True)
+
+
+def times_of(value: pl.Series) -> pl.Series:
     """Times from text: ISO 8601, or a number of seconds, milli-, micro- or nanoseconds since 1970, told by its size; of the years 1970
     to 9999, null for anything else."""
-    return value.map_batches(_times, return_dtype=TIME, is_elementwise=True)
-
-
-def _times(value: pl.Series) -> pl.Series:
     if value.null_count() == value.len():
         return pl.Series(value.name, [None], dtype=TIME).new_from_index(0, value.len())
     found = instants_of(value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from nonself.sources.json_source import JsonSource
-from nonself.sources.mapped import times
+from nonself.sources.mapped import times_of
 from nonself.sources.mapping import shipped
 
 _TRANSFERS = ("STOR", "APPE", "STOU", "RETR", "DELE", "RNFR", "RNTO", "LIST", "NLST")
@@ -55,8 +55,7 @@ def _app_proto() -> pl.Expr:
 
 def _flows(frame: pl.DataFrame, name: str) -> list[pl.Expr]:
     """A flow happened when it started: its record is written when it is over. It lasted to its end; the age is in whole seconds."""
-    found = frame.select(times(pl.col(f".{name}.start", f".{name}.end")))
-    start, end = (pl.lit(column) for column in found)
+    start, end = (pl.lit(times_of(frame[f".{name}.{end}"])) for end in ("start", "end"))
     lasted = (end - start).dt.total_microseconds().clip(0)
     return [
         pl.when(start.is_not_null(), op=name).then(start).otherwise("time").alias("time"),
