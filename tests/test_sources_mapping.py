@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import orjson
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nonself.core.errors import ConfigError
-from nonself.sources import lines
+from nonself.sources import json_fields, lines
 from nonself.sources.contract import Chunk, Limits
-from nonself.sources.json_fields import Fields, Values
+from nonself.sources.json_fields import Columns, Fields, Values
 from nonself.sources.json_source import JsonSource
 from nonself.sources.mapping import parse, shipped
 from nonself.sources.paths import path
@@ -214,6 +215,33 @@ def test_fields_decode_only_what_is_asked_for() -> None:
     fields.gather(fields.decode_all([b'{"a":{"b":1,"c":["p","q"]},"x":null,"z":[1]}', b'{"a":5,"l":[{"y":1},{"y":2}]}']), values)
     found = {name: (cells, places.tolist()) for name, (cells, places) in fields.columns(values).items()}
     assert found == {"a.b": ([1], [0]), "a.c.0": (["p"], [0]), "l[].y": ([None, [1, 2]], [0, 1])}
+
+
+_LEAF = st.none() | st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), max_size=5)
+_INNER = st.dictionaries(st.sampled_from("bc"), _LEAF | st.dictionaries(st.sampled_from("de"), _LEAF, max_size=2), max_size=2)
+_RECORD = st.dictionaries(st.sampled_from(["a", "x"]), _LEAF | _INNER, max_size=2)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(_RECORD, max_size=40), st.integers(1, 7), st.integers(1, 9))
+def test_members_of_objects_stand_with_their_records(records: list[dict[str, Any]], size: int, batch: int) -> None:
+    names = ("a.b", "a.c.d", "a.c.e", "x")
+    fields = Fields(names)
+    columns = Columns(fields, [pl.String()] * len(names))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(json_fields, "BATCH", batch)
+        for start in range(0, len(records), size):
+            columns.add(fields.decode_all([orjson.dumps(record) for record in records[start : start + size]]))
+        frame = columns.frame()
+    for name in names:
+        found = frame[f".{name}"].to_list() if f".{name}" in frame.columns else [None] * len(records)
+        assert found == [_text_at(record, name.split(".")) for record in records], name
+
+
+def _text_at(value: Any, members: list[str]) -> str | None:
+    for member in members:
+        value = value.get(member) if isinstance(value, dict) else None
+    return orjson.dumps(value).decode() if isinstance(value, dict) else value
 
 
 @pytest.mark.parametrize("field", ["", ".", "a.", ".a", "a..b", "a[", "a]b", 'a"b'])
