@@ -55,6 +55,21 @@ APACHE_22 = lines(
     "[Wed Oct 11 14:32:53 2000] [notice] caught SIGTERM, shutting down",
 )
 
+_NGINX = "2026/03/02 10:00:01 [error] 708#9: *5 "
+NGINX_ERROR = lines(
+    _NGINX + 'open() "/srv/www/a b.php" failed (2: No such file or directory), client: 198.51.100.7, server: www.example.org, '
+    'request: "GET /a%20b.php?x=1 HTTP/1.1", host: "www.example.org", referrer: "https://www.example.org/a"',
+    _NGINX + 'user "bob": password mismatch, client: 2001:db8::7, server: _, request: "GET /admin/ HTTP/2.0", host: "www.example.org"',
+    _NGINX + 'user "ann" was not found in "/etc/nginx/users", client: 198.51.100.7, server: _, request: "GET /admin/ HTTP/1.1"',
+    _NGINX
+    + '[client 198.51.100.7] ModSecurity: Access denied with code 403 (phase 2). Matched [file "/etc/x.conf"] [line "80"] [id "949110"] '
+    '[msg "Inbound Anomaly Score Exceeded"] [data ""] [severity "2"] [hostname "10.0.0.8"] [uri "/item.php"] [unique_id "17"], '
+    'client: 198.51.100.7, server: _, request: "POST /item.php HTTP/1.1", host: "www.example.org"',
+    "2026/03/02 10:00:02 [notice] 1#1: signal process started",
+    "2026/03/02 10:00:03 [crit] 708#9: *6 SSL_do_handshake() failed (SSL: error:0A00006C:SSL routines::bad key share) while SSL "
+    "handshaking, client: 198.51.100.8, server: 0.0.0.0:443",
+    "2026/03/02 10:00:04 [alert] 1#1: worker process 709 exited on signal 11 (core dumped)",
+)
 IIS_HEAD = ("#Software: Microsoft Internet Information Services 10.0", "#Version: 1.0", "#Date: 2026-03-02 10:00:00")
 IIS_FIELDS = (
     "#Fields: date time s-ip cs-method cs-uri-stem cs-uri-query s-port cs-username c-ip cs(User-Agent) cs(Referer) sc-status sc-substatus "
@@ -155,6 +170,7 @@ QUEUE = lines(
 
 SAMPLES: dict[str, list[tuple[str, bytes, int]]] = {
     "apache-error": [("error.log", APACHE_24, 6), ("error_log", APACHE_22, 2)],
+    "nginx-error": [("nginx/error.log", NGINX_ERROR, 7)],
     "weblog": [
         ("access.log", COMBINED, 4), ("common.log", COMMON, 2), ("vhosts.log", VHOST, 2), ("chains.log", CHAINS, 4),
         ("nginx.log", NGINX, 4),

@@ -14,6 +14,7 @@ from nonself.sources.alb import LoadBalancer, S3Access
 from nonself.sources.apache_error import ApacheError
 from nonself.sources.contract import Limits, Source
 from nonself.sources.iis import CloudFront, W3c, WindowsFirewall
+from nonself.sources.nginx_error import NginxError
 from nonself.sources.weblog import WebLog
 
 LIMITS = Limits()
@@ -257,6 +258,40 @@ def test_what_modsecurity_says_is_a_finding() -> None:
         class_uid=2004, activity_id=1, severity_id=5, rule="SQL Injection Attack Detected via libinjection", op="942100",
         url_host="www.example.org", url_path="/item.php", src_ip="198.51.100.7",
     )  # fmt: skip
+
+
+def test_nginx_errors_fill_their_columns() -> None:
+    holds(
+        row(NginxError(), web.NGINX_ERROR),
+        time=datetime(2026, 3, 2, 10, 0, 1, tzinfo=UTC), class_uid=4002, activity_id=99, severity_id=4, status_id=2, status_code="2",
+        op="open", src_ip="198.51.100.7", pid=708, session="5", file_path="/srv/www/a b.php", http_method="GET",
+        url_path="/a%20b.php?x=1", url_host="www.example.org",
+    )  # fmt: skip
+    assert row(NginxError(), web.NGINX_ERROR)["ext"] == {
+        "level": "error", "message": 'open() "/srv/www/a b.php" failed (2: No such file or directory)', "server": "www.example.org",
+        "referrer": "https://www.example.org/a",
+    }  # fmt: skip
+    holds(row(NginxError(), web.NGINX_ERROR, 1), class_uid=3002, activity_id=1, status_id=2, user="bob", src_ip="2001:db8::7")
+    holds(row(NginxError(), web.NGINX_ERROR, 2), class_uid=3002, user="ann", url_path="/admin/", url_host=None, file_path=None)
+    holds(
+        row(NginxError(), web.NGINX_ERROR, 3),
+        class_uid=2004, severity_id=5, rule="Inbound Anomaly Score Exceeded", op="949110", url_path="/item.php", src_ip="198.51.100.7",
+    )  # fmt: skip
+    holds(row(NginxError(), web.NGINX_ERROR, 4), class_uid=0, activity_id=0, severity_id=2, src_ip=None, session=None)
+    holds(row(NginxError(), web.NGINX_ERROR, 5), class_uid=4002, op="SSL_do_handshake", severity_id=5, src_ip="198.51.100.8")
+
+
+def test_what_a_client_makes_nginx_write_twice_is_not_believed() -> None:
+    head, end = web.NGINX_ERROR.split(b"\n")[0].split(b", client: ")
+    decoded = head.replace(b"a b.php", b"a, client: 192.0.2.1, server: x") + b", client: " + end
+    holds(row(NginxError(), decoded), src_ip=None, url_host="www.example.org", http_method="GET")
+    quoted = web.NGINX_ERROR.split(b"\n")[0].replace(b"org/a", b'org/a", host: "evil.example')
+    holds(row(NginxError(), quoted), src_ip="198.51.100.7", url_host=None)
+    frame, dead = read(
+        NginxError(),
+        web.lines("2026/13/02 10:00:01 [error] 1#1: x", "2026/03/02 10:00:01 [odd] 1#1: x", "", "2026/03/02 10:00:01 [info] 1#1: "),
+    )
+    assert dead == [(0, "bad-time"), (1, "not-an-error-log")] and frame["record"].to_list() == [3]
 
 
 def test_odd_apache_errors_are_dead_letters_or_plain() -> None:

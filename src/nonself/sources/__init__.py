@@ -25,6 +25,7 @@ from nonself.sources.laurel import Laurel
 from nonself.sources.leef import Leef
 from nonself.sources.lines import BROKEN, SAMPLE, diagnose
 from nonself.sources.nfdump import Nfdump
+from nonself.sources.nginx_error import NginxError
 from nonself.sources.ocsf import Ocsf
 from nonself.sources.ocsf_parquet import Parquet
 from nonself.sources.pcap import Pcap
@@ -59,6 +60,7 @@ _AFTER: tuple[Source, ...] = (
     SysmonLinux(),
     WebLog(),
     ApacheError(),
+    NginxError(),
     W3c(),
     CloudFront(),
     WindowsFirewall(),

@@ -19,7 +19,7 @@ from nonself.sources.records import Table
 from nonself.sources.weblog_text import ADDRESS, chunk, ext_of, filled, instants
 
 MAP_VER = 1
-_LEVELS = {"emerg": 6, "alert": 5, "crit": 5, "error": 4, "warn": 3, "notice": 2}
+LEVELS = {"emerg": 6, "alert": 5, "crit": 5, "error": 4, "warn": 3, "notice": 2}
 _HEAD = (
     r"^\[(?:[A-Z][a-z]{2} )?(?P<month>[A-Z][a-z]{2}) +(?P<day>\d{1,2}) (?P<clock>\d\d:\d\d:\d\d)(?:\.(?P<fraction>\d{1,6}))? "
     r"(?P<year>\d{4})\] "
@@ -30,7 +30,10 @@ _RECORD = (
     r"(?:\[(?:client|remote) (?P<client>[^\]\s]{1,80})\] )?(?:\[client [^\]\s]{1,80}\] )?(?:(?P<code>AH\d{5}): )?(?P<message>.*)$"
 )
 _FIRST = re.compile(_HEAD.encode())
-_SEVERITIES = {"EMERGENCY": 6, "ALERT": 5, "CRITICAL": 5, "ERROR": 4, "WARNING": 3, "NOTICE": 2, "INFO": 1, "DEBUG": 1}
+_SEVERITIES = {
+    "EMERGENCY": 6, "ALERT": 5, "CRITICAL": 5, "ERROR": 4, "WARNING": 3, "NOTICE": 2, "INFO": 1, "DEBUG": 1,
+    "0": 6, "1": 5, "2": 5, "3": 4, "4": 3, "5": 2, "6": 1, "7": 1,
+}  # fmt: skip
 _PROBLEM = RecordError("not-an-error-log", "expected [day month date time year] [module:level] ... message")
 
 
@@ -58,7 +61,8 @@ def parse(text: pl.Series) -> pl.DataFrame:
     """Lines as event columns, and `good`: whether a line is one of the log."""
     cut = text.str.extract_groups(_RECORD).struct.unnest()
     cut = cut.with_columns(pl.when(pl.col(pl.String).str.len_bytes() > 0).then(pl.col(pl.String)).name.keep())
-    frame = cut.with_columns(*_client(), *_said(), *_findings(), good=pl.col("level").is_not_null(), time=_time(cut))
+    frame = cut.with_columns(*_client(), *_said(), *modsecurity(), good=pl.col("level").is_not_null(), time=_time(cut))
+    frame = frame.with_columns(severity_id=severity(), url_path=pl.coalesce("rule_path", "url_path"), url_host="rule_host")
     refused, rule = pl.col("user").is_not_null(), pl.col("rule").is_not_null()
     kind = pl.when(rule).then(2004).when(refused).then(3002).when(pl.col("src_ip").is_not_null()).then(4002).otherwise(0)
     frame = frame.with_columns(
@@ -82,11 +86,7 @@ def _client() -> list[pl.Expr]:
     return [
         pl.when(address.str.contains(f"^{ADDRESS}$")).then(address).alias("src_ip"),
         pl.when(port <= 65_535).then(port).alias("src_port"),
-        pl.coalesce(
-            pl.col("message").str.extract(r'\[severity "([A-Z]{1,20})"\]').replace_strict(_SEVERITIES, default=None, return_dtype=pl.Int8),
-            pl.col("level").replace_strict(_LEVELS, default=1, return_dtype=pl.Int8),
-        ).alias("severity_id"),
-    ]  # fmt: skip
+    ]
 
 
 def _said() -> list[pl.Expr]:
@@ -97,21 +97,30 @@ def _said() -> list[pl.Expr]:
         message.str.extract(r"(?:does not exist|denied by server configuration|unable to stat|failed to open stream): ([^,\s][^,]{0,1023})")
         .alias("file_path"),
         message.str.extract(r", referer: (.{1,2048})$").alias("referrer"),
+        message.str.extract(r'^user .{1,255}?(?:not found|authentication failure for)"?:? "?(/[^"\s]{0,1023})').alias("url_path"),
     ]  # fmt: skip
 
 
-def _findings() -> list[pl.Expr]:
-    """What ModSecurity found: its rule, and where."""
+def modsecurity() -> list[pl.Expr]:
+    """What a message says that ModSecurity found: rule_id, rule, rule_host and rule_path."""
     message = pl.col("message")
     told = message.str.starts_with("ModSecurity: ")
     number = message.str.extract(r'\[id "(\d{1,12})"\]')
-    path = message.str.extract(r'^user .{1,255}?(?:not found|authentication failure for)"?:? "?(/[^"\s]{0,1023})')
     return [
         pl.when(told).then(number).alias("rule_id"),
         pl.when(told).then(pl.coalesce(message.str.extract(r'\[msg "((?:[^"\\]|\\.){1,255})"\]'), number)).alias("rule"),
-        pl.when(told).then(message.str.extract(r'\[hostname "([^"]{1,255})"\]')).alias("url_host"),
-        pl.when(told).then(message.str.extract(r'\[uri "([^"]{1,1023})"\]')).otherwise(path).alias("url_path"),
+        pl.when(told).then(message.str.extract(r'\[hostname "([^"]{1,255})"\]')).alias("rule_host"),
+        pl.when(told).then(message.str.extract(r'\[uri "([^"]{1,1023})"\]')).alias("rule_path"),
     ]
+
+
+def severity() -> pl.Expr:
+    """That of ModSecurity's rule, else that of the log's level."""
+    of_rule = pl.when(pl.col("rule").is_not_null()).then(pl.col("message").str.extract(r'\[severity "([A-Z]{1,20}|[0-7])"\]'))
+    return pl.coalesce(
+        of_rule.replace_strict(_SEVERITIES, default=None, return_dtype=pl.Int8),
+        pl.col("level").replace_strict(LEVELS, default=1, return_dtype=pl.Int8),
+    )
 
 
 def _time(cut: pl.DataFrame) -> pl.Series:
