@@ -14,16 +14,14 @@ import polars as pl
 from nonself.core import time
 from nonself.core.errors import RecordError
 from nonself.sources.contract import Chunk, Input, Limits
-from nonself.sources.lines import head_lines, split
-from nonself.sources.records import Table
+from nonself.sources.lines import head_lines
 from nonself.sources.weblog_text import (
     ADDRESS,
     apache_time,
-    chunk,
     ext_of,
-    filled,
     http_events,
     parts,
+    read_lines,
     request,
     said,
     stem,
@@ -63,9 +61,7 @@ class LoadBalancer:
 
     def read(self, source_input: Input, limits: Limits) -> Iterator[Chunk]:
         """See the contract. Blank lines are no records."""
-        for block in split(source_input, limits):
-            table, raw = Table(self.name, source_input.origin, MAP_VER), filled(block)
-            yield chunk(table, raw, parse_balanced(raw.text), _NOT_BALANCED, block)
+        return read_lines(self.name, MAP_VER, source_input, limits, parse_balanced, _NOT_BALANCED)
 
 
 class S3Access:
@@ -82,9 +78,7 @@ class S3Access:
 
     def read(self, source_input: Input, limits: Limits) -> Iterator[Chunk]:
         """See the contract. Blank lines are no records."""
-        for block in split(source_input, limits):
-            table, raw = Table(self.name, source_input.origin, MAP_VER), filled(block)
-            yield chunk(table, raw, parse_stored(raw.text), _NOT_STORED, block)
+        return read_lines(self.name, MAP_VER, source_input, limits, parse_stored, _NOT_STORED)
 
 
 def parse_balanced(text: pl.Series) -> pl.DataFrame:

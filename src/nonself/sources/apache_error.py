@@ -14,9 +14,8 @@ import polars as pl
 from nonself.core.errors import RecordError
 from nonself.core.schema import SCHEMA
 from nonself.sources.contract import Chunk, Input, Limits
-from nonself.sources.lines import head_lines, split
-from nonself.sources.records import Table
-from nonself.sources.weblog_text import ADDRESS, chunk, ext_of, filled, instants
+from nonself.sources.lines import head_lines
+from nonself.sources.weblog_text import ADDRESS, ext_of, instants, read_lines
 
 MAP_VER = 1
 LEVELS = {"emerg": 6, "alert": 5, "crit": 5, "error": 4, "warn": 3, "notice": 2}
@@ -52,9 +51,7 @@ class ApacheError:
 
     def read(self, source_input: Input, limits: Limits) -> Iterator[Chunk]:
         """See the contract. Blank lines are no records."""
-        for block in split(source_input, limits):
-            table, raw = Table(self.name, source_input.origin, MAP_VER), filled(block)
-            yield chunk(table, raw, parse(raw.text), _PROBLEM, block)
+        return read_lines(self.name, MAP_VER, source_input, limits, parse, _PROBLEM)
 
 
 def parse(text: pl.Series) -> pl.DataFrame:

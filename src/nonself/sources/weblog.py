@@ -16,16 +16,14 @@ import polars as pl
 
 from nonself.core.errors import RecordError
 from nonself.sources.contract import Chunk, Input, Limits
-from nonself.sources.lines import head_lines, split
-from nonself.sources.records import Table
+from nonself.sources.lines import head_lines
 from nonself.sources.weblog_text import (
     ADDRESS,
     apache_time,
-    chunk,
     ext_of,
-    filled,
     http_events,
     parts,
+    read_lines,
     request,
     said,
     stem,
@@ -65,9 +63,7 @@ class WebLog:
 
     def read(self, source_input: Input, limits: Limits) -> Iterator[Chunk]:
         """See the contract. Blank lines are no records."""
-        for block in split(source_input, limits):
-            table, raw = Table(self.name, source_input.origin, MAP_VER), filled(block)
-            yield chunk(table, raw, parse(raw.text), _PROBLEM, block)
+        return read_lines(self.name, MAP_VER, source_input, limits, parse, _PROBLEM)
 
 
 def parse(text: pl.Series) -> pl.DataFrame:

@@ -6,6 +6,7 @@ a quote be part of a value.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -13,8 +14,8 @@ import polars as pl
 
 from nonself.core.errors import RecordError
 from nonself.core.schema import TIME
-from nonself.sources.contract import Chunk
-from nonself.sources.lines import Block
+from nonself.sources.contract import Chunk, Input, Limits
+from nonself.sources.lines import Block, split
 from nonself.sources.records import Table, texts
 
 ADDRESS = r"(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9A-Fa-f]*:[0-9A-Fa-f:.]+)"
@@ -46,7 +47,17 @@ class Raw:
         return Raw([self.numbers[at] for at in chosen], [self.lines[at] for at in chosen], self.text.filter(keep))
 
 
-def filled(block: Block) -> Raw:
+def read_lines(
+    source: str, version: int, source_input: Input, limits: Limits, parse: Callable[[pl.Series], pl.DataFrame], problem: RecordError
+) -> Iterator[Chunk]:
+    """The chunks of a log of one record a line; blank ones are none. `parse` gives lines the event columns of each and `good`, whether it
+    is a record; `problem` is what is wrong with one that isn't."""
+    for block in split(source_input, limits):
+        raw = _filled(block)
+        yield _chunk(Table(source, source_input.origin, version), raw, parse(raw.text), problem, block)
+
+
+def _filled(block: Block) -> Raw:
     """The lines of a block that hold something."""
     if b"" not in block.lines and not any(map(bytes.isspace, block.lines)):
         return Raw.of(list(range(block.first, block.first + len(block.lines))), block.lines)
@@ -54,7 +65,7 @@ def filled(block: Block) -> Raw:
     return Raw.of([number for number, _ in kept], [line for _, line in kept])
 
 
-def chunk(table: Table, raw: Raw, frame: pl.DataFrame, problem: RecordError, block: Block) -> Chunk:
+def _chunk(table: Table, raw: Raw, frame: pl.DataFrame, problem: RecordError, block: Block) -> Chunk:
     """The chunk of parsed lines. `frame` has the event columns of each line and `good`, whether it is a record; one without `time` is a
     "bad-time"."""
     good, timed = frame.get_column("good").fill_null(False), frame.get_column("time").is_not_null()
