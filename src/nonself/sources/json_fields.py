@@ -12,10 +12,10 @@ from typing import Any
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 from msgspec.structs import astuple
 
-from nonself.baseline.codes import Ints
 from nonself.sources.contract import Limits
 from nonself.sources.json_cells import series
 from nonself.sources.paths import Path, Step, path
@@ -26,6 +26,7 @@ FAULTS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 Decoded = Any
 """A record as the chosen shape: None where it lacks a member."""
 Names = tuple[str, ...]
+Ints = npt.NDArray[np.int64]
 Piece = tuple[int, Ints, pl.Series]
 """A part of a column: a number of records before it, after which places are counted; of each value its place; the values."""
 
@@ -76,7 +77,7 @@ _NOTHING, _NOWHERE = Values(), np.arange(0)
 
 
 class _Node:
-    """A member asked for: as it is (`leaf`), or members of the object it holds."""
+    """A member asked for: as it is (`whole`), or members of the object it holds."""
 
     def __init__(self) -> None:
         self.whole = False  # something asks for the value itself, or for parts of a list in it
