@@ -285,9 +285,8 @@ class _Hours:
         starts = changes(of_day)
         of, ys = y[order[starts]], int(y[-1]) + 1
         heard = np.bitwise_or.reduceat(hours[order], starts)
-        return cls(
-            np.bincount(of, minlength=ys), np.stack([np.bincount(of, heard >> hour & 1, ys) for hour in range(24)], 1).astype(np.int64)
-        )
+        met = np.stack([np.bincount(of, heard >> hour & 1, ys) for hour in range(24)], 1).astype(np.int64)
+        return cls(np.bincount(of, minlength=ys), met)
 
     def known(self, table: _Table, at: Ints) -> Floats:
         """Of some rows: of y's days, the share that have the most usual of the row's hours, the row's own day counted in."""

@@ -123,13 +123,16 @@ class Gauss:
 
     def distances(self, rows: Float32s) -> Floats:
         """ln(1 + d2) of each row."""
-        away = self.normal_scores(rows) - self.mean
+        away = self._away(rows)
         return np.asarray(np.log1p(np.maximum(np.vecdot(away, away @ self.precision), 0.0)))
 
     def shares(self, rows: Float32s) -> Floats:
         """Each feature's part of d2, shape (rows, features): z_i (precision z)_i. A part may be negative; they add up to d2."""
-        away = self.normal_scores(rows) - self.mean
+        away = self._away(rows)
         return np.asarray(away * (away @ self.precision))
+
+    def _away(self, rows: Float32s) -> Floats:
+        return np.asarray(self.normal_scores(rows) - self.mean)
 
 
 def _count(true: Mask, axis: int) -> npt.NDArray[np.uint8]:
