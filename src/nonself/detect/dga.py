@@ -147,11 +147,11 @@ _READ = ("score", *_PRIVATE)
 def _delta(chosen: rows.Chosen, spec: Spec) -> Delta:
     groups = chosen.grouped("day", "y", "x")
     named = rows.named_keys(chosen, spec, groups.first)
-    rcode = chosen.view.frame["rcode"][chosen.at].str.to_uppercase()
+    rcode = pl.col("rcode").str.to_uppercase()
     bit = np.left_shift(1, chosen.slot)
     masks = {"slots": bit}
     for name, code in (("failed", "NXDOMAIN"), ("exists", "NOERROR")):
-        masks[name] = bit * (rcode == code).fill_null(False).to_numpy()
+        masks[name] = bit * chosen.view.passes(rcode == code)[chosen.at]
     united = {name: np.bitwise_or.reduceat(mask[groups.order], groups.starts).astype(np.uint32) for name, mask in masks.items()}
     return pl.DataFrame({**{name: named[name] for name in _KEYS}, **united})
 

@@ -137,7 +137,7 @@ def _durations(chosen: rows.Chosen, spec: Spec, groups: rows.Groups) -> dict[str
 def _lasted(chosen: rows.Chosen, spec: Spec, groups: rows.Groups) -> dict[str, Ints]:
     frame, at = chosen.view.frame, chosen.at[groups.order]
     each = np.clip(frame[spec.value].cast(pl.Int64).fill_null(0).to_numpy()[at], 0, _EACH)
-    ended = np.where((frame["channel"] == OPEN).fill_null(False).to_numpy()[at], 0, each)
+    ended = np.where(chosen.view.passes(pl.col("channel") == OPEN)[at], 0, each)
     longest = np.maximum.reduceat(each, groups.starts)
     # In floats first: what could overflow is far beyond the cap.
     total = np.add.reduceat(ended.astype(np.float64), groups.starts)

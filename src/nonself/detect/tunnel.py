@@ -211,11 +211,11 @@ def _plain(labels: pl.Series) -> Floats:
 
 def _counts(chosen: rows.Chosen, groups: rows.Groups) -> dict[str, Ints]:
     """Per group: questions, those for carriers, and the bytes of the answers to these."""
-    frame = chosen.view.frame.select("qtype", "answers")[chosen.at]
-    carries = frame.select(pl.col("qtype").str.to_uppercase().is_in(CARRIERS).fill_null(False)).to_series()
+    carries = chosen.view.passes(pl.col("qtype").str.to_uppercase().is_in(CARRIERS))[chosen.at]
+    frame = chosen.view.frame.select("answers")[chosen.at]
     size = frame.select(pl.col("answers").list.join("").str.len_bytes().fill_null(0).cast(pl.Int64)).to_series()
-    each = {"asked": np.ones(len(frame), np.int64), "carriers": carries.to_numpy().astype(np.int64)}
-    each["answered"] = np.where(carries.to_numpy(), size.to_numpy(), 0)
+    each = {"asked": np.ones(len(frame), np.int64), "carriers": carries.astype(np.int64)}
+    each["answered"] = np.where(carries, size.to_numpy(), 0)
     return {name: np.minimum(np.add.reduceat(part[groups.order], groups.starts), MOST) for name, part in each.items()}
 
 

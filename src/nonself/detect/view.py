@@ -13,6 +13,7 @@ import polars as pl
 from nonself.baseline import codes, keys
 from nonself.baseline.codes import Coded, Ints, Mask, Small
 from nonself.baseline.joint import Joint
+from nonself.core.compact import plain
 from nonself.core.schema import SCHEMA
 from nonself.detect import names
 from nonself.detect.spec import Spec
@@ -40,7 +41,7 @@ class View:
 
     def __init__(self, frame: pl.DataFrame, masks: Mapping[str, Mask]) -> None:
         self.frame = frame
-        self._masks = masks
+        self._masks = dict(masks)
         self._raw: dict[tuple[str, ...], tuple[Small, Ints]] = {}
         self._names: dict[str, Coded] = {}
         self._keys: dict[tuple[str, ...], Coded] = {}
@@ -67,9 +68,25 @@ class View:
         some = self.frame.filter(pl.Series(self._masks[spec.name]))
         columns = sorted(set(spec.text.meta.root_names()))
         found, first = View(some, {}).raw(tuple(columns))
-        passes = some.select(columns)[first].select(spec.text.fill_null(False).alias("m")).to_series()
+        passes = plain(some.select(columns)[first]).select(spec.text.fill_null(False).alias("m")).to_series()
         kept = some.filter(pl.Series(passes.to_numpy()[found]))
         return View(kept, {spec.name: np.ones(kept.height, np.bool_)})
+
+    def ask(self, asked: list[Spec]) -> None:
+        """Find which events pass the filter of each spec; what several of them ask is asked once."""
+        tests = {said: test for spec in asked for said, test in spec.where.items()} | {"": _DATED}
+        found = {said: self.passes(test) for said, test in tests.items()}
+        masks = {asks: np.logical_and.reduce([found[said] for said in asks]) for asks in {("", *spec.where) for spec in asked}}
+        self._masks |= {spec.name: masks["", *spec.where] for spec in asked}
+
+    def passes(self, test: pl.Expr) -> Mask:
+        """Which events pass a test; null is no. One of texts that are held once, or of few numbers, is asked of each combination once."""
+        columns = tuple(dict.fromkeys(test.meta.root_names()))
+        some, asked = self.frame.select(columns), test.fill_null(False).alias("m")
+        if not all(isinstance(column.dtype, pl.Categorical) or _few(column) for column in some.get_columns()):
+            return plain(some).select(asked).to_series().to_numpy()
+        found, first = self.raw(columns)
+        return np.asarray(plain(some[first]).select(asked).to_series().to_numpy()[found])
 
     def mask(self, spec: Spec) -> Mask:
         """Which events pass the filter of `spec`, its text conditions apart."""
@@ -99,9 +116,9 @@ class View:
         here = tuple(c for c in columns if c in frame.columns and frame[c].null_count() < frame.height)
         expression = names.expression(name).alias(name)
         if not all(SCHEMA[c] == pl.String or _few(frame[c]) for c in here):
-            return codes.coded(_inputs(frame, columns, here).select(expression).to_series())
+            return codes.coded(plain(_inputs(frame, columns, here)).select(expression).to_series())
         found, first = self.raw(here) if here else (np.zeros(frame.height, np.int32), np.zeros(1, np.int64))
-        inputs = _inputs(pl.DataFrame([frame[c][first] for c in here or ("uid",)]), columns, here)
+        inputs = plain(_inputs(pl.DataFrame([frame[c][first] for c in here or ("uid",)]), columns, here))
         return codes.spread(inputs.select(expression).to_series(), found)
 
     def key(self, parts: tuple[str, ...]) -> Coded:
@@ -192,6 +209,8 @@ def _few(column: pl.Series) -> bool:
 
 def _told_apart(column: pl.Series) -> Ints:
     """The values of a column as numbers from 0, each met; null is one of them."""
+    if isinstance(column.dtype, pl.Categorical):
+        return codes.numbered(column.to_physical().cast(pl.Int64).fill_null(-1).to_numpy())[0]
     if column.dtype == pl.String:
         found = codes.numbers(column)
         return np.where(found < 0, found.max(initial=-1) + 1, found) if column.null_count() else found
@@ -218,17 +237,9 @@ def _cut(key: Coded) -> Coded:
 
 def view(events: pl.DataFrame, specs: Iterable[Spec], *, evidence: bool) -> View:
     """The events that any of `specs` may look at, as they look at them; with `evidence` sorted, for `score`."""
-    frame = _in_order(events) if evidence else events
-    return View(frame, _masks(frame, list(specs)))
-
-
-def _masks(frame: pl.DataFrame, asked: list[Spec]) -> dict[str, Mask]:
-    """Which events pass the filter of each spec; what several of them ask is asked once."""
-    tests = {said: test for spec in asked for said, test in spec.where.items()} | {"": _DATED}
-    passed = frame.select(test.fill_null(False).alias(said) for said, test in tests.items())
-    found = {said: passed[said].to_numpy() for said in tests}
-    masks = {asks: np.logical_and.reduce([found[said] for said in asks]) for asks in {("", *spec.where) for spec in asked}}
-    return {spec.name: masks["", *spec.where] for spec in asked}
+    looked = View(_in_order(events) if evidence else events, {})
+    looked.ask(list(specs))
+    return looked
 
 
 def _in_order(events: pl.DataFrame) -> pl.DataFrame:

@@ -23,6 +23,7 @@ import polars as pl
 
 from nonself import sources
 from nonself.baseline import keys
+from nonself.core.compact import compact
 from nonself.core.errors import UsageError
 from nonself.core.events import Events, concat
 from nonself.core.settings import Config
@@ -80,7 +81,7 @@ def measure(track: Track, path: Path) -> dict[str, Any]:
     for given in sources.discover([path], Limits()):
         chosen = pl.col("class_uid").is_in(track.classes) if track.classes else pl.lit(True)
         kept += [chunk.events.filter(chosen).select(columns) for chunk in sources.read(given, Limits())[1]]
-    events = _Held(concat(kept))
+    events = _Held(compact(concat(kept)))
     kept.clear()
     read = time.process_time() - started
     told, sized = [], 0.0

@@ -24,6 +24,7 @@ import polars as pl
 
 from nonself import sources
 from nonself.core import memory
+from nonself.core.compact import compact, size
 from nonself.core.errors import UsageError
 from nonself.core.events import concat
 from nonself.core.schema import HOT
@@ -140,13 +141,14 @@ def _scan(data: bytes) -> pl.DataFrame:
 
 
 def sizes(events: pl.DataFrame) -> dict[str, float]:
-    """Bytes an event's hot columns take: as Parquet as the ledger writes it (a file a class), and in memory those that hold anything."""
+    """Bytes an event's hot columns take: as Parquet as the ledger writes it (a file a class); and in memory those that hold anything, as
+    detectors are given them (`core.compact`)."""
     hot = events.select(HOT)
     if not hot.height:
         return {"disk_bytes_per_event": 0.0, "memory_bytes_per_event": 0.0}
     disk = sum(len(encode(part)) for part in hot.sort("time", "uid").partition_by("class_uid"))
     filled = hot.select(column.name for column in hot.get_columns() if column.null_count() < hot.height).rechunk()
-    return {"disk_bytes_per_event": round(disk / hot.height, 1), "memory_bytes_per_event": round(filled.estimated_size() / hot.height, 1)}
+    return {"disk_bytes_per_event": round(disk / hot.height, 1), "memory_bytes_per_event": round(size(compact(filled)) / hot.height, 1)}
 
 
 def _table(runs: Sequence[dict[str, Any]]) -> str:

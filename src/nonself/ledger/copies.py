@@ -17,8 +17,9 @@ _NAMED = ("uid", "origin")
 
 
 def news(lake: Lake, chosen: Selection, columns: Sequence[str]) -> pl.DataFrame:
-    """The chosen pending events, sorted as the lake sorts them, without copies of each other and of events concluded before."""
-    events = lake.read(replace(chosen, pending=True), list(dict.fromkeys([*columns, *_NAMED])))
+    """The chosen pending events, sorted as the lake sorts them, without copies of each other and of events concluded before;
+    compact (`core.compact`)."""
+    events = lake.read(replace(chosen, pending=True), list(dict.fromkeys([*columns, *_NAMED])), held=True)
     known = lake.read(replace(chosen, concluded=True), _NAMED)
     if events["uid"].n_unique() < events.height or (known.height and events["uid"].is_in(known["uid"].implode()).any()):
         events = events.filter(_fresh(events, known))
@@ -26,8 +27,8 @@ def news(lake: Lake, chosen: Selection, columns: Sequence[str]) -> pl.DataFrame:
 
 
 def learnt(lake: Lake, chosen: Selection, columns: Sequence[str]) -> pl.DataFrame:
-    """The chosen concluded events, sorted as the lake sorts them, without copies of each other."""
-    events = lake.read(replace(chosen, concluded=True), list(dict.fromkeys([*columns, *_NAMED])))
+    """The chosen concluded events, sorted as the lake sorts them, without copies of each other; compact."""
+    events = lake.read(replace(chosen, concluded=True), list(dict.fromkeys([*columns, *_NAMED])), held=True)
     if events["uid"].n_unique() < events.height:
         events = events.filter(_fresh(events, events.clear()))
     return events.select(columns)

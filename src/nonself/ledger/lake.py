@@ -18,6 +18,7 @@ from pathlib import Path
 
 import polars as pl
 
+from nonself.core.compact import compact
 from nonself.core.events import Events
 from nonself.core.schema import SCHEMA
 from nonself.ledger.blobs import Blobs
@@ -79,8 +80,9 @@ class Lake:
             count += 1
         return count
 
-    def read(self, chosen: Selection, columns: Iterable[str] | None) -> pl.DataFrame:
-        """The chosen events, sorted by `ORDER`; `columns` in the order asked for, or the whole schema."""
+    def read(self, chosen: Selection, columns: Iterable[str] | None, *, held: bool = False) -> pl.DataFrame:
+        """The chosen events, sorted by `ORDER`; `columns` in the order asked for, or the whole schema. `held` says that many will be
+        held for long: they are `core.compact` then."""
         wanted = list(SCHEMA) if columns is None else list(columns)
         unknown = [name for name in wanted if name not in SCHEMA]
         if unknown:
@@ -93,7 +95,11 @@ class Lake:
         if not blobs:
             return empty.select(wanted)
         parts = [_rows(io.BytesIO(self._blobs.get(blob)), needed, chosen) for blob in blobs]
-        return pl.concat([empty, *parts], rechunk=True).sort(ORDER, maintain_order=True).select(wanted)
+        if not held:
+            return pl.concat([empty, *parts], rechunk=True).sort(ORDER, maintain_order=True).select(wanted)
+        found = compact(pl.concat([empty, *parts], rechunk=False))
+        parts.clear()
+        return found.sort(ORDER, maintain_order=True).select(wanted)
 
     def days(self, *, pending: bool) -> list[date]:
         """Days that hold events, in order."""
