@@ -1,12 +1,14 @@
 """Fit the shipped name model: n-grams of names people choose, and the weights of a multinomial logistic model. All from generated names.
 
 A model of names knows the words it was made of, and would find every name made of other words strange. So the weights are fitted across
-folds: words are dealt into `FOLDS`, and names made of one fold's words are looked at with n-grams made of the other folds' words.
+folds: words are dealt into `FOLDS`, and names made of one fold's words are looked at by who knows all the other folds' words, and `KNOWN`
+of its own: about as many as are known of the words in names that people visit.
 """
 
 from __future__ import annotations
 
 import io
+import itertools
 import sys
 import zipfile
 from collections import Counter
@@ -19,12 +21,13 @@ import numpy as np
 from nonself.baseline import ngrams
 from nonself.baseline.codes import Floats, Ints
 from nonself.baseline.ngrams import Ngrams
-from nonself.detect.dga_model import FOLD, Model, as_arrays, expanded, features
+from nonself.detect.dga_model import FOLD, Lexicon, Model, as_arrays, expanded, features
 from nonself.lab import names_machines, names_people
 from nonself.lab.names_people import People, Words
 
-FOLDS, NAMES, PER_CLASS, EACH = 4, 60_000, 1_000, 8
+FOLDS, NAMES, PER_CLASS, EACH = 4, 60_000, 2_500, 8
 """Folds; names that n-grams are counted in; machine names of a class and fold; names of one botnet."""
+KNOWN = 0.6
 PENALTY = 1e-4
 SEED = 5
 Named = list[tuple[str, str]]
@@ -36,20 +39,33 @@ def fitted(
 ) -> tuple[Model, Ints, Ints]:
     """The model trained on the families of `classes`, and the n-grams and counts that it holds."""
     words, suffixes = names_people.words(), suffix_bits()
-    folds = [{language: found[i::FOLDS] for language, found in words.items()} for i in range(FOLDS)]
     rows, kinds = [], []
-    for i, fold in enumerate(folds):
-        others = {language: [w for j in range(FOLDS) if j != i for w in folds[j][language]] for language in words}
-        people = _model(*_grams(chosen(others, names // 3, i)))
+    for i in range(FOLDS):
+        fold, known = _dealt(words, i)
+        people, lexicon = _model(*_grams(chosen(known, names // 3, i))), _lexicon(known)
         made = [chosen(fold, per_class * len(classes), SEED + i), *(generated(name, fold, per_class, i) for name in classes)]
         for kind, named in enumerate(made):
-            rows.append(np.column_stack([features(people, [label for label, _ in named]), [suffixes.get(s, 0.0) for _, s in named]]))
+            seen = features(people, lexicon, [label for label, _ in named])
+            rows.append(np.column_stack([seen, [suffixes.get(s, 0.0) for _, s in named]]))
             kinds.append(np.full(len(named), kind))
     x, y = np.concatenate(rows), np.concatenate(kinds)
     centre, scale = x.mean(axis=0), x.std(axis=0) + 1e-6
     weights = _softmax(expanded(x, centre, scale), y, 1 + len(classes))
     grams, counts = _grams(chosen(words, names, SEED))
-    return Model(_model(grams, counts), centre, scale, weights, ("people", *classes), suffixes), grams, counts
+    return Model(_model(grams, counts), _lexicon(words), centre, scale, weights, ("people", *classes), suffixes), grams, counts
+
+
+def _dealt(words: Words, fold: int) -> tuple[Words, Words]:
+    """The words that names of a fold are made of, and those that are known to who looks at them. What many sites call themselves by is in
+    all folds, and known."""
+    rng = Random(f"known {fold}")
+    own = {language: found if language == "usual" else found[fold::FOLDS] for language, found in words.items()}
+    hidden = {language: set(rng.sample(found, round(len(found) * (1 - KNOWN)))) for language, found in own.items() if language != "usual"}
+    return own, {language: [word for word in found if word not in hidden.get(language, ())] for language, found in words.items()}
+
+
+def _lexicon(words: Words) -> Lexicon:
+    return Lexicon.of(itertools.chain.from_iterable(words.values()), words["usual"])
 
 
 def chosen(words: Words, count: int, seed: int) -> Named:

@@ -78,6 +78,12 @@ _BRAND = (
 )
 
 
+_NOT_NATIVE = ("english", "technology", "brands", "people", "places", "asian", "nouns of trade", "usual")
+USUAL = 0.4
+"""How often a word is one of those that many sites call themselves by: two of five visited names hold one, of names that machines make of
+words one in five."""
+
+
 @cache
 def words(file: str = "words.txt") -> Words:
     """The words of a list by section (language), each section's sorted, each once."""
@@ -96,9 +102,7 @@ class People:
     def __init__(self, rng: Random, known: Words) -> None:
         self._rng = rng
         self._known = known
-        self._native = [
-            name for name in known if name not in ("english", "technology", "brands", "people", "places", "asian", "nouns of trade")
-        ]
+        self._native = [name for name in known if name not in _NOT_NATIVE]
         self._kinds = list(_KINDS)
         self._often = [share for share, _ in _KINDS.values()]
 
@@ -130,9 +134,18 @@ class People:
         return self._known[self._rng.choice(self._native)]
 
     def _word(self, words: Sequence[str] = ()) -> str:
+        if not words and self._rng.random() < USUAL:
+            return self._rng.choice(self._known["usual"])
         return self._rng.choice(words or self._language())
 
     def _several(self, count: int, between: str = "") -> str:
+        """Some words; of several often one that many sites call themselves by, mostly the last."""
+        if count == 1 or self._rng.random() > 1.5 * USUAL:
+            return self._words(count, between)
+        others, usual = self._words(count - 1, between), self._rng.choice(self._known["usual"])
+        return others + between + usual if self._rng.random() < 0.75 else usual + between + others
+
+    def _words(self, count: int, between: str) -> str:
         first = self._language()
         mixed = (first, self._known["english"], self._known["technology"])
         rest = [self._word(first if self._rng.random() < 0.7 else self._rng.choice(mixed)) for _ in range(count - 1)]
