@@ -245,6 +245,16 @@ def test_any_damage_to_a_flow_file_raises_nothing(seed: int, sample: tuple[str, 
 REFUSED = r"end|cut|limit"
 
 
+def test_a_block_that_expands_too_far_ends_the_file_and_costs_little() -> None:
+    bomb = bz2.compress(bytes(45_000_000))
+    whole = nfdump_v2(V2_RECORDS, compression=2, body=bz2.compress(b"".join(V2_RECORDS)))
+    block = struct.pack("<IIHH", 1, len(bomb), 3, 0) + bomb
+    chunks = list(Nfdump().read(lines.in_memory(whole + block * 1_000, "nfcapd"), Limits()))
+    assert sum(chunk.events.height for chunk in chunks) == len(V2_RECORDS)
+    (dead,) = [dead for chunk in chunks for dead in chunk.dead]
+    assert dead.reason == "corrupt-nfdump" and "expand" in dead.detail
+
+
 def test_zstd_and_bzip2_blocks_read_as_plain_ones() -> None:
     plain, whole = events(nfdump_v2(V2_RECORDS)), b"".join(V2_RECORDS)
     for compression, body in ((2, bz2.compress(whole)), (4, zstandard.compress(whole))):

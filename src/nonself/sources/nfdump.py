@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import bz2
 import io
 import struct
 from collections.abc import Iterator
@@ -26,6 +25,7 @@ _MAGIC = 0xA50C
 _HEADERS = {1: 140 + 136, 2: 40}  # layout 1 has a statistics record behind its header
 _BLOCK = struct.Struct("<IIHH")
 _LARGEST = 16 << 20  # bytes of a block; nfdump's own buffers hold 5 MB
+_TIMES, _AT_LEAST = 256, 64 << 10  # a block expands to so many times its bytes, as LZ4 can, or to this; 50 bytes of bzip2 can to 45 MB
 _OLD_COMPRESSION = {0x01: 1, 0x08: 2, 0x10: 3}  # flags of layout 1 as numbers of layout 2
 _NAMES = {1: "LZO", 2: "bzip2", 3: "LZ4", 4: "zstd"}
 _FLOWS = {1: (2, 1), 2: (3,)}  # the types of the blocks that hold flow records
@@ -89,24 +89,30 @@ class _Reading:
             self.read += len(block) + len(body)
             plain = bool(flags & 1) or not coding
             if kind in _FLOWS[layout] and (plain or len(body) == size):
-                yield from ((kind, whole) for whole in ([body] if plain else self._inflated(body, coding, count)))
+                whole = body if plain else self._inflated(body, coding, count)
+                if whole is not None:
+                    yield kind, whole
             if len(body) < size:
                 raise RecordError("truncated", f"the file ends {len(body)} bytes into a block of {size}")
 
-    def _inflated(self, body: bytes, coding: int, count: int) -> list[bytes]:
+    def _inflated(self, body: bytes, coding: int, count: int) -> bytes | None:
+        """A block decompressed, None for one that can't be. One that expands too far is no block of nfdump's: what follows is not read."""
+        most = min(_LARGEST, _TIMES * len(body) + _AT_LEAST)
         try:
-            if coding == 2:
-                return [bz2.BZ2Decompressor().decompress(body, _LARGEST)]
-            if coding == 4:
-                return [_exactly(cast(BinaryIO, Inflate(io.BytesIO(body), "zstd")), _LARGEST)]
-            if coding in (1, 3):
-                return [(lzo if coding == 1 else lz4)(body, _LARGEST)]
+            if coding in (2, 4):
+                whole = _exactly(cast(BinaryIO, Inflate(io.BytesIO(body), "bz2" if coding == 2 else "zstd")), most + 1)
+            elif coding in (1, 3):
+                whole = (lzo if coding == 1 else lz4)(body, most)
+            else:
+                detail = f"{count} records in a block compressed by method {coding}; `nfdump -r FILE -w OTHER` writes it plain"
+                self.reject(RecordError("unsupported-compression", detail), body)
+                return None
         except (OSError, EOFError, ValueError, RecordError) as error:
             self.reject(RecordError("corrupt-block", f"{count} records in a damaged {_NAMES[coding]} block: {error}"), body)
-            return []
-        detail = f"{count} records in a block compressed by {_NAMES.get(coding, coding)}; `nfdump -r FILE -w OTHER` writes it plain"
-        self.reject(RecordError("unsupported-compression", detail), body)
-        return []
+            return None
+        if len(whole) > most:
+            raise RecordError("corrupt-nfdump", f"{len(body)} bytes that expand to more than {most}, in a {_NAMES[coding]} block")
+        return whole
 
     def feed(self, kind: int, block: bytes) -> Iterator[Chunk]:
         """The flow records of a block."""
