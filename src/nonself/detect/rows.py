@@ -123,7 +123,8 @@ class Chosen:
             return day[outer], y[outer], x[outer]
         first = self.grouped(*by).first
         at = self.at[first]
-        return self.day[first], self.y.codes[at].astype(np.int64), self.x.codes[at].astype(np.int64)
+        x = np.zeros_like(at) if self.x.values.len() == 1 else self.x.codes[at].astype(np.int64)  # all rows have an x: volumes the same
+        return self.day[first], self.y.codes[at].astype(np.int64), x
 
     def outer(self, *by: str) -> Ints | slice:
         """Of each of these groups, the last of `by` being slot, the group without slot that it is part of."""

@@ -51,12 +51,12 @@ def _plain(of: tuple[Chosen, Spec, Groups], score: Floats, some: Ints) -> pl.Dat
     starts = groups.starts if whole else groups.starts[some]
     sizes = groups.sizes if whole else np.append(groups.starts, groups.order.size)[some + 1] - starts
     first = chosen.at[groups.order[starts]]
-    last, long = first.copy(), np.flatnonzero(sizes > 1)
-    last[long] = chosen.at[groups.order[(starts + sizes)[long] - 1]]
+    start, long = chosen.view.times[first], np.flatnonzero(sizes > 1)
+    end = start.copy()
+    end[long] = chosen.view.times[chosen.at[groups.order[(starts + sizes)[long] - 1]]]
     columns = {
         "entity": chosen.view.name(spec.entity).strings(first),
-        "start": chosen.view.when(first),
-        "end": chosen.view.when(last),
+        **{name: pl.Series(times).cast(SCORES[name]) for name, times in (("start", start), ("end", end))},
         "score": score if whole else score[some],
         "n_events": sizes,
     }

@@ -97,8 +97,7 @@ class View:
         combination."""
         if columns not in self._raw:
             if len(columns) == 1:
-                found = _told_apart(self.frame[columns[0]])
-                first = codes.firsts(found)
+                found, first = _told_apart(self.frame[columns[0]])
             else:
                 found, first = codes.combined([self.raw((column,))[0] for column in columns])
             self._raw[columns] = found.astype(np.int32), first
@@ -207,15 +206,22 @@ def _few(column: pl.Series) -> bool:
     return isinstance(least, int) and isinstance(most, int) and most - least < _CLOSE
 
 
-def _told_apart(column: pl.Series) -> Ints:
-    """The values of a column as numbers from 0, each met; null is one of them."""
-    if isinstance(column.dtype, pl.Categorical):
-        return codes.numbered(column.to_physical().cast(pl.Int64).fill_null(-1).to_numpy())[0]
+def _told_apart(column: pl.Series) -> tuple[Ints, Ints]:
+    """The values of a column as numbers from 0, each met, null one of them; and a row of each."""
     if column.dtype == pl.String:
         found = codes.numbers(column)
-        return np.where(found < 0, found.max(initial=-1) + 1, found) if column.null_count() else found
-    least: int = column.min()  # type: ignore[assignment]
-    return codes.numbered((column.cast(pl.Int64) - least).fill_null(_CLOSE).to_numpy())[0]
+        found = np.where(found < 0, found.max(initial=-1) + 1, found) if column.null_count() else found
+        return found, codes.firsts(found)
+    numbers = column.to_physical() if isinstance(column.dtype, pl.Categorical) else column
+    return codes.numbered(_whole(numbers))
+
+
+def _whole(column: pl.Series) -> Ints:
+    """Whole numbers, null as one less than the least."""
+    if not column.null_count():
+        return column.to_numpy().astype(np.int64)
+    least: int = column.min() or 0  # type: ignore[assignment]
+    return column.cast(pl.Int64).fill_null(least - 1).to_numpy()
 
 
 def _inputs(frame: pl.DataFrame, columns: tuple[str, ...], here: tuple[str, ...]) -> pl.DataFrame:
