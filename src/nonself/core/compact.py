@@ -12,7 +12,10 @@ import polars as pl
 from nonself.core.schema import SCHEMA
 
 _SAMPLE = 16_384
+"""Rows asked how many different texts a column holds."""
 _NUMBERS = (pl.UInt8, pl.UInt16, pl.UInt32)
+_INLINE = 12
+"""Bytes of a text that its view itself holds (Arrow's "binary view" layout)."""
 
 
 def compact(events: pl.DataFrame) -> pl.DataFrame:
@@ -52,7 +55,3 @@ def _size(column: pl.Series) -> int:
         return int(column.estimated_size())
     lengths = column.str.len_bytes().fill_null(0).to_numpy()
     return int(16 * column.len() + lengths[lengths > _INLINE].astype(np.int64).sum())
-
-
-_INLINE = 12
-"""Bytes of a text that its view itself holds (Arrow's "binary view" layout)."""
