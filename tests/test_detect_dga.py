@@ -3,6 +3,7 @@
 import json
 import random
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -67,6 +68,12 @@ def test_a_class_says_what_a_name_looks_like():
     model = dga_model.shipped()
     bits, kinds = model.bits(["wikipedia", "9f86d081884c7d659a2feaa0", "xkqvzjwtplmrwqz"], ["org", "info", "biz"])
     assert bits[0] < 0 < 5 < min(bits[1:]) and model.classes[kinds[1]] == "hexadecimal" and model.classes[kinds[2]] == "letters"
+
+
+def test_of_words_that_begin_at_one_place_the_longest_is_found():
+    lexicon = dga_model.Lexicon.of(["new", "news", "newspaper", "hub", "a-i"], ["news", "hub"])
+    (share, more, usual, longest, count, any_usual), nothing = lexicon.features(["newspaperhub", "xq"], np.array([12.0, 2.0]))
+    assert (share, more, longest, count) == (1.0, 9 / 12, 9, 1) and (usual, any_usual) == (7 / 12, 1) and not nothing.any()
 
 
 def test_hostile_labels_are_scored():

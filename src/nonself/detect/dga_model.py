@@ -49,8 +49,9 @@ class Lexicon:
 
     @classmethod
     def of(cls, words: Iterable[str], usual: Iterable[str]) -> Lexicon:
-        """Each of `_WORD` letters or more once, hyphens left out, in order."""
-        return cls(*(pl.Series(sorted({bare for word in some if len(bare := word.replace("-", "")) >= _WORD})) for some in (words, usual)))
+        """Each of `_WORD` letters or more once, hyphens left out, longest first: of words that begin at one place the first is found."""
+        bare = ({plain for word in some if len(plain := word.replace("-", "")) >= _WORD} for some in (words, usual))
+        return cls(*(pl.Series(sorted(some, key=lambda word: (-len(word), word))) for some in bare))
 
     def features(self, labels: Sequence[str], size: Floats) -> Floats:
         """One row a label of `size` characters. Words are taken from the left, the longest that begins there first: shares of it that are

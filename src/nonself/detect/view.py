@@ -66,27 +66,38 @@ class View:
         if spec.text is None or not self._masks[spec.name].any():
             return self
         some = self.frame.filter(pl.Series(self._masks[spec.name]))
-        columns = sorted(set(spec.text.meta.root_names()))
-        found, first = View(some, {}).raw(tuple(columns))
-        passes = plain(some.select(columns)[first]).select(spec.text.fill_null(False).alias("m")).to_series()
-        kept = some.filter(pl.Series(passes.to_numpy()[found]))
+        kept = some.filter(pl.Series(View(some, {})._asked_once(spec.text)))
         return View(kept, {spec.name: np.ones(kept.height, np.bool_)})
 
     def ask(self, asked: list[Spec]) -> None:
         """Find which events pass the filter of each spec; what several of them ask is asked once."""
         tests = {said: test for spec in asked for said, test in spec.where.items()} | {"": _DATED}
-        found = {said: self.passes(test) for said, test in tests.items()}
+        found = {said: self._asked_once(test) for said, test in tests.items() if self._repeats(test)}
+        found |= self._asked_of_all({said: test for said, test in tests.items() if said not in found})
         masks = {asks: np.logical_and.reduce([found[said] for said in asks]) for asks in {("", *spec.where) for spec in asked}}
         self._masks |= {spec.name: masks["", *spec.where] for spec in asked}
 
     def passes(self, test: pl.Expr) -> Mask:
-        """Which events pass a test; null is no. One of texts that are held once, or of few numbers, is asked of each combination once."""
-        columns = tuple(dict.fromkeys(test.meta.root_names()))
-        some, asked = self.frame.select(columns), test.fill_null(False).alias("m")
-        if not all(isinstance(column.dtype, pl.Categorical) or _few(column) for column in some.get_columns()):
-            return plain(some).select(asked).to_series().to_numpy()
-        found, first = self.raw(columns)
-        return np.asarray(plain(some[first]).select(asked).to_series().to_numpy()[found])
+        """Which events pass a test; null is no."""
+        return self._asked_once(test) if self._repeats(test) else self._asked_of_all({"m": test})["m"]
+
+    def _repeats(self, test: pl.Expr) -> bool:
+        """Whether a test is one of texts that are held once, and at most of few numbers besides."""
+        columns = [self.frame[name] for name in test.meta.root_names()]
+        once = [isinstance(column.dtype, pl.Categorical) for column in columns]
+        return any(once) and all(held or _few(column) for held, column in zip(once, columns, strict=True))
+
+    def _asked_of_all(self, tests: Mapping[str, pl.Expr]) -> dict[str, Mask]:
+        some = plain(self.frame.select(sorted({name for test in tests.values() for name in test.meta.root_names()})))
+        passed = some.select(test.fill_null(False).alias(said) for said, test in tests.items())
+        return {said: passed[said].to_numpy() for said in tests}
+
+    def _asked_once(self, test: pl.Expr) -> Mask:
+        """Which events pass a test that is asked of each combination of values once."""
+        columns = sorted(set(test.meta.root_names()))
+        found, first = self.raw(tuple(columns))
+        passed = plain(self.frame.select(columns)[first]).select(test.fill_null(False).alias("m")).to_series()
+        return np.asarray(passed.to_numpy()[found])
 
     def mask(self, spec: Spec) -> Mask:
         """Which events pass the filter of `spec`, its text conditions apart."""
