@@ -23,6 +23,7 @@ import polars as pl
 
 from nonself import sources
 from nonself.baseline import keys
+from nonself.core import memory
 from nonself.core.compact import compact
 from nonself.core.errors import UsageError
 from nonself.core.events import Events, concat
@@ -76,6 +77,7 @@ def measure(track: Track, path: Path) -> dict[str, Any]:
     """What reading, learning and scoring took in this process: CPU-seconds of all its threads, and memory before the control ran."""
     looking = [detector for detector in detectors() if not track.classes or not set(track.classes).isdisjoint(detector.classes)]
     columns = sorted({"uid", "time", "class_uid"}.union(*(detector.columns for detector in looking)))
+    memory.settle()  # as a scan does
     started = time.process_time()
     kept = []
     for given in sources.discover([path], Limits()):
