@@ -57,6 +57,31 @@ SPLUNK: dict[str, object] = {
     "result": {"EventCode": "7045", "LogName": "System", "SourceName": "Service Control Manager", "ComputerName": "srv1",
                "_time": "2026-03-02T10:00:05.000+00:00", "ServiceName": "updater", "ImagePath": "C:\\u.exe", "Message": "A service..."}
 }  # fmt: skip
+_OWN = {"TargetUserName": "ann", "TargetDomainName": "CORP", "LogonType": "10", "IpAddress": "192.0.2.9"}
+_DATA = "".join(f'<Data Name="{name}">{value}</Data>' for name, value in _OWN.items())
+_SYSTEM: dict[str, object] = {"Channel": "Security", "Computer": "srv1.corp.example", "TimeCreated": "2026-03-02T10:00:00.123456Z",
+                              "Keywords": "0x8020000000000000", "Level": 0}  # fmt: skip
+_COLLECTED: dict[str, object] = {"channel": "Security", "computer": "srv1.corp.example", "level": "Information"}
+SHAPES: dict[str, dict[str, object]] = {
+    "velociraptor": {"System": _SYSTEM | {"Provider": {"Name": AUDITING}, "EventID": {"Value": 4624}, "Keywords": 9232379236109516800,
+                                          "TimeCreated": {"SystemTime": 1772445600.123456}}, "EventData": _OWN, "Message": "a"},
+    "evtxecmd": _SYSTEM | {"Provider": AUDITING, "EventId": 4624, "Level": "LogAlways", "Keywords": "Audit success", "UserId": "",
+                           "Payload": json.dumps({"EventData": {"Data": [{"@Name": k, "#text": v} for k, v in _OWN.items()]}})},
+    "datadog": {"Event": {"System": _SYSTEM | {"Provider": {"Name": AUDITING}, "EventID": "4624",
+                                               "TimeCreated": {"SystemTime": "2026-03-02T10:00:00.123456Z"}}, "EventData": {"Data": _OWN}}},
+    "golang-evtx": {"Event": {"System": _SYSTEM | {"Provider": {"Name": AUDITING}, "EventID": {"Value": "4624", "Qualifiers": "0"},
+                              "TimeCreated": {"SystemTime": "2026-03-02T10:00:00.123456Z"}}, "EventData": _OWN}},
+    "opentelemetry": _COLLECTED | {"event_id": {"id": 4624, "qualifiers": 0}, "provider": {"name": AUDITING, "guid": "{5}"},
+                                   "keywords": ["Audit Success"], "system_time": "2026-03-02T10:00:00.123456Z",
+                                   "event_data": {"data": [{name: value} for name, value in _OWN.items()]}},
+    "grafana": _COLLECTED | {"event_id": 4624, "source": AUDITING, "keywords": "Audit Success", "event_data": _DATA,
+                             "timeCreated": "2026-03-02T10:00:00.123456Z"},
+    "sentinel": {"EventSourceName": AUDITING, "EventID": 4624, "EventLog": "Security", "Computer": "srv1.corp.example", "Level": "0",
+                 "TimeGenerated": "2026-03-02T10:00:00.123456Z", "Keywords": "0x8020000000000000",
+                 "EventData": f'<DataItem type="System.XmlData"><EventData xmlns="{NAMESPACE}">{_DATA}</EventData></DataItem>'},
+    "splunk-raw": {"preview": False, "result": {"_raw": XML_LOGON, "sourcetype": "XmlWinEventLog"}},
+}  # fmt: skip
+"""One logon, as each of them writes it."""
 
 SAMPLES: dict[str, list[tuple[str, bytes, int]]] = {
     "windows-xml": [("viewer.xml", _VIEWER.encode(), 3), ("wevtutil.xml", f"{XML_LOGON}\n{XML_PROCESS}\n".encode(), 2)],
@@ -64,5 +89,5 @@ SAMPLES: dict[str, list[tuple[str, bytes, int]]] = {
 JSON_SAMPLES: list[tuple[str, bytes, int]] = [
     (name, "".join(json.dumps(record) + "\n" for record in records).encode(), len(records))
     for name, records in {"powershell.json": [GET_WINEVENT], "dotted.json": [DOTTED, DOTTED | {"winlog.event_id": 4624}], "ecs.json": [ECS],
-                          "splunk.json": [SPLUNK]}.items()
+                          "splunk.json": [SPLUNK], "shapes.json": [*SHAPES.values()]}.items()
 ]  # fmt: skip

@@ -18,7 +18,7 @@ from nonself.sources.windows_convert import WHOLE
 from nonself.sources.windows_json import WindowsJson
 from nonself.sources.windows_map import content
 from nonself.sources.windows_native import ALIASES
-from samples_windows import DOTTED, ECS, GET_WINEVENT, SPLUNK, XML_CLEARED, XML_LOGON, XML_PROCESS, named, xml_event
+from samples_windows import DOTTED, ECS, GET_WINEVENT, SHAPES, SPLUNK, XML_CLEARED, XML_LOGON, XML_PROCESS, named, xml_event
 from test_sources_samples import CLEARED, DNS, LOGON, PROCESS, SERVICE
 
 LIMITS = Limits()
@@ -316,6 +316,37 @@ def test_fields_that_elastic_renamed_come_back() -> None:
 def test_splunk() -> None:
     found = row(SPLUNK)
     assert (found["class_uid"], found["service"], found["file_path"], found["host"]) == (201004, "updater", "C:\\u.exe", "srv1")
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_logon_in_the_shapes_of_exporters(shape: str) -> None:
+    found = row(SHAPES[shape])
+    assert found["time"].replace(tzinfo=None) == datetime(2026, 3, 2, 10, 0, 0, 123456)
+    assert (found["log_provider"], found["channel"], found["host"], found["op"]) == (AUDITING, "Security", "srv1.corp.example", "4624")
+    assert (found["user"], found["user_domain"], found["src_ip"], found["logon_type"]) == ("ann", "CORP", "192.0.2.9", 10)
+    assert (found["class_uid"], found["status_id"], found["severity_id"]) == (3002, 1, 1)
+
+
+def test_records_that_an_envelope_lists() -> None:
+    envelope = json.dumps({"records": [SHAPES["sentinel"], SHAPES["sentinel"] | {"EventID": 4625}]}).encode()
+    chunks = list(read(lines.in_memory(envelope), LIMITS)[1])
+    assert [(chunk.events["op"].to_list(), chunk.dead) for chunk in chunks] == [(["4624", "4625"], [])]
+
+
+@pytest.mark.parametrize(
+    "keywords", ["Audit failure", ["AUDIT FAILURE"], "9227875636482146304", -9218868437227405312, "0x8010000000000000"]
+)
+def test_an_audit_that_failed(keywords: object) -> None:
+    assert native(4768, Keywords=keywords)["status_id"] == 2
+
+
+@pytest.mark.parametrize("data", ['{"a":' + "[" * 900 + "]" * 900 + "}", "<a>" * 900, "<a", '{"a"', "<Data>b</Data>", "{}", "<a/>"])
+def test_hostile_sections_as_text(data: str) -> None:
+    assert native(4625, TargetUserName="ann", EventData=data)["user"] == "ann"
+    assert (
+        native(4104, EventData={"ScriptBlockText": "<Event><System><EventID>1</EventID></System></Event>"}, message="<Event>")["op"]
+        == "4104"
+    )
 
 
 def xml(*parts: str) -> tuple[list[dict[str, Any]], list[str]]:

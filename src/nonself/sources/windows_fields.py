@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
 
+from nonself.core.errors import RecordError
+from nonself.sources.contract import Limits
+from nonself.sources.records import load_json
+from nonself.sources.windows_tree import parse_xml
+
 Flat = dict[str, Any]
 
 _LEVEL_OF_SEVERITY = {1: 5, 2: 4, 3: 3, 4: 2, 5: 1}  # NXLog's SeverityValue
-_LEVEL_OF_NAME = {"critical": 1, "error": 2, "warning": 3, "information": 4, "verbose": 5}
+_LEVEL_OF_NAME = {"critical": 1, "error": 2, "warning": 3, "information": 4, "verbose": 5, "info": 4, "logalways": 0}
 CLASSIC = ("Windows PowerShell", "Application")
 """Logs whose events carry text instead of named fields."""
-AUDIT = {"Audit Success": "0x8020000000000000", "Audit Failure": "0x8010000000000000"}
+_WHOLE = re.compile("-?[0-9]{1,20}")
+_EPOCH_SECONDS, _EPOCH_MILLIS, _EPOCH_MICROS = 1e8, 1e11, 1e14
+"""From where on a number is a time in seconds, milliseconds or microseconds: all three begin in 1973."""
+_VALUE = ("#text", "Value", "value", "$value", "content")
+"""Where converters of XML put an element's text beside its name."""
+_OF_XML = {"#text", "#attributes"}
+_AUDIT = {"audit success": "0x8020000000000000", "audit failure": "0x8010000000000000"}
 """Keywords that say how an audited action ended."""
 
 
@@ -49,6 +62,8 @@ def as_event_id(value: Any) -> int | None:
     """An event id, or None where the value is none."""
     if type(value) is int:
         return value if 0 <= value < 1 << 31 else None
+    if isinstance(value, dict):  # with its qualifiers
+        value = next((value[name] for name in ("Value", "value", "id") if name in value), value)
     value = text(value) if not isinstance(value, bool) else ""
     return int(value) if value.isascii() and value.isdigit() and len(value) < 10 else None
 
@@ -65,16 +80,22 @@ def as_keywords(value: Any) -> Any:
     if type(value) is int:
         return hex(value & 0xFFFFFFFFFFFFFFFF)
     if isinstance(value, list):
-        return next((AUDIT[word] for word in map(text, value) if word in AUDIT), text(value))
-    return AUDIT.get(value, value) if isinstance(value, str) else value
+        return next((_AUDIT[word] for word in map(str.lower, map(text, value)) if word in _AUDIT), text(value))
+    if isinstance(value, str) and _WHOLE.fullmatch(value):
+        return hex(int(value) & 0xFFFFFFFFFFFFFFFF)
+    return _AUDIT.get(value.lower(), value) if isinstance(value, str) else value
 
 
 def as_time(value: Any) -> str | None:
-    """A time's text: itself, or the attribute that holds it."""
+    """A time's text: itself, of a number since 1970, or of the attribute that holds it."""
     if isinstance(value, str):
         return value
-    found = attributes(value).get("SystemTime") if value else None
-    return found if isinstance(found, str) else None
+    if isinstance(value, dict):
+        value = attributes(value).get("SystemTime")
+    if isinstance(value, int | float) and _EPOCH_SECONDS <= value < _EPOCH_MICROS * 100:
+        scale = 1 if value >= _EPOCH_MICROS else 1_000 if value >= _EPOCH_MILLIS else 1_000_000
+        return (datetime(1970, 1, 1) + timedelta(microseconds=round(value * scale))).isoformat()
+    return value if isinstance(value, str) else None
 
 
 def attributes(node: Any) -> Flat:
@@ -89,11 +110,8 @@ def attributes(node: Any) -> Flat:
 
 def section(node: Any) -> Flat:
     """EventData or one child of UserData as names and strings; values without a name are joined by newlines as `Data`."""
-    if isinstance(node, str) and node[:1] == "{":
-        try:
-            node = orjson.loads(node)
-        except orjson.JSONDecodeError:
-            return {"Data": node}
+    if isinstance(node, str) and node.lstrip()[:1] in ("{", "<"):
+        node = _parsed(node)
     if isinstance(node, list) and any(isinstance(item, dict) for item in node):
         return _named(node)
     if not isinstance(node, dict):
@@ -103,6 +121,20 @@ def section(node: Any) -> Flat:
     if isinstance(items, list | dict):
         flat.update(_named(items if isinstance(items, list) else [items]))
     return flat
+
+
+def _parsed(node: str) -> Any:
+    """A section that a shipper gives as text: JSON, or XML of the section, of what is in it, or of Azure's `DataItem` around it."""
+    try:
+        if node.lstrip()[:1] == "{":
+            tree = load_json(node.encode("utf-8", "replace"), Limits())
+            return tree["EventData"] if tree.keys() == {"EventData"} else tree
+        tree = parse_xml(f"<x>{node}</x>".encode("utf-8", "replace"), Limits().json_depth)["x"]
+    except RecordError:
+        return {"Data": node}
+    while isinstance(tree, dict) and len(inner := tree.keys() - {"#attributes"}) == 1 and inner != {"Data"}:
+        tree = tree[inner.pop()]
+    return tree
 
 
 def merged(data: Flat, name: str, system: Flat) -> Flat:
@@ -130,13 +162,15 @@ def with_message(flat: Flat, message: Any) -> Flat:
 
 
 def _named(items: list[Any]) -> Flat:
-    """`<Data Name="x">v</Data>` elements as xmltodict gives them; those without a name are joined."""
+    """`<Data Name="x">v</Data>` elements as xmltodict gives them, or objects whose members are names and values; the rest is joined."""
     named: Flat = {}
     unnamed: list[str] = []
     for item in items:
         name = attributes(item).get("Name")
         if isinstance(name, str):
-            named[name] = text(item.get("#text"))
+            named[name] = text(next((item[key] for key in _VALUE if key in item), None))
+        elif isinstance(item, dict) and item and not item.keys() & _OF_XML:
+            named |= {key: text(value) for key, value in item.items()}
         else:
             unnamed.append(text(item))
     return {**named, "Data": "\n".join(unnamed)} if unnamed or not named else {"Data": "", **named}

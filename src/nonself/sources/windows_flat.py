@@ -27,7 +27,7 @@ _SYSTEM = ("EventID", "Channel", "Keywords", "UtcTime", "SeverityValue", "Level"
 _FAULTS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 _AT_ONCE = 128  # records turned into columns while they are still in the processor's cache
 _GUESS = r'"EventID"\s*:\s*"?([0-9]{1,9})'
-_ALIASED = ("Provider_Name", "Computer", "Level")
+_ALIASED = ("Provider_Name", "Channel", "Computer", "Level")
 _Name = tuple[str, str, int]
 _Columns = dict[str, Sequence[Any]]
 

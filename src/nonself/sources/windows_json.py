@@ -10,13 +10,16 @@ import polars as pl
 from nonself.core.errors import RecordError
 from nonself.sources import documents, lines
 from nonself.sources.contract import Chunk, Input, Limits
-from nonself.sources.records import Table, load_json, text_of
+from nonself.sources.json_records import first_records, records
+from nonself.sources.records import Record, Table, load_json, text_of
 from nonself.sources.windows_flat import read_flat
 from nonself.sources.windows_map import MAP_VER, classes
 from nonself.sources.windows_native import flatten
 from nonself.sources.windows_rows import Rows
 from nonself.sources.windows_tolerant import fill, parse_json
 
+_LISTS = ("records",)
+"""Members of an envelope that hold the records: Azure's exports."""
 _LOOKED_AT = 20  # head lines asked before a file is given up
 
 
@@ -25,7 +28,10 @@ class WindowsJson:
 
     name = "windows-json"
     title = "Windows event logs as JSON"
-    formats = "JSON lines, array or objects: NXLog and winlogbeat fields, evtx_dump output, Azure WindowsEvent exports"
+    formats = (
+        "JSON lines, array or objects: NXLog and winlogbeat fields, evtx_dump, EvtxECmd and Velociraptor output, OpenTelemetry, "
+        "Azure SecurityEvent, Event and WindowsEvent exports"
+    )
     classes = classes()
 
     def recognise(self, head: bytes, origin: str) -> bool:
@@ -33,12 +39,16 @@ class WindowsJson:
         if b"{" not in head[:4096].replace(b"\0", b""):
             return False
         body = lines.text(head)
-        return any(map(_is_event, _first_records(body))) or (b'"EventID"' in body and b'"Channel"' in body and body.lstrip()[:1] in b"[{")
+        listed = first_records(head, _LISTS, ()) if b'"records"' in body else []
+        return (
+            any(map(_is_event, _first_records(body)))
+            or any(map(_fits, listed))
+            or (b'"EventID"' in body and b'"Channel"' in body and body.lstrip()[:1] in b"[{")
+        )
 
     def read(self, source_input: Input, limits: Limits) -> Iterator[Chunk]:
-        split = lines.split if documents.is_lines(source_input.head) else documents.split
         # By `map`, which lets go of a block: its records would be held for as long as their chunk is worked on.
-        yield from map(partial(self._chunk, source_input.origin, limits), split(source_input, limits))
+        yield from map(partial(self._chunk, source_input.origin, limits), records(source_input, limits, _LISTS))
 
     def _chunk(self, origin: str, limits: Limits, block: lines.Block) -> Chunk:
         table, rows = Table(self.name, origin, MAP_VER), Rows()
@@ -62,7 +72,14 @@ def _first_records(body: bytes) -> Iterator[bytes]:
 
 def _is_event(line: bytes) -> bool:
     try:
-        flatten(load_json(line, Limits()))
+        return _fits(load_json(line, Limits()))
+    except RecordError:
+        return False
+
+
+def _fits(record: Record) -> bool:
+    try:
+        flatten(record)
     except RecordError:
         return False
     return True

@@ -11,7 +11,7 @@ from typing import Any
 
 from nonself.core.schema import SCHEMA
 
-MAP_VER = 3
+MAP_VER = 4
 NAMED = ("class_uid", "op", "channel", "log_provider")
 """Columns that an event's name fills alone."""
 _PLAIN_CHANNELS = {"security": "Security", "system": "System", "application": "Application"}

@@ -25,10 +25,12 @@ from nonself.sources.windows_fields import (
     with_message,
 )
 from nonself.sources.windows_map import content
+from nonself.sources.windows_shapes import unfolded
 from nonself.sources.windows_text import from_powershell, from_splunk
 
 ALIASES: dict[str, tuple[str, ...]] = {
-    "Provider_Name": ("SourceName", "Provider", "ProviderName", "Source"),
+    "Provider_Name": ("SourceName", "EventSourceName", "Provider", "ProviderName", "Source"),
+    "Channel": ("EventLog",),
     "Computer": ("Hostname",),
     "Provider_Guid": ("ProviderGuid",),
     "EventRecordID": ("RecordNumber", "RecordId"),
@@ -43,7 +45,6 @@ CLOCKS = ("TimeCreated", "@timestamp", "TimeGenerated", "EventTime")
 """Where flat records hold their time, the best first."""
 NESTED = ("EventData", "UserData")
 """Members of otherwise flat records that hold the event's own fields, as an object or JSON text."""
-_WRAPPERS = ("_source", "result")  # of Elasticsearch, of Splunk
 _NOISE = frozenset((
     "@version", "@timestamp", "tags", "port", "host", "type", "Message", "SourceModuleName", "SourceModuleType", "Severity",
     "SeverityValue", "EventReceivedTime", "EventTypeOrignal", "ERROR_EVT_UNRESOLVED", "OpcodeValue", "EventTime", "TimeGenerated",
@@ -54,7 +55,7 @@ _NOISE = frozenset((
 
 def flatten(record: Flat) -> Flat:
     """The flat native fields of one record. RecordError "not-a-windows-event" where no shape fits."""
-    record = next((record[name] for name in _WRAPPERS if isinstance(record.get(name), dict)), record)
+    record = unfolded(record)
     event = record.get("Event")
     if isinstance(event, dict) and isinstance(event.get("System"), dict):
         flat = _from_xml(event)
