@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from datetime import datetime
 from pathlib import Path
+from time import process_time
 from typing import Any
+from xml.sax.saxutils import escape
 
 import polars as pl
 import pytest
@@ -183,6 +185,14 @@ def test_a_service_install() -> None:
         (5145, {"ShareName": "\\\\*\\IPC$", "RelativeTargetName": "svcctl", "IpAddress": "10.1.1.1"}, {"pipe": "\\\\*\\IPC$\\svcctl"}),
         (5156, {"Protocol": "6", "Direction": "%%14593", "SourceAddress": "10.0.0.1", "DestPort": "443"},
          {"proto": "tcp", "direction_id": 2, "src_ip": "10.0.0.1", "dst_port": 443}),
+        (4776, {"TargetUserName": "ann", "Status": "0xc000006a"}, {"status_id": 2}),  # keywords are not said: the code tells
+        (4768, {"TargetUserName": "ann", "Status": "0x0"}, {"status_id": 1}),
+        (4769, {"Status": "-"}, {"status_id": None}),
+        (4769, {"Status": "", "Keywords": "0x8010000000000000"}, {"status_id": 2}),
+        (4698, {"TaskName": "\\t", "TaskContent": "<Exec>\n<Command>a.exe</Command>\n<Arguments>-x &quot;y&quot;</Arguments></Exec>"},
+         {"cmdline": 'a.exe -x "y"', "service": "\\t"}),
+        (4759, {"TargetUserName": "Staff", "SubjectUserName": "adm"}, {"activity_id": 6, "priv": "Staff", "user": "adm"}),
+        (5061, {"ProviderName": "P", "KeyName": "k"}, {"svc": "P", "resource": "k"}),
         (4740, {"TargetUserName": "ann", "TargetDomainName": "WS9"}, {"tgt_user": "ann", "src_host": "WS9", "activity_id": 9}),
     ],
 )  # fmt: skip
@@ -411,6 +421,27 @@ def test_control_characters_hide_no_event(odd: str) -> None:
         ("Microsoft-Windows-PrintService", 808, {"PluginDllName": "C:\\e.dll", "ErrorCode": "0x45A"}, {"module_path": "C:\\e.dll"}),
         ("Microsoft-Windows-SMBClient", 31017, {"UserName": "ann", "ServerName": "\\\\srv"}, {"dst_host": "srv", "status_id": 2}),
         ("Microsoft-Windows-CodeIntegrity", 3033, {"FileNameBuffer": "e.dll", "ProcessNameBuffer": "p.exe"}, {"module_path": "e.dll"}),
+        ("Microsoft-Windows-RemoteDesktopServices-RdpCoreTS", 131, {"ClientIP": "[192.0.2.7]:5001"},
+         {"src_ip": "192.0.2.7", "src_port": 5001}),
+        ("Microsoft-Windows-SMBServer", 551, {"ClientAddress": "02-00-C3-51-C0-00-02-07-00-00-00-00-00-00-00-00"},
+         {"src_ip": "192.0.2.7", "src_port": 50001}),
+        ("Microsoft-Windows-SMBServer", 551, {"ClientAddress": "1700C35100000000" + "20010DB8" + "0" * 23 + "9" + "0" * 8},
+         {"src_ip": "2001:db8::9", "src_port": 50001}),
+        ("Microsoft-Windows-SMBServer", 551, {"ClientAddress": "1700C35100000000"}, {"src_ip": None, "src_port": 50001}),
+        ("Microsoft-Windows-WinRM", 6, {"connection": "http://srv9:5985/wsman?PSVersion=5"}, {"dst_host": "srv9"}),
+        ("Microsoft-Windows-DNSServer", 258, {"QNAME": "x.example.", "RCODE": 3}, {"rcode": "NXDOMAIN"}),
+        ("Microsoft-Windows-DNSServer", 256, {"Source": "192.0.2.7", "Port": "70000"}, {"src_ip": "192.0.2.7", "src_port": None}),
+        ("Microsoft-Windows-Bits-Client", 60, {"hr": "2147954402", "url": "https://x.example/a"}, {"status_id": 2}),
+        ("Microsoft-Windows-Windows Defender", 5007, {"Old Value": "", "New Value": "HKLM\\S\\Paths\\C:\\t = 0x0"},
+         {"reg_key": "HKLM\\S\\Paths\\C:\\t", "reg_value": "0x0"}),
+        ("Microsoft-Windows-Windows Defender", 1121, {"ID": "d4f9", "Process Name": "C:\\w.exe", "Target Commandline": "c -x"},
+         {"rule": "d4f9", "image": "C:\\w.exe", "cmdline": "c -x"}),
+        ("Microsoft-Windows-TerminalServices-ClientActiveXCore", 1024, {"Value": "srv9"}, {"dst_host": "srv9", "class_uid": 4005}),
+        ("User32", 1074, {"param1": "C:\\s.exe (WS9)", "param5": "restart", "param7": "C\\ann"}, {"image": "C:\\s.exe", "user": "ann"}),
+        ("OpenSSH", 4, {"payload": "Failed password for invalid user bob from 192.0.2.7 port 51 ssh2"},
+         {"user": "bob", "src_ip": "192.0.2.7", "src_port": 51, "status_id": 2}),
+        ("OpenSSH", 4, {"payload": "Failed password for a from 203.0.113.6 port 1 from 192.0.2.7 port 51 ssh2"}, {"src_ip": "192.0.2.7"}),
+        ("Contoso-Sensor", 7, {"UserName": "C\\ann", "ClientIP": "192.0.2.7:51"}, {"user": "ann", "src_ip": "192.0.2.7", "class_uid": 0}),
         ("Microsoft-Windows-Bits-Client", 16403, {"RemoteName": "https://x.example/a?b", "LocalName": "C:\\a"},
          {"url_host": "x.example", "url_path": "/a?b", "file_path": "C:\\a"}),
     ],
@@ -418,6 +449,53 @@ def test_control_characters_hide_no_event(odd: str) -> None:
 def test_other_logs(provider: str, event_id: int, fields: dict[str, Any], expected: dict[str, Any]) -> None:
     found = native(event_id, provider, provider, **fields)
     assert {name: found.get(name) for name in expected} == expected
+
+
+@pytest.mark.parametrize(
+    ("provider", "event_id", "data", "expected"),
+    [
+        ("MSSQLSERVER", 18456, ["ann", " Reason: no such login.", " [CLIENT: 192.0.2.7]"],
+         {"user": "ann", "src_ip": "192.0.2.7", "status_id": 2, "class_uid": 3002}),
+        ("MSSQL$EDGE", 18456, ["CORP\\ann lee,  Reason: no such login.,  [CLIENT: 192.0.2.7]"], {"user": "ann lee", "user_domain": "CORP"}),
+        ("MSSQL$EDGE", 18453, ["CORP\\ann", " [CLIENT: <local machine>]"], {"user": "ann", "src_ip": None, "status_id": 1}),
+        ("MSSQLSERVER", 33205, ["succeeded:false\nserver_principal_name:CORP\\ann\nstatement:drop table x\n"],
+         {"user": "ann", "cmdline": "drop table x", "status_id": 2}),
+        ("MsiInstaller", 1033, ["Tool", "1.0", "1033", "1603", "Maker"], {"resource": "Tool", "status_id": 2, "status_code": "1603"}),
+        ("MsiInstaller", 11724, ["Product: Tool -- Removal completed."], {"resource": "Tool", "status_id": 1, "activity_id": 4}),
+        ("AD FS Auditing", 1203, ["7f", "<UserId>CORP\\ann</UserId><IpAddress>192.0.2.7,10.0.0.1</IpAddress>"],
+         {"user": "ann", "src_ip": "192.0.2.7", "status_id": 2}),
+        ("Microsoft-Windows-ActiveDirectory_DomainService", 2889, ["192.0.2.7:5001", "CORP\\ann", "1"],
+         {"user": "ann", "src_ip": "192.0.2.7", "src_port": 5001}),
+        ("MSExchange CmdletLogs", 1, ["New-MailboxExportRequest", "-FilePath x", "corp.example/Users/ann"],
+         {"user": "ann", "cmdline": "New-MailboxExportRequest -FilePath x"}),
+        ("NETLOGON", 5827, ["WS9$", "CORP"], {"user": "WS9$", "user_domain": "CORP", "status_id": 2}),
+    ],
+)  # fmt: skip
+def test_unnamed_data(provider: str, event_id: int, data: list[str], expected: dict[str, Any]) -> None:
+    (found,), _ = xml(xml_event(event_id, "".join(f"<Data>{escape(item)}</Data>" for item in data), "Application", provider))
+    assert {name: found.get(name) for name in expected} == expected
+
+
+def test_a_login_that_only_the_message_tells() -> None:
+    said = "Login failed for user 'ann'. Reason: Could not find a login matching the name provided. [CLIENT: 192.0.2.7]"
+    found = native(18456, "Application", "MSSQLSERVER", Message=said)
+    assert (found["user"], found["src_ip"]) == ("ann", "192.0.2.7")
+
+
+def test_patterns_take_linear_time() -> None:
+    for text in (
+        "Product: " * 9_000,
+        " from 1 port 2: " * 5_000,
+        " " * 90_000,
+        "\n" * 90_000,
+        "/" * 90_000,
+        "<Command>" * 9_000,
+        " = " * 30_000,
+    ):
+        for pattern in content().patterns.values():
+            began = process_time()
+            pattern.search(text)
+            assert process_time() - began < 0.5, pattern.pattern
 
 
 def test_the_table_names_real_columns_and_logs() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
 import polars as pl
@@ -19,7 +20,12 @@ _INTEGRITY = {"S-1-16-0": "Untrusted", "S-1-16-4096": "Low", "S-1-16-8192": "Med
               "S-1-16-12288": "High", "S-1-16-16384": "System"}  # fmt: skip
 _DIRECTION = {"%%14592": 1, "%%14593": 2, "true": 2, "false": 1}  # WFP direction, Sysmon's Initiated
 _PROTO = {"1": "icmp", "6": "tcp", "17": "udp", "58": "icmp6"}
-_RCODE = {"0": "NOERROR", "9001": "FORMERR", "9002": "SERVFAIL", "9003": "NXDOMAIN", "9004": "NOTIMP", "9005": "REFUSED"}
+_RCODE = {"0": "NOERROR", "9001": "FORMERR", "9002": "SERVFAIL", "9003": "NXDOMAIN", "9004": "NOTIMP", "9005": "REFUSED",
+          "1": "FORMERR", "2": "SERVFAIL", "3": "NXDOMAIN", "4": "NOTIMP", "5": "REFUSED",  # of DNS itself, as the server logs them
+          # Sysmon's status as Elastic's pipeline names it
+          "SUCCESS": "NOERROR", "DNS_ERROR_RCODE_FORMAT_ERROR": "FORMERR", "DNS_ERROR_RCODE_SERVER_FAILURE": "SERVFAIL",
+          "DNS_ERROR_RCODE_NAME_ERROR": "NXDOMAIN", "DNS_ERROR_RCODE_NOT_IMPLEMENTED": "NOTIMP",
+          "DNS_ERROR_RCODE_REFUSED": "REFUSED"}  # fmt: skip
 _QTYPE = {"1": "A", "2": "NS", "5": "CNAME", "6": "SOA", "12": "PTR", "15": "MX", "16": "TXT", "28": "AAAA", "33": "SRV",
           "65": "HTTPS", "252": "AXFR", "255": "ANY"}  # fmt: skip
 _BOOLEAN = {"true": True, "false": False}
@@ -28,7 +34,10 @@ _DIGESTS = ("SHA256=([0-9A-Fa-f]{64})", "SHA1=([0-9A-Fa-f]{40})", "MD5=([0-9A-Fa
 """The strongest first."""
 _DIGEST = "([0-9A-Fa-f]{32,64})"
 """One that stands alone."""
-_END = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,3}){3}):[0-9]{1,5}|\[([0-9A-Fa-f:.%]+)\]:[0-9]{1,5}")
+_END = re.compile(r"(?:([0-9]{1,3}(?:\.[0-9]{1,3}){3})|\[([0-9A-Fa-f:.%]+)\]):([0-9]{1,5})")
+_SOCKET = re.compile(r"(?:0x)?(0200|1700)([0-9A-F]{4})([0-9A-F]{8})([0-9A-F]{32})?(?:[0-9A-F]{2})*", re.IGNORECASE)
+"""A sockaddr in hexadecimal: family 2 or 23, port, address (of IPv6 after the flow)."""
+_SHORTEST_SOCKET = 16
 _SPACES = re.compile(r"\s+")
 _NO_ANSWER = r"(?:^|;)(?:type: *[0-9]+ |::ffff:)"
 _URL_HOST = re.compile(r"^[a-zA-Z]+://(?:[^/@]*@)?([^/:?#]+)")
@@ -173,10 +182,37 @@ def answers(value: str) -> list[str]:
 
 
 def _address(value: str) -> str | None:
-    """An address without what marks it as mapped to IPv6, as a name, or as one end of a connection (`10.0.0.1:445`, `[::1]:445`)."""
+    """An address without what marks it as mapped to IPv6, as a name, or as one end of a connection (`10.0.0.1:445`, `[::1]:445`, a
+    sockaddr in hexadecimal)."""
     value = value.removeprefix("::ffff:").strip("\\")
+    if len(value) >= _SHORTEST_SOCKET and (socket := _SOCKET.fullmatch(value.replace("-", ""))):
+        return _of_socket(socket)
     ended = _END.fullmatch(value) if ":" in value else None
     return None if value == "LOCAL" else ended.group(1) or ended.group(2) if ended else value
+
+
+def _of_socket(socket: re.Match[str]) -> str | None:
+    if socket[1] == "0200":
+        return str(IPv4Address(bytes.fromhex(socket[3])))
+    address = IPv6Address(bytes.fromhex(socket[4])) if socket[4] else None
+    return None if address is None else str(address.ipv4_mapped or address)
+
+
+def _port(value: str) -> int | None:
+    """A port by itself, or of one end of a connection."""
+    if len(value) >= _SHORTEST_SOCKET and (socket := _SOCKET.fullmatch(value.replace("-", ""))):
+        found: int | None = int(socket[2], 16)
+    elif ":" in value:
+        found = int(ended[3]) if (ended := _END.fullmatch(value)) else None
+    else:
+        found = number(value)
+    return found if found is not None and 0 <= found < 1 << 16 else None
+
+
+def _server(value: str) -> str:
+    """The host of a connection string: `\\\\HOST`, `HOST/wsman?...`, `http://HOST:5985/wsman`."""
+    host = value.rpartition("://")[2].strip("\\").split("/", 1)[0]
+    return host.rpartition(":")[0] if host.count(":") == 1 else host
 
 
 def _answers(values: pl.Series) -> pl.Series:
@@ -209,7 +245,9 @@ _CONVERSIONS: dict[str, Callable[[str], Any]] = {
     "src_ip": _address,
     "dst_ip": _address,
     "src_host": lambda value: value.strip("\\"),
-    "dst_host": lambda value: value.strip("\\").split("/", 1)[0],
+    "src_port": _port,
+    "dst_port": _port,
+    "dst_host": _server,
     "proto": lambda value: _PROTO.get(value, value).lower(),
     "direction_id": _DIRECTION.get,
     "integrity": lambda value: _INTEGRITY.get(value, value),

@@ -15,20 +15,22 @@ MAP_VER = 4
 NAMED = ("class_uid", "op", "channel", "log_provider")
 """Columns that an event's name fills alone."""
 _PLAIN_CHANNELS = {"security": "Security", "system": "System", "application": "Application"}
-_WITHIN = re.compile("[~=]")
+_WITHIN = re.compile("[~=!]")
 _SEPARATORS = re.compile(r"[|+?]")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Kind:
-    """One event id of one log: its class, activity (or the field that tells it), status, where its columns come from, and the native
-    fields that takes."""
+    """One event id of one log: its class, activity (or the field that tells it), status (or the field that tells it), where
+    its columns come from, and the native fields that takes."""
 
     class_uid: int
     activity: int
     activity_field: str
     activity_of: dict[str, int]
     status: int | None
+    status_from: str
+    status_of: dict[str, int]
     columns: tuple[tuple[str, str], ...]
     fields: tuple[str, ...]
 
@@ -63,13 +65,16 @@ class Content:
 
     logs: dict[str, str]
     kinds: dict[tuple[str, int], Kind]
+    patterns: dict[str, re.Pattern[str]]
     by_id: dict[int, Kind]
     other: Kind
 
     def route(self, provider: str, channel: str, event_id: int | None) -> Route:
         """The name of an event; its kind is `other` where the table does not hold it."""
         for name in (provider, channel):
-            found = self.kinds.get((self.logs.get(name.lower(), ""), event_id if event_id is not None else -1))
+            # A named instance of SQL Server is a provider of its own: MSSQL$NAME.
+            log = self.logs.get(name.lower()) or self.logs.get(name.lower().partition("$")[0], "")
+            found = self.kinds.get((log, event_id if event_id is not None else -1))
             if found:
                 return Route(provider, channel, event_id, found)
         return Route(provider, channel, event_id, self.other)
@@ -90,7 +95,8 @@ def content() -> Content:
         for event_id, row in rows.items()
     }
     by_id = {event_id: kind for (_, event_id), kind in reversed(kinds.items())}  # the logs that write most come first
-    return Content(logs, kinds, by_id, _kind({"class": 0, "activity": 0, "use": ["other"]}, table["sets"], "other"))
+    patterns = {name: re.compile(pattern) for name, pattern in table["patterns"].items()}
+    return Content(logs, kinds, patterns, by_id, _kind({"class": 0, "activity": 0, "use": ["other"]}, table["sets"], "other"))
 
 
 def classes() -> tuple[int, ...]:
@@ -107,9 +113,13 @@ def _kind(row: dict[str, Any], sets: dict[str, dict[str, str]], where: str) -> K
         raise ValueError(f"windows_map.toml: {where}: expected columns of the event schema, got {sorted(unknown)}")
     activity = row["activity"]
     field, values = next(iter(activity.items())) if isinstance(activity, dict) else ("", {})
-    parts = [_WITHIN.split(part)[0] for spec in columns.values() if not spec.startswith("=") for part in _SEPARATORS.split(spec)]
-    fields = tuple(dict.fromkeys([*parts, *([field] if field else [])]))
-    return Kind(row["class"], 0 if field else activity, field, values, row.get("status"), tuple(columns.items()), fields)
+    status = row.get("status")
+    told, outcomes = next(iter(status.items())) if isinstance(status, dict) else ("", {})
+    specs = [*columns.values(), *filter(None, (field, told))]
+    parts = [_WITHIN.split(part)[0] for spec in specs if not spec.startswith("=") for part in _SEPARATORS.split(spec)]
+    certain = None if told else status
+    fields = tuple(dict.fromkeys(parts))
+    return Kind(row["class"], 0 if field else activity, field, values, certain, told, outcomes, tuple(columns.items()), fields)
 
 
 def _said(name: str) -> str | None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from html import unescape
 from types import NoneType
 from typing import Any
 
@@ -23,6 +25,7 @@ COMMON = ("Computer", "TimeCreated", "UtcTime", "Level", "Keywords")
 """Native fields that are taken of events of all kinds. Provider, channel and event id tell the kind."""
 _TYPED = CONVERTED | {"class_uid", "activity_id"}
 _TEXTS = frozenset((str, NoneType))
+_NOTHING = ("", "-")
 _NO_CHOICE = (None, "", "-", "0x0")
 
 
@@ -60,6 +63,9 @@ class Rows:
         cells["activity_id"] = _activities(kind, fields, count)
         if kind.status is not None:
             cells["status_id"] = [kind.status] * count
+        elif kind.status_from:
+            told = _outcomes(kind, fields, count)
+            cells["status_id"] = [by_field or by_keyword for by_field, by_keyword in zip(told, cells["status_id"], strict=True)]
         if ext is not None:
             cells["ext"] = ext
         for name, values in cells.items():
@@ -177,8 +183,14 @@ def _activities(kind: Kind, fields: Fields, count: int) -> list[int]:
     return [kind.activity_of.get(text(value), 99) for value in fields[kind.activity_field]]
 
 
+def _outcomes(kind: Kind, fields: Fields, count: int) -> list[int | None]:
+    """What the field that tells the outcome says; "*" of the table stands for all other values."""
+    values = map(text, _values(kind.status_from, fields, count))
+    return [None if value in _NOTHING else kind.status_of.get(value, kind.status_of.get("*")) for value in values]
+
+
 def _values(spec: str, fields: Fields, count: int) -> Sequence[Any]:
-    """One column of one kind: "Field", "Field|Fallback", "A+B", "A~key", "A?B=text" or "=constant"."""
+    """One column of one kind: "Field", "Field|Fallback", "A+B", "A~key", "A!pattern", "A?B=text" or "=constant"."""
     if spec.startswith("="):
         return [spec[1:]] * count
     if "|" in spec:
@@ -191,6 +203,9 @@ def _values(spec: str, fields: Fields, count: int) -> Sequence[Any]:
         name, _, wanted = spec.partition("?")
         other, _, said_so = wanted.partition("=")
         return [value if kind == said_so else None for value, kind in zip(fields[name], fields[other], strict=True)]
+    if "!" in spec:
+        name, _, pattern = spec.partition("!")
+        return [_match(content().patterns[pattern], value) for value in fields[name]]
     if "~" in spec:
         name, key = spec.split("~")
         return [None if value is None else _setting(text(value), key) for value in fields[name]]
@@ -205,6 +220,12 @@ def _first(choices: list[Sequence[Any]], count: int) -> Sequence[Any]:
     if not others:
         return [None if value in _NO_CHOICE else value for value in values]
     return [next((value for value in row if value not in _NO_CHOICE), None) for row in zip(values, *others, strict=True)]
+
+
+def _match(pattern: re.Pattern[str], value: Any) -> str | None:
+    """The groups of the first match, a space between them. Text of a log is escaped once more where it is a document itself."""
+    found = None if value is None else pattern.search(text(value))
+    return unescape(" ".join(filter(None, found.groups()))).strip() or None if found else None
 
 
 def _setting(written: str, key: str) -> str | None:
