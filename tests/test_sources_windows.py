@@ -138,6 +138,13 @@ def test_the_same_event_in_every_shape_gives_the_same_columns() -> None:
         assert other.to_dicts() == frames[0].to_dicts()
 
 
+@pytest.mark.parametrize("wrap", [lambda record: record, lambda record: {"_source": record}])
+def test_a_field_that_is_called_as_a_system_field_elsewhere_is_kept(wrap: Any) -> None:
+    system = {"Channel": "x", "Hostname": "h", "SourceName": "Microsoft-Windows-DNSServer", "EventID": 256}
+    found = row(wrap(system | {"Source": "192.0.2.7", "QNAME": "a.example."}))
+    assert (found["src_ip"], found["log_provider"], found["host"]) == ("192.0.2.7", "Microsoft-Windows-DNSServer", "h")
+
+
 def test_user_data_never_overwrites_system_fields() -> None:
     found, fields = row(CLEARED), ext(CLEARED)
     assert (found["channel"], found["resource"], found["user"]) == ("System", "Application", "eve")

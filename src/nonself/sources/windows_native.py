@@ -116,10 +116,9 @@ def _from_xml(event: Flat) -> Flat:
 
 def _from_flat(record: Flat) -> Flat:
     """All fields side by side, as NXLog and others ship them: the names that differ from the native ones are brought back."""
-    aliases = {alias for spellings in ALIASES.values() for alias in spellings}
-    flat = {name: value for name, value in record.items() if name not in _NOISE and name not in aliases}
-    for name, spellings in ALIASES.items():
-        flat[name] = next((record[known] for known in (name, *spellings) if record.get(known) is not None), None)
+    chosen = {name: next((known for known in (name, *ALIASES[name]) if record.get(known) is not None), name) for name in ALIASES}
+    flat = {name: value for name, value in record.items() if name not in _NOISE and name not in chosen.values()}
+    flat |= {name: record.get(known) for name, known in chosen.items()}
     if not any(flat.get(name) for name in ("Channel", "Provider_Name", "Computer")):
         raise RecordError("not-a-windows-event", "an EventID without channel, provider or host")
     flat["Level"] = as_level(flat["Level"], record.get("SeverityValue"))
