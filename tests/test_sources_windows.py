@@ -330,6 +330,27 @@ def test_fields_that_elastic_renamed_come_back() -> None:
     assert (found["integrity"], found["hash"], fields["User"]) == ("High", "ab" * 32, "CORP\\ann")
 
 
+@pytest.mark.parametrize(
+    ("provider", "event_id", "fields", "expected"),
+    [
+        ("PowerShell", 600, {"process": {"command_line": "p.exe -x"}}, {"cmdline": "p.exe -x", "user": "ann", "user_domain": "CORP"}),
+        ("Microsoft-Windows-Sysmon", 22, {"dns": {"question": {"name": "x.example"}, "answers": [{"data": "192.0.2.7"}, {"data": "::1"}]},
+                                          "sysmon": {"dns": {"status": "SUCCESS"}}},
+         {"query": "x.example", "answers": ["192.0.2.7", "::1"], "rcode": "NOERROR"}),
+        ("Microsoft-Windows-Sysmon", 13, {"registry": {"path": "HKLM\\a", "data": {"strings": ["b"]}}}, {"reg_value": "b"}),
+        ("Microsoft-Windows-Sysmon", 3, {"network": {"direction": "egress", "transport": "tcp"}}, {"direction_id": 2, "proto": "tcp"}),
+        ("Microsoft-Windows-Sysmon", 17, {"file": {"name": "\\p"}}, {"pipe": "\\p", "user": "ann"}),
+        ("Microsoft-Windows-Sysmon", 22, {"dns": {"answers": [None, 7]}}, {"query": None, "status_id": None}),
+        (AUDITING, 4776, {"event": {"outcome": "failure"}}, {"status_id": 2, "user": "ann"}),
+        (AUDITING, 4776, {"event": {"outcome": ["failure"]}}, {"status_id": None, "user": "ann"}),
+    ],
+)  # fmt: skip
+def test_more_that_elastic_renamed(provider: str, event_id: int, fields: dict[str, Any], expected: dict[str, Any]) -> None:
+    winlog = {"event_id": str(event_id), "provider_name": provider, "channel": "x"}
+    found = row({"@timestamp": "2026-03-02T10:00:00Z", "winlog": winlog, "user": {"name": "ann", "domain": "CORP"}, **fields})
+    assert {name: found.get(name) for name in expected} == expected
+
+
 def test_splunk() -> None:
     found = row(SPLUNK)
     assert (found["class_uid"], found["service"], found["file_path"], found["host"]) == (201004, "updater", "C:\\u.exe", "srv1")

@@ -10,6 +10,7 @@ _NAMES = (
     ("provider_guid", "Provider_Guid"), ("computer_name", "Computer"), ("record_id", "EventRecordID"), ("record_number", "EventRecordID"),
     ("version", "Version"), ("task", "Task"), ("opcode", "Opcode"), ("activity_id", "ActivityID"),
 )  # fmt: skip
+_OUTCOMES = ("success", "failure")
 _PARTS = 32  # dotted names reach no deeper
 
 
@@ -38,7 +39,8 @@ def from_beat(record: Flat, winlog: Flat) -> Flat:
     system.setdefault("Provider_Name", event.get("provider"))
     system.setdefault("Computer", host.get("name") or host.get("hostname"))
     keywords = winlog.get("keywords")
-    system["Keywords"] = as_keywords(keywords) if isinstance(keywords, list) else None
+    outcome = event.get("outcome")
+    system["Keywords"] = as_keywords(keywords if isinstance(keywords, list) else f"audit {outcome}" if outcome in _OUTCOMES else None)
     level = as_level(text(members(record.get("log")).get("level") or winlog.get("level")))
     system["Level"] = level if isinstance(level, int) else None
     system["TimeCreated"] = record.get("@timestamp") or event.get("created")

@@ -18,7 +18,8 @@ _SYSMON = _PROCESS | {
     "source.ip": "SourceIp", "source.port": "SourcePort", "source.domain": "SourceHostname", "destination.ip": "DestinationIp",
     "destination.port": "DestinationPort", "destination.domain": "DestinationHostname", "network.transport": "Protocol",
     "registry.path": "TargetObject", "dns.question.name": "QueryName", "sysmon.dns.status": "QueryStatus", "dll.path": "ImageLoaded",
-    "file.path": "TargetFilename",
+    "file.path": "TargetFilename", "registry.data.strings": "Details", "file.name": "PipeName",
+    "file.code_signature.signed": "Signed", "dll.code_signature.signed": "Signed",
 }  # fmt: skip
 _SECURITY = {
     "source.ip": "IpAddress", "source.port": "IpPort", "source.domain": "WorkstationName", "process.executable": "ProcessName",
@@ -30,9 +31,10 @@ _CREATED = {
 }  # fmt: skip
 _SCRIPT = {
     "powershell.file.script_block_text": "ScriptBlockText", "powershell.file.script_block_id": "ScriptBlockId", "file.path": "Path",
-    "powershell.command.invocation_details": "Payload",
+    "powershell.command.invocation_details": "Payload", "process.command_line": "HostApplication",
 }  # fmt: skip
 _LOGONS = (4624, 4625, 4634, 4647, 4768, 4769, 4771, 4776)  # Elastic's user is whom these are about; of all others it is who acted
+_INITIATED = {"egress": "true", "outbound": "true", "ingress": "false", "inbound": "false"}
 _HASHED = ("process.hash", "file.hash", "dll.hash")
 
 
@@ -46,6 +48,11 @@ def fields(record: Flat, provider: str, event_id: int | None) -> Flat:
         else:
             side = "Target" if event_id in _LOGONS else "Subject"
             found |= {f"{side}UserName": user, f"{side}DomainName": text(domain)}
+    if (initiated := _INITIATED.get(text(_at(record, "network.direction")))) is not None:
+        found["Initiated"] = initiated
+    answers = _at(record, "dns.answers")
+    if isinstance(answers, list):
+        found["QueryResults"] = ";".join(text(members(answer).get("data")) for answer in answers)
     digests = next((digests for path in _HASHED if (digests := members(_at(record, path)))), {})
     if digests:
         found["Hashes"] = ",".join(f"{name.upper()}={text(digest)}" for name, digest in digests.items())
