@@ -57,6 +57,23 @@ SPLUNK: dict[str, object] = {
     "result": {"EventCode": "7045", "LogName": "System", "SourceName": "Service Control Manager", "ComputerName": "srv1",
                "_time": "2026-03-02T10:00:05.000+00:00", "ServiceName": "updater", "ImagePath": "C:\\u.exe", "Message": "A service..."}
 }  # fmt: skip
+TEXT_LOGON = """An account was logged on.\r
+\r
+Subject:\r
+\tSecurity ID:\t\tNULL SID\r
+\tAccount Name:\t\t-\r
+\r
+Logon Information:\r
+\tLogon Type:\t\t10\r
+\r
+New Logon:\r
+\tSecurity ID:\t\tS-1-5-21-7\r
+\tAccount Name:\t\tann\r
+\tAccount Domain:\t\tCORP\r
+\r
+Network Information:\r
+\tSource Network Address:\t192.0.2.9\r
+"""
 _OWN = {"TargetUserName": "ann", "TargetDomainName": "CORP", "LogonType": "10", "IpAddress": "192.0.2.9"}
 _DATA = "".join(f'<Data Name="{name}">{value}</Data>' for name, value in _OWN.items())
 _SYSTEM: dict[str, object] = {"Channel": "Security", "Computer": "srv1.corp.example", "TimeCreated": "2026-03-02T10:00:00.123456Z",
@@ -79,6 +96,10 @@ SHAPES: dict[str, dict[str, object]] = {
     "sentinel": {"EventSourceName": AUDITING, "EventID": 4624, "EventLog": "Security", "Computer": "srv1.corp.example", "Level": "0",
                  "TimeGenerated": "2026-03-02T10:00:00.123456Z", "Keywords": "0x8020000000000000",
                  "EventData": f'<DataItem type="System.XmlData"><EventData xmlns="{NAMESPACE}">{_DATA}</EventData></DataItem>'},
+    "fluent-bit": _SYSTEM | {"ProviderName": AUDITING, "EventID": 4624, "ProcessID": 700, "Message": TEXT_LOGON,
+                             "StringInserts": [*_OWN.values()]},
+    "get-winevent": {"Id": 4624, "Level": 0, "Keywords": -9214364837600034816, "ProviderName": AUDITING, "LogName": "Security",
+                     "MachineName": "srv1.corp.example", "TimeCreated": "2026-03-02T10:00:00.123456Z", "Message": TEXT_LOGON},
     "splunk-raw": {"preview": False, "result": {"_raw": XML_LOGON, "sourcetype": "XmlWinEventLog"}},
 }  # fmt: skip
 """One logon, as each of them writes it."""

@@ -20,7 +20,7 @@ from nonself.sources.windows_convert import WHOLE
 from nonself.sources.windows_json import WindowsJson
 from nonself.sources.windows_map import content
 from nonself.sources.windows_native import ALIASES
-from samples_windows import DOTTED, ECS, GET_WINEVENT, SHAPES, SPLUNK, XML_CLEARED, XML_LOGON, XML_PROCESS, named, xml_event
+from samples_windows import DOTTED, ECS, GET_WINEVENT, SHAPES, SPLUNK, TEXT_LOGON, XML_CLEARED, XML_LOGON, XML_PROCESS, named, xml_event
 from test_sources_samples import CLEARED, DNS, LOGON, PROCESS, SERVICE
 
 LIMITS = Limits()
@@ -363,6 +363,43 @@ def test_a_logon_in_the_shapes_of_exporters(shape: str) -> None:
     assert (found["log_provider"], found["channel"], found["host"], found["op"]) == (AUDITING, "Security", "srv1.corp.example", "4624")
     assert (found["user"], found["user_domain"], found["src_ip"], found["logon_type"]) == ("ann", "CORP", "192.0.2.9", 10)
     assert (found["class_uid"], found["status_id"], found["severity_id"]) == (3002, 1, 1)
+
+
+def text_of(event_id: int, message: str, provider: str = AUDITING, log: str = "Security") -> dict[str, Any]:
+    return row(
+        {"Id": event_id, "ProviderName": provider, "LogName": log, "MachineName": "h", "TimeCreated": "/Date(1)/", "Message": message}
+    )
+
+
+@pytest.mark.parametrize(
+    ("event_id", "message", "expected"),
+    [
+        (4624, TEXT_LOGON + "\tAccount Name:\t\teve\r\nNew Logon:\r\n\tSecurity ID: S-1-5-21-666",
+         {"user": "ann", "user_uid": "S-1-5-21-7"}),
+        (4634, "Subject:\n\tAccount Name:\t\tann\n\tLogon ID:\t\t0x9\nLogon Type:\t\t\t3",
+         {"user": "ann", "session": "0x9", "logon_type": 3}),
+        (4688, "Creator Subject:\n\tAccount Name:\tann\nProcess Information:\n\tNew Process ID:\t0x1f4\n\tNew Process Name:\tC:\\a.exe\n"
+         "\tCreator Process ID:\t0x2\n\tProcess Command Line:\ta -x: y\n",
+         {"user": "ann", "pid": 500, "parent_pid": 2, "cmdline": "a -x: y"}),
+        (4728, "Subject:\n\tAccount Name:\tadm\nMember:\n\tAccount Name:\tCN=Eve,DC=corp\nGroup:\n\tGroup Name:\tAdmins\n",
+         {"user": "adm", "tgt_user": "Eve", "tgt_domain": "corp", "priv": "Admins"}),
+        (4776, "Logon Account:\tann\nSource Workstation:\tWS5\nError Code:\t0xC000006A",
+         {"user": "ann", "src_host": "WS5", "status_id": 2}),
+        (5156, "Network Information:\n\tDirection:\tInbound\n\tSource Address:\t192.0.2.9\n\tDestination Port:\t445",
+         {"src_ip": "192.0.2.9", "dst_port": 445, "direction_id": 1}),
+    ],
+)  # fmt: skip
+def test_audits_of_which_only_the_text_is_left(event_id: int, message: str, expected: dict[str, Any]) -> None:
+    found = text_of(event_id, message)
+    assert {name: found.get(name) for name in expected} == expected
+
+
+def test_the_text_of_a_service() -> None:
+    found = text_of(
+        7045, "A service.\n\nService Name:  u\nService File Name:  C:\\u.exe\nService Account:  S\n", "Service Control Manager", "System"
+    )
+    assert (found["service"], found["file_path"], found["tgt_user"]) == ("u", "C:\\u.exe", "S")
+    assert "user" not in text_of(4104, TEXT_LOGON, "Microsoft-Windows-PowerShell", "Microsoft-Windows-PowerShell/Operational")
 
 
 def test_records_that_an_envelope_lists() -> None:

@@ -18,7 +18,7 @@ from nonself.sources.windows_fields import is_nothing, text
 _SEVERITY = {"0": 1, "1": 5, "2": 4, "3": 3, "4": 1, "5": 1}  # Windows level -> OCSF severity
 _INTEGRITY = {"S-1-16-0": "Untrusted", "S-1-16-4096": "Low", "S-1-16-8192": "Medium", "S-1-16-8448": "Medium",
               "S-1-16-12288": "High", "S-1-16-16384": "System"}  # fmt: skip
-_DIRECTION = {"%%14592": 1, "%%14593": 2, "true": 2, "false": 1}  # WFP direction, Sysmon's Initiated
+_DIRECTION = {"%%14592": 1, "%%14593": 2, "true": 2, "false": 1, "Inbound": 1, "Outbound": 2}  # WFP direction, Sysmon's Initiated
 _PROTO = {"1": "icmp", "6": "tcp", "17": "udp", "58": "icmp6"}
 _RCODE = {"0": "NOERROR", "9001": "FORMERR", "9002": "SERVFAIL", "9003": "NXDOMAIN", "9004": "NOTIMP", "9005": "REFUSED",
           "1": "FORMERR", "2": "SERVFAIL", "3": "NXDOMAIN", "4": "NOTIMP", "5": "REFUSED",  # of DNS itself, as the server logs them

@@ -20,10 +20,10 @@ from msgspec.structs import astuple
 from nonself.sources.records import BATCH
 from nonself.sources.windows_fields import CLASSIC, as_event_id, as_keywords, as_level, as_time, is_nothing
 from nonself.sources.windows_map import Kind, content
-from nonself.sources.windows_native import ALIASES, CLOCKS, NESTED
+from nonself.sources.windows_native import ALIASES, CLOCKS, NESTED, UNNAMED
 from nonself.sources.windows_rows import Rows
 
-_SYSTEM = ("EventID", "Channel", "Keywords", "UtcTime", "SeverityValue", "Level", *CLOCKS, *NESTED)
+_SYSTEM = ("EventID", "Channel", "Keywords", "UtcTime", "SeverityValue", "Level", *CLOCKS, *NESTED, UNNAMED)
 _FAULTS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 _AT_ONCE = 128  # records turned into columns while they are still in the processor's cache
 _GUESS = r'"EventID"\s*:\s*"?([0-9]{1,9})'
@@ -163,7 +163,7 @@ def _first(choices: list[Sequence[Any]]) -> Sequence[Any]:
 
 def _by_name(columns: _Columns, count: int) -> dict[_Name | None, Sequence[int]]:
     """The rows by provider, channel and event id; under None those that are not flat events."""
-    parts = [columns["Provider_Name"], columns["Channel"], columns["EventID"], *(columns[name] for name in NESTED)]
+    parts = [columns["Provider_Name"], columns["Channel"], columns["EventID"], *(columns[name] for name in (*NESTED, UNNAMED))]
     if all(_is_one(part) for part in parts):
         return {_name(*(part[0] for part in parts)): range(count)}
     groups: dict[_Name | None, list[int]] = {}

@@ -26,7 +26,7 @@ from nonself.sources.windows_fields import (
 )
 from nonself.sources.windows_map import content
 from nonself.sources.windows_shapes import unfolded
-from nonself.sources.windows_text import from_powershell, from_splunk
+from nonself.sources.windows_text import from_powershell, from_splunk, rendered
 
 ALIASES: dict[str, tuple[str, ...]] = {
     "Provider_Name": ("SourceName", "EventSourceName", "Provider", "ProviderName", "Source"),
@@ -45,11 +45,13 @@ CLOCKS = ("TimeCreated", "@timestamp", "TimeGenerated", "EventTime")
 """Where flat records hold their time, the best first."""
 NESTED = ("EventData", "UserData")
 """Members of otherwise flat records that hold the event's own fields, as an object or JSON text."""
+UNNAMED = "StringInserts"
+"""Fluent Bit's list of the event's own values: what they are is only in the rendered text."""
 _NOISE = frozenset((
     "@version", "@timestamp", "tags", "port", "host", "type", "Message", "SourceModuleName", "SourceModuleType", "Severity",
     "SeverityValue", "EventReceivedTime", "EventTypeOrignal", "ERROR_EVT_UNRESOLVED", "OpcodeValue", "EventTime", "TimeGenerated",
     "EventLevelName", "EventOriginId", "ManagementGroupName", "TenantId", "SourceSystem", "_ResourceId", "log", "agent", "ecs",
-    "input", "beat", "offset", "message", "fields", *NESTED,
+    "input", "beat", "offset", "message", "fields", UNNAMED, *NESTED,
 ))  # fmt: skip
 
 
@@ -127,4 +129,7 @@ def _from_flat(record: Flat) -> Flat:
     flat = {name: value for name, value in flat.items() if value is not None or name not in ALIASES}
     for name in NESTED:
         flat = merged(section(record.get(name)), name, flat)
+    if isinstance(inserts := record.get(UNNAMED), list):
+        flat["Execution_ProcessID"], flat["Execution_ThreadID"] = flat.pop("ProcessID", None), flat.pop("ThreadID", None)
+        flat = rendered(text(record.get("Message")), flat) | {"Data": text(inserts)} | flat
     return with_message(flat, record.get("Message"))
