@@ -20,7 +20,20 @@ from nonself.sources.windows_convert import WHOLE
 from nonself.sources.windows_json import WindowsJson
 from nonself.sources.windows_map import content
 from nonself.sources.windows_native import ALIASES
-from samples_windows import DOTTED, ECS, GET_WINEVENT, SHAPES, SPLUNK, TEXT_LOGON, XML_CLEARED, XML_LOGON, XML_PROCESS, named, xml_event
+from samples_windows import (
+    DOTTED,
+    ECS,
+    GET_WINEVENT,
+    NAMESPACE,
+    SHAPES,
+    SPLUNK,
+    TEXT_LOGON,
+    XML_CLEARED,
+    XML_LOGON,
+    XML_PROCESS,
+    named,
+    xml_event,
+)
 from test_sources_samples import CLEARED, DNS, LOGON, PROCESS, SERVICE
 
 LIMITS = Limits()
@@ -458,6 +471,19 @@ def test_hostile_xml_costs_no_other_event(bad: str, reasons: list[str]) -> None:
     found, dead = xml(XML_LOGON, bad, XML_CLEARED)
     assert dead == reasons
     assert [fields["op"] for fields in found] == ["4624", "104"]
+
+
+@pytest.mark.parametrize(
+    "head", ["<13>Mar  2 10:00:00 srv1 ", "<13>1 2026-03-02T10:00:00Z srv1 a - - - ", "03/02/2026 10:00:00 AM ", "", "\n"]
+)
+def test_xml_behind_the_head_of_a_line(head: str) -> None:
+    found, dead = xml(head, XML_LOGON, "\n", head, XML_PROCESS, "\n")
+    assert ([row["op"] for row in found], dead) == (["4624", "4688"], [])
+
+
+def test_xml_without_a_namespace() -> None:
+    found, dead = xml(XML_LOGON.replace(f" xmlns='{NAMESPACE}'", "").replace("2026-03-02T10:00:00.1234567Z", "2026-03-02 10:00:00.1234567"))
+    assert ([(row["user"], row["time"].microsecond) for row in found], dead) == ([("ann", 123456)], [])
 
 
 @pytest.mark.parametrize("odd", ["\x01", "&#1;", "&#x1B;", "&#x0;"])

@@ -18,6 +18,8 @@ from nonself.sources.windows_tree import parse_xml
 _SCHEMA = b"http://schemas.microsoft.com/win/2004/08/events/event"
 _SYSTEM = re.compile(rb"<Event>\s*<System>\s*<Provider (?!Name=.Linux-Sysmon)")  # EvtxECmd names no namespace
 _START, _END = re.compile(rb"<Event[\s>]"), b"</Event>"
+_HEAD = re.compile(rb"(?:<\d{1,3}>)?(?:1 )?(?:\d{4}-\d\d-\d\d[T ]|[A-Z][a-z]{2} {1,2}\d{1,2} |\d\d/\d\d/\d{4} )\d\d:[^\n<]{1,400}")
+"""What syslog or Splunk writes before an event on its line."""
 _BETWEEN = re.compile(rb"<\?xml[^>]*\?>|</?Events(?:\s[^>]*)?>|[\s\0]+")
 
 
@@ -27,12 +29,16 @@ class WindowsXml:
 
     name = "windows-xml"
     title = "Windows event logs as exported XML"
-    formats = "XML of Event Viewer and wevtutil, with or without an outer <Events>"
+    formats = "XML of Event Viewer and wevtutil, with or without an outer <Events>, in syslog or alone"
     classes = classes()
 
     def recognise(self, head: bytes, origin: str) -> bool:
         body = lines.text(head).lstrip()
-        return body.startswith(b"<") and _START.search(body) is not None and (_SCHEMA in body or _SYSTEM.search(body) is not None)
+        return (
+            (body.startswith(b"<") or _HEAD.match(body) is not None)
+            and _START.search(body) is not None
+            and (_SCHEMA in body or _SYSTEM.search(body) is not None)
+        )
 
     def read(self, source_input: Input, limits: Limits) -> Iterator[Chunk]:
         for block in _split(source_input, limits):
@@ -94,7 +100,7 @@ class _Cutter:
         starts = [match.start() for match in _START.finditer(part)]
         start = starts[-1] if starts else len(part)
         junk = _BETWEEN.sub(b" ", part[:start]).strip()
-        if junk:
+        if junk and not _HEAD.fullmatch(junk):
             self.dead.append(DeadLetter(self.origin, self.number, "xml-syntax", "bytes between events", junk[:SAMPLE]))
             self.number += 1
             yield from self.flush()
