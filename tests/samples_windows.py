@@ -100,6 +100,11 @@ SHAPES: dict[str, dict[str, object]] = {
                              "StringInserts": [*_OWN.values()]},
     "get-winevent": {"Id": 4624, "Level": 0, "Keywords": -9214364837600034816, "ProviderName": AUDITING, "LogName": "Security",
                      "MachineName": "srv1.corp.example", "TimeCreated": "2026-03-02T10:00:00.123456Z", "Message": TEXT_LOGON},
+    "wazuh-archive": {"agent": {"name": "SRV1"}, "decoder": {"name": "windows_eventchannel"}, "data": {"win": {
+        "system": {"providerName": AUDITING, "eventID": "4624", "channel": "Security", "computer": "srv1.corp.example", "level": "0",
+                   "keywords": "0x8020000000000000", "systemTime": "2026-03-02T10:00:00.1234560Z"},
+        "eventdata": {name[0].lower() + name[1:]: value for name, value in _OWN.items()}}}},
+    "json-in-message": {"@version": "1", "message": json.dumps(_SYSTEM | _OWN | {"EventID": 4624, "SourceName": AUDITING})},
     "splunk-raw": {"preview": False, "result": {"_raw": XML_LOGON, "sourcetype": "XmlWinEventLog"}},
 }  # fmt: skip
 """One logon, as each of them writes it."""
