@@ -129,6 +129,15 @@ def test_a_flow_happened_when_it_started() -> None:
     assert str(event("flow", flow={"start": "never"})["time"]) == "2026-03-02 10:00:01.250000+00:00"
 
 
+def test_an_address_of_ipv6_is_written_as_every_other_source_writes_it() -> None:
+    long = {"src_ip": "2001:0db8:0000:0000:0000:0000:0000:0001", "dest_ip": "fe80:0000:0000:0000:0200:00ff:fe00:0001"}
+    found = event("flow", **long)
+    assert (found["src_ip"], found["dst_ip"]) == ("2001:db8::1", "fe80::200:ff:fe00:1")
+    for text, short in (("0000:0000:0000:0000:0000:ffff:0a00:0005", "10.0.0.5"), ("2001:DB8::A", "2001:db8::a"), ("1:2", "1:2")):
+        assert event("flow", src_ip=text)["src_ip"] == short
+    assert "src_ip" not in event("flow", src_ip="sensor")
+
+
 def test_bad_records_say_why() -> None:
     good = {**BASE, "event_type": "dns"}
     (chunk,) = read(good, {**good, "timestamp": "soon"}, {"timestamp": BASE["timestamp"]}, [1], good)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from ipaddress import IPv6Address
 
 import polars as pl
 
@@ -15,10 +16,28 @@ _IP = r"^(?:::ffff:)?\[?([0-9]{1,3}(?:\.[0-9]{1,3}){3}|[0-9A-Fa-f]{0,4}:[0-9A-Fa
 _PLAIN_IP = r"^[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}$"
 
 
+_LONG_IP6 = r"^(?:[0-9A-Fa-f]{0,4}:)*(?:0[0-9A-Fa-f]{1,3}|0:0|[0-9a-f]{0,3}[A-F][0-9A-Fa-f]{0,3})(?::[0-9A-Fa-f]{0,4})*$"
+
+
 def _ip(value: pl.Series) -> pl.Series:
     """Addresses, without port, zone and brackets. To cut something out costs five times as much as to see that nothing need be."""
     odd = (~value.str.contains(_PLAIN_IP)).arg_true()
-    return value.clone().scatter(odd, value.gather(odd).str.extract(_IP)) if len(odd) else value
+    return value.clone().scatter(odd, _short(value.gather(odd).str.extract(_IP))) if len(odd) else value
+
+
+def _short(value: pl.Series) -> pl.Series:
+    """Addresses of IPv6 as RFC 5952 writes them, so that one host has one name: some sensors write every zero, or capitals."""
+    long = value.unique().drop_nulls()
+    long = long.filter(long.str.contains(_LONG_IP6))
+    return value.replace(long, pl.Series([_shortened(text) for text in long], dtype=pl.String)) if len(long) else value
+
+
+def _shortened(text: str) -> str:
+    try:
+        address = IPv6Address(text)
+        return str(address.ipv4_mapped or address)
+    except ValueError:
+        return text
 
 
 TRANSFORMS: dict[str, Callable[[pl.Expr], pl.Expr]] = {
