@@ -62,6 +62,15 @@ def test_an_alert_is_not_about_the_sensor() -> None:
     assert "host" not in event("alert", host="sensor1", alert={"signature": "x"})
 
 
+def test_an_alert_on_an_answer_counts_from_its_own_source() -> None:
+    flow = {"bytes_toserver": 3, "bytes_toclient": 40, "pkts_toserver": 1, "pkts_toclient": 2}
+    files = [{"filename": "/x.exe", "sha256": "ab" * 32}]
+    found = event("alert", direction="to_client", flow=flow, alert={"signature": "x"}, files=files)
+    assert [found[name] for name in ("bytes_out", "bytes_in", "pkts_out", "pkts_in")] == [40, 3, 2, 1]
+    assert (found["file_path"], found["hash"]) == ("/x.exe", "ab" * 32)
+    assert event("alert", direction="to_server", flow=flow, alert={"signature": "x"})["bytes_out"] == 3
+
+
 def test_an_alert_has_tactics_and_techniques_and_no_outcome_of_its_traffic() -> None:
     metadata = {"mitre_technique_id": ["t1071"], "mitre_tactic_id": ["TA0011"]}
     found = event("alert", alert={"severity": 3, "metadata": metadata}, http={"status": 404})
@@ -108,12 +117,49 @@ def test_an_alert_has_tactics_and_techniques_and_no_outcome_of_its_traffic() -> 
         ("tftp", {"packet": "read", "file": "boot.img"}, {"class_uid": 4010, "file_path": "boot.img"}),
         ("mqtt", {"connect": {"username": "ann"}}, {"class_uid": 4001, "user": "ann", "app_proto": "mqtt"}),
         ("pgsql", {"request": {"startup_parameters": {"user": "ann"}}}, {"class_uid": 4001, "user": "ann"}),
-        ("drop", {"len": 60}, {"class_uid": 4001, "activity_id": 5, "app_proto": None}),
+        ("pgsql", {"request": {"simple_query": "select 1"}, "response": {"severity_non_localizable": "ERROR", "code": "42P01"}},
+         {"resource": "select 1", "status_id": 2, "status_code": "42P01"}),
+        ("pgsql", {"response": {"message": "authentication_ok"}}, {"status_id": 1}),
+        ("dcerpc", {"request": "REQUEST", "interfaces": [{"uuid": "u", "service": "svcctl", "procedure": "RCreateServiceW"}]},
+         {"class_uid": 4001, "svc": "svcctl", "app_proto": "dcerpc"}),
+        ("rfb", {"authentication": {"security_result": "OK"}, "framebuffer": {"name": "desk"}}, {"status_id": 1, "dst_host": "desk"}),
+        ("rfb", {"authentication": {"security-result": "FAIL"}}, {"status_id": 2, "status_code": "FAIL"}),
+        ("mqtt", {"connect": {"client_id": "pump7"}, "connack": {"return_code": 0}}, {"status_id": 1, "src_host": "pump7"}),
+        ("mqtt", {"connect": {"client_id": "pump7"}, "connack": {"return_code": 5}}, {"status_id": 2, "status_code": "5"}),
+        ("mqtt", {"publish": {"topic": "hall/valve"}}, {"resource": "hall/valve"}),
+        ("sip", {"method": "REGISTER", "code": "403"}, {"status_id": 2, "status_code": "403"}),
+        ("snmp", {"version": 3, "usm": "ops"}, {"user": "ops"}),
+        ("rdp", {"event_type": "initial_response", "error_code": 5}, {"status_id": 2, "status_code": "5"}),
+        ("ldap", {"request": {"operation": "bind_request", "bind_request": {"version": 3, "name": "cn=ann"}},
+                  "responses": [{"operation": "bind_response", "bind_response": {"result_code": "invalid_credentials"}}]},
+         {"user": "cn=ann", "auth_protocol": "simple", "status_id": 2, "status_code": "invalid_credentials"}),
+        ("ldap", {"request": {"operation": "search_request", "search_request": {"base_object": "dc=corp"}},
+                  "responses": [{"operation": "search_result_entry"},
+                                {"operation": "search_result_done", "search_result_done": {"result_code": "success"}}]},
+         {"resource": "dc=corp", "status_id": 1, "auth_protocol": None}),
+        ("smb", {"command": "SMB2_COMMAND_SESSION_SETUP", "status": "STATUS_MORE_PROCESSING_REQUIRED"}, {"status_id": None}),
+        ("smb", {"status": "STATUS_SUCCESS", "kerberos": {"realm": "CORP", "snames": ["cifs", "dc"]}},
+         {"user_domain": "CORP", "auth_protocol": "Kerberos", "status_id": 1}),
+        ("smb", {"rename": {"from": "a.doc", "to": "a.locked"}}, {"file_path": "a.doc"}),
+        ("krb5", {"msg_type": "KRB_ERROR", "failed_request": "KRB_AS_REQ", "cname": "<empty>", "error_code": "KDC_ERR_PREAUTH_FAILED"},
+         {"user": None, "activity_id": 3, "status_id": 2}),
+        ("dhcp", {"type": "reply", "dhcp_type": "ack", "hostname": "WS5"}, {"src_host": None, "dst_host": "WS5", "host": "WS5"}),
+        ("dns", {"type": "answer", "rrname": "a", "grouped": {"A": ["192.0.2.1"], "CNAME": ["b"]}, "answers": [{"rdata": "192.0.2.1"}]},
+         {"answers": ["192.0.2.1", "b"]}),
+        ("dns", {"query": [{"rrname": "a"}], "answer": {"rrname": "a", "rcode": "NXDOMAIN", "answers": [{"rdata": "x"}]}},
+         {"query": "a", "rcode": "NXDOMAIN", "answers": ["x"]}),
+        ("http", {"version": "2", "request_headers": [{"name": ":method", "value": "GET"}, {"name": ":path", "value": "/p"}],
+                  "response_headers": [{"name": ":status", "value": "403"}]},
+         {"http_method": "GET", "url_path": "/p", "http_status": 403, "status_id": 2, "activity_id": 3}),
+        ("smtp", {"mail_from": "<a@x>"}, {"user": "a@x", "file_path": None}),
+        ("arp", {"src_ip": "192.0.2.1", "dest_ip": "192.0.2.2"}, {"class_uid": 4001}),
+        ("drop", {"len": 60}, {"class_uid": 4001, "activity_id": 5, "app_proto": None, "status_id": 2}),
         ("pkthdr", {}, {"class_uid": 0, "channel": "pkthdr"}),
         *((kind, {}, {"class_uid": 4001, "activity_id": 6, "app_proto": kind})
           for kind in ("snmp", "sip", "ike", "modbus", "dnp3", "rfb", "websocket")),
         ("stats", {"uptime": 1}, {"class_uid": 0, "op": "stats"}),
-        ("anomaly", {"type": "stream"}, {"class_uid": 0, "channel": "anomaly"}),
+        ("anomaly", {"type": "stream", "event": "stream.x"}, {"class_uid": 0, "channel": "anomaly", "rule": "stream.x"}),
+        *((kind, {}, {"class_uid": 4001, "activity_id": 6}) for kind in ("ikev2", "arp")),
     ],
 )  # fmt: skip
 def test_event_types_fill_their_columns(kind: str, part: dict[str, object], expected: dict[str, object]) -> None:
