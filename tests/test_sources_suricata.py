@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import orjson
@@ -173,6 +174,26 @@ def test_a_flow_happened_when_it_started() -> None:
     assert str(found["time"]) == "2026-03-02 09:00:00+00:00"
     assert found["duration_us"] == 2_500_000
     assert str(event("flow", flow={"start": "never"})["time"]) == "2026-03-02 10:00:01.250000+00:00"
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda text: {"@timestamp": "2026-03-02T10:00:09.000Z", "message": text, "agent": {"type": "filebeat"}},
+        lambda text: {"@timestamp": "2026-03-02T10:00:09.000Z", "json": json.loads(text), "log": {"offset": 1}},
+        lambda text: {"event": {"original": text, "module": "suricata"}, "suricata": {"eve": {}}},
+        lambda text: {"_index": "ids", "_source": {"message": text}},
+        lambda text: {"preview": False, "result": {"_raw": text, "_time": "x"}},
+    ],
+)
+def test_shippers_wrap_a_record(wrap: Callable[[str], dict[str, object]]) -> None:
+    plain = {**BASE, "event_type": "http", "http": {"hostname": "h", "status": 200}}
+    wrapped, broken = wrap(json.dumps(plain)), wrap("{}")
+    assert SOURCE.recognise(json.dumps(wrapped).encode(), "")
+    (chunk,) = read(wrapped, plain, broken)
+    assert chunk.events["url_host"].to_list() == ["h", "h"]
+    assert chunk.events["uid"].n_unique() == 1
+    assert [letter.record for letter in chunk.dead] == [2]
 
 
 def test_an_address_of_ipv6_is_written_as_every_other_source_writes_it() -> None:

@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import lru_cache
 from itertools import chain, islice
+from typing import Any
 
 import msgspec
 import orjson
@@ -18,6 +19,7 @@ from nonself.sources.contract import DeadLetter, Input, Limits
 from nonself.sources.json_fields import FAULTS
 from nonself.sources.records import Record, load_json
 
+_LAYERS = 3
 _LOOKED_AT = 8
 """Records asked for what kind they are."""
 _SIMPLE = rb'"[^"\\]*"\s*:\s*(?:"[^"\\]*"|[\w.+-]+)'
@@ -156,17 +158,24 @@ def _parsed(head: bytes, start: int) -> tuple[Record, ...]:
 
 
 def unwrapped(record: Record, names: tuple[str, ...]) -> Record:
-    """The real record where one of the members holds it, as an object or as JSON text."""
-    for name in names:
-        inner = record.get(name)
-        if isinstance(inner, str) and inner.lstrip()[:1] == "{":
-            try:
-                inner = orjson.loads(inner)
-            except orjson.JSONDecodeError:
-                continue
-        if isinstance(inner, dict):
-            return inner
+    """The real record where one of the members (`a.b` within another) holds it, as an object or as JSON text; shippers wrap what others
+    wrapped, so a few times over."""
+    for _ in range(_LAYERS if names else 0):
+        inner = next((found for name in names if (found := _inside(record, name)) is not None), None)
+        if inner is None:
+            break
+        record = inner
     return record
+
+
+def _inside(record: Record, name: str) -> Record | None:
+    value: Any = record
+    for member in name.split("."):
+        value = value.get(member) if isinstance(value, dict) else None
+    if isinstance(value, str) and value.lstrip()[:1] == "{":
+        with suppress(orjson.JSONDecodeError):
+            value = orjson.loads(value)
+    return value if isinstance(value, dict) else None
 
 
 def dump(record: Record) -> bytes:

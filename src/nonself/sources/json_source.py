@@ -40,6 +40,7 @@ class JsonSource:
         self._mapping, self._derive = mapping, derive
         self._prepared: tuple[Fields, list[pl.DataType], Expressions] | None = None
         self._others: tuple[JsonSource, ...] = ()
+        self._wraps = tuple(f'"{name.split(".")[0]}"'.encode() for name in mapping.unwrap)
 
     def beside(self, others: Sequence[JsonSource]) -> None:
         """Sources whose records may stand among ours, as in the export of a SIEM or a topic of many writers: each is read by its own."""
@@ -92,7 +93,7 @@ class JsonSource:
     def _add(self, part: list[bytes], numbers: Sequence[int], table: Table, columns: Columns, limits: Limits) -> None:
         """Decode some records into the table. Where all are sound, as nearly always, nothing is done record by record."""
         fields, *_ = self._plan()
-        if not self._mapping.unwrap and not _any_spaced(part):
+        if not _any_spaced(part) and not any(map(self._is_wrapped, part)):
             try:
                 columns.add(fields.decode_all(part))
             except FAULTS:
@@ -116,9 +117,13 @@ class JsonSource:
 
     def _record(self, line: bytes, limits: Limits) -> bytes:
         """The record's own bytes."""
-        if self._mapping.unwrap and any(b'"%s"' % name.encode() in line for name in self._mapping.unwrap):
+        if self._is_wrapped(line):
             return dump(unwrapped(load_json(line, limits), self._mapping.unwrap))
         return dump(load_json(line, limits)) if _spaced(line) else line
+
+    def _is_wrapped(self, line: bytes) -> bool:
+        """Whether another record may stand within."""
+        return any(name in line for name in self._wraps)
 
     def _columns(self) -> Columns:
         fields, dtypes, _ = self._plan()
