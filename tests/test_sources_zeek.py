@@ -121,6 +121,35 @@ def test_conn_fills_its_columns() -> None:
         ("known_services", {"host": "10.9.9.9", "port_num": "22", "port_proto": "tcp", "service": "SSH"},
          {"dst_ip": "10.9.9.9", "dst_port": 22, "proto": "tcp", "app_proto": "ssh"}),
         ("open_conn", {"conn_state": "OTH"}, {"class_uid": 4001, "channel": "open_conn", "activity_id": 6}),
+        *((path, {"conn_state": "SF", "proto": "tcp"}, {"class_uid": 4001, "channel": path, "activity_id": 2, "status_id": 1})
+          for path in ("conn_long", "conn_red")),
+        ("postgresql", {"user": "ann", "database": "crm", "frontend": "simple_query", "frontend_arg": "select 1", "backend": "error",
+                        "success": "F"},
+         {"class_uid": 6005, "op": "simple_query", "user": "ann", "resource": "select 1", "status_id": 2, "status_code": "error"}),
+        ("redis", {"cmd.name": "AUTH", "cmd.key": "k", "success": "F"}, {"class_uid": 6005, "op": "AUTH", "status_id": 2}),
+        ("websocket", {"host": "h", "uri": "/u", "user_agent": "ua"}, {"class_uid": 4002, "url_host": "h", "url_path": "/u"}),
+        ("smb_cmd", {"command": "CREATE", "argument": "a.txt", "status": "ACCESS_DENIED", "username": "ann", "tree": "\\\\\\\\s\\\\c$"},
+         {"class_uid": 4006, "op": "CREATE", "status_id": 2, "user": "ann", "file_path": "a.txt", "pipe": "\\\\s\\c$"}),
+        ("smb_cmd", {"command": "SESSION_SETUP", "status": "MORE_PROCESSING_REQUIRED"}, {"status_id": None}),
+        ("traceroute", {"src": "10.9.9.9", "dst": "192.0.2.9"}, {"class_uid": 4001, "src_ip": "10.9.9.9", "dst_ip": "192.0.2.9"}),
+        ("suricata_corelight", {"alert.signature": "S", "alert.severity": "1", "alert.action": "allowed"},
+         {"class_uid": 2004, "rule": "S", "severity_id": 4, "score": 1.0, "status_code": "allowed"}),
+        ("ldap", {"opcode": "bind SASL", "result": "SASL bind in progress"}, {"status_id": None, "auth_protocol": "SASL"}),
+        ("ldap", {"opcode": "compare", "result": "compare false"}, {"status_id": 1}),
+        ("mqtt_connect", {"connect_status": "Connection Accepted"}, {"status_id": 1}),
+        ("mqtt_connect", {"connect_status": "Refused: not authorized"}, {"status_id": 2}),
+        ("kerberos", {"client": "HTTP/web.corp/CORP"}, {"user": "HTTP/web.corp", "user_domain": "CORP"}),
+        ("kerberos", {"client": "ann"}, {"user": "ann", "user_domain": None}),
+        ("mysql", {"cmd": "login", "arg": "root", "success": "F"}, {"user": "root", "status_id": 2}),
+        ("mysql", {"cmd": "query", "arg": "select 1"}, {"user": None, "resource": "select 1"}),
+        ("ssl", {"version": "DTLSv12", "cert_chain_fps": "ab"}, {"proto": "udp", "hash": "ab"}),
+        ("ssl", {"version": "TLSv13"}, {"proto": "tcp"}),
+        ("smtp", {"mailfrom": "<a@x>", "rcptto": "<b@y>"}, {"user": "a@x", "tgt_user": "b@y"}),
+        ("smtp", {"mailfrom": "<>", "from": "-"}, {"user": None}),
+        ("sip", {"request_from": "Ann <sip:ann@x>", "request_to": "<sip:bob@x>;tag=1"}, {"user": "sip:ann@x", "tgt_user": "sip:bob@x"}),
+        ("modbus", {"exception": "ILLEGAL_FUNCTION"}, {"status_id": 2}),
+        ("ssh", {"direction": "INBOUND", "remote_location.country_code": "CH"}, {"country": "CH"}),
+        ("ssh", {"direction": "OUTBOUND", "remote_location.country_code": "CH"}, {"country": None}),
     ],
 )  # fmt: skip
 def test_logs_fill_their_columns(path: str, fields: dict[str, str], expected: dict[str, object]) -> None:
@@ -133,7 +162,7 @@ def test_logs_fill_their_columns(path: str, fields: dict[str, str], expected: di
         found = row(path, fields, declared)
         assert {name: found.get(name) for name in expected} == expected
         kept = orjson.loads(str(found["ext"]))
-        assert path == "open_conn" or {name for name, cell in fields.items() if cell != "-"} <= kept.keys()
+        assert path in ("open_conn", "conn_long", "conn_red") or {name for name, cell in fields.items() if cell != "-"} <= kept.keys()
 
 
 def test_every_recipe_can_be_built_and_every_class_exists() -> None:
@@ -144,7 +173,7 @@ def test_every_recipe_can_be_built_and_every_class_exists() -> None:
         made = frame.select(plan(path, tuple(dict(fields).items())))
         assert set({**CONNECTION, **log.columns}) <= set(made.columns)
         assert {name: dtype for name, dtype in made.schema.items() if SCHEMA[name] != dtype} == {}
-    assert {path for path, _ in KINDS} >= set(LOGS) - {"ldap", "known_hosts"}
+    assert {path for path, _ in KINDS} >= set(LOGS) - {"ldap", "known_hosts", "traceroute"}
 
 
 @given(st.permutations(range(8)), st.integers(0, 8))
@@ -249,6 +278,32 @@ def test_json_says_the_same_as_text() -> None:
     for other in ({**record, "ts": "2026-03-02T10:00:00.500000Z"}, {**record, "ts": 1772445600500, "_path": "conn"}):
         assert rows(json.dumps(other).encode()).drop(drop).drop("ext").equals(plain.drop("ext"))
     assert [reason for _, reason in reasons(json.dumps({**record, "ts": True}).encode())] == ["bad-time"]
+
+
+def test_a_record_is_known_however_it_is_wrapped() -> None:
+    plain = {"ts": 1772442000.25, "uid": "Cx1", "id.orig_h": "10.0.0.5", "id.orig_p": 50001, "id.resp_h": "192.0.2.7", "id.resp_p": 443,
+             "proto": "tcp", "conn_state": "SF", "orig_ip_bytes": 1, "resp_ip_bytes": 2}  # fmt: skip
+    text = orjson.dumps(plain).decode()
+    wrapped: list[object] = [
+        {"@timestamp": "2026-03-02T10:00:00Z", "message": text, "log": {"offset": 1}}, {"json": plain}, {"event": {"original": text}},
+        {"_source": {"message": text}}, {"preview": False, "result": {"_raw": text, "_time": "x"}},
+    ]  # fmt: skip
+    for one in wrapped:
+        assert rows(orjson.dumps(one))["uid"].item() == rows(text.encode())["uid"].item()
+    mixed = b"\n".join(map(orjson.dumps, [plain, *wrapped, {"message": "{}"}]))
+    assert rows(mixed)["src_ip"].to_list() == ["10.0.0.5"] * 6
+    assert [number for number, _ in reasons(mixed)] == [6]
+    assert rows(orjson.dumps([plain, plain], option=orjson.OPT_INDENT_2)).height == 2
+    assert rows(orjson.dumps(plain, option=orjson.OPT_INDENT_2))["dst_port"].to_list() == [443]
+
+
+def test_a_record_within_a_record_is_its_fields() -> None:
+    nested = {"ts": 1.0, "uid": "Cx1", "id": {"orig_h": "10.0.0.5", "orig_p": 1, "resp_h": "192.0.2.7", "resp_p": 2}, "conn_state": "SF"}
+    (found,) = rows(orjson.dumps(nested)).iter_rows(named=True)
+    assert (found["src_ip"], found["src_port"], found["dst_ip"], found["dst_port"]) == ("10.0.0.5", 1, "192.0.2.7", 2)
+    assert rows(orjson.dumps({"ts": 1.0, "_path": "x509", "id": "F1", "certificate": {"subject": "CN=x"}}))["resource"].to_list() == [
+        "CN=x"
+    ]
 
 
 def test_a_value_of_another_type_changes_no_neighbour() -> None:

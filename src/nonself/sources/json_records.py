@@ -19,6 +19,8 @@ from nonself.sources.contract import DeadLetter, Input, Limits
 from nonself.sources.json_fields import FAULTS
 from nonself.sources.records import Record, load_json
 
+SHIPPERS = ("_source", "result", "_raw", "event.original", "json", "message")
+"""Where Elasticsearch, Splunk and shippers of logs hold the record they were given."""
 _LAYERS = 3
 _LOOKED_AT = 8
 """Records asked for what kind they are."""

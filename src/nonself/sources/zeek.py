@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nonself.core.events import empty
+from nonself.sources import documents
 from nonself.sources.contract import Chunk, DeadLetter, Input, Limits
+from nonself.sources.json_records import first_records, records
 from nonself.sources.lines import SAMPLE, chunks, head_lines, split_wide
 from nonself.sources.zeek_head import assumed, is_headless, is_summary, is_tsv
-from nonself.sources.zeek_json import is_record, read_json
+from nonself.sources.zeek_json import is_record, is_zeek, read_json
 from nonself.sources.zeek_map import LOGS
 from nonself.sources.zeek_rows import NAME, Rows
 from nonself.sources.zeek_tsv import Header, read_block
@@ -20,7 +22,7 @@ class Zeek:
 
     name = NAME
     title = "Zeek network logs"
-    formats = "TSV with #fields header (conn also without), JSON lines"
+    formats = "TSV with #fields header (conn also without), JSON lines or arrays"
     classes = tuple(sorted({log.class_uid for log in LOGS.values()}))
 
     def recognise(self, head: bytes, origin: str) -> bool:
@@ -30,7 +32,7 @@ class Zeek:
         """
         if is_tsv(head) or is_headless(head) or is_summary(head):
             return True
-        return b"{" in head and any(is_record(line) for line in head_lines(head))
+        return b"{" in head and (any(is_record(line) for line in head_lines(head)) or any(map(is_zeek, first_records(head, (), ()))))
 
     def read(self, source_input: Input, limits: Limits) -> Iterator[Chunk]:
         """See the contract. Header lines and blank lines are no records."""
@@ -39,7 +41,8 @@ class Zeek:
             return
         header = _header(source_input.head)
         met = 0
-        for block in split_wide(source_input, limits):
+        lined = header is not None or documents.is_lines(source_input.head)
+        for block in split_wide(source_input, limits) if lined else records(source_input, limits, ()):
             rows = Rows(source_input.origin)
             if header is None:
                 read_json(block, rows, limits)

@@ -1,4 +1,5 @@
-"""Zeek's JSON lines, as written by Zeek, by json-streaming-logs and by Corelight: one object a record, of any log, in any order.
+"""Zeek's JSON lines, as written by Zeek, by json-streaming-logs and by Corelight: one object a record, of any log, in any order; and
+what shippers wrap around one.
 
 A record whose values have the types that Zeek gives them is decoded into a typed struct of its log (`zeek_shape`), all others one by one.
 Either way gives the same, and which one is taken depends on the record alone. `ext` is null where `raw` is an object with Zeek's own
@@ -17,9 +18,10 @@ import polars as pl
 
 from nonself.core.errors import RecordError
 from nonself.sources.contract import Limits
+from nonself.sources.json_records import SHIPPERS, dump, unwrapped
 from nonself.sources.lines import Block
 from nonself.sources.records import Record, dump_json, load_json
-from nonself.sources.zeek_map import DOTTED, KINDS, MAX_NAME, TIMELESS
+from nonself.sources.zeek_map import DOTTED, KINDS, MAX_NAME, NESTED, TIMELESS
 from nonself.sources.zeek_plan import DTYPES, needed, plan
 from nonself.sources.zeek_rows import Raw, Rows
 from nonself.sources.zeek_shape import MILLISECONDS, Shape, shape
@@ -31,13 +33,19 @@ _EXT = " ext"
 
 def is_record(line: bytes) -> bool:
     """Whether a line is a record of Zeek's, by its keys."""
-    if b'"ts"' not in line and b'"@stream"' not in line:
+    if b'"ts' not in line and b'"@stream' not in line:
         return False
     try:
         record = orjson.loads(line)
     except orjson.JSONDecodeError:
         return False
-    if not isinstance(record, dict) or "event_type" in record:
+    return isinstance(record, dict) and is_zeek(record)
+
+
+def is_zeek(record: Record) -> bool:
+    """Whether a record is one of Zeek's, by its keys."""
+    record = _opened(record)
+    if "event_type" in record:
         return False
     record = _dotted(record)
     if "@stream" in record:
@@ -57,7 +65,9 @@ class _Sorted:
 
     def put(self, number: int, line: bytes, limits: Limits) -> None:
         """Read one record for itself. Raises RecordError."""
-        record = load_json(line, limits)
+        whole = load_json(line, limits)
+        record = _opened(whole)
+        line = line if record is whole else dump(record)
         its = _shape_of(record)
         row = its.row(line) if its else None
         if its and row is not None:
@@ -112,7 +122,7 @@ def _guess(lines: Sequence[bytes]) -> Shape | None:
         record = orjson.loads(lines[0]) if lines else None
     except orjson.JSONDecodeError:
         return None
-    return _shape_of(record) if isinstance(record, dict) else None
+    return _shape_of(record) if isinstance(record, dict) and _opened(record) is record else None
 
 
 def _shape_of(record: Record) -> Shape | None:
@@ -157,13 +167,21 @@ def _kind(record: Record) -> str | None:
     return next((path for path, needs in KINDS if needs <= record.keys()), None)
 
 
+def _opened(record: Record) -> Record:
+    """The record that this one was wrapped around."""
+    return record if "ts" in record or "@stream" in record else unwrapped(record, SHIPPERS)
+
+
 def _renamed(record: Record) -> bool:
-    return "id_orig_h" in record or "@stream" in record
+    return "id_orig_h" in record or "@stream" in record or any(isinstance(record.get(name), dict) for name in NESTED)
 
 
 def _dotted(record: Record) -> Record:
     """The record with Zeek's own field names."""
-    return {_original(key): value for key, value in record.items()} if _renamed(record) else record
+    if not _renamed(record):
+        return record
+    parts = ((f"{key}.", value) if isinstance(value, dict) else ("", {_original(key): value}) for key, value in record.items())
+    return {prefix + name: value for prefix, part in parts for name, value in part.items()}
 
 
 def _original(key: str) -> str:

@@ -49,12 +49,13 @@ LOGS: dict[str, Log] = {
         "proto": "=tcp", "app_proto": "=http", "user": "username", "http_method": "method", "url_host": "host", "url_path": "uri",
         "http_status": "status_code", "user_agent": "user_agent", "bytes_out": "request_body_len", "bytes_in": "response_body_len",
     }),
-    "ssl": Log(4001, {**_TLS, "proto": "=tcp"}),
+    "ssl": Log(4001, {**_TLS, "proto": "tls_proto(version)", "hash": "any(cert_chain_fps)"}),
     "quic": Log(4001, {"activity_id": "=6", "proto": "=udp", "app_proto": "=quic", "sni": "server_name", "ja4": "ja4"}),
     "x509": Log(0, {"session": "id", "hash": "fingerprint", "resource": "certificate.subject"}),
     "ssh": Log(4007, {
         "activity_id": "=6", "status_id": "success(auth_success)", "proto": "=tcp", "app_proto": "=ssh",
         "direction_id": "ssh_direction(direction)", "hassh": "hassh",
+        "country": "ssh_country(direction, remote_location.country_code)",
     }),
     "files": Log(4010, {
         "activity_id": "file_activity(is_orig)", "session": "any(uid, conn_uids)",
@@ -75,7 +76,7 @@ LOGS: dict[str, Log] = {
     }),
     "kerberos": Log(3002, {
         "op": "request_type", "activity_id": "kerberos_activity(request_type)", "status_id": "success(success)", "status_code": "error_msg",
-        "app_proto": "=kerberos", "auth_protocol": "=Kerberos", "user": "before_slash(client)", "user_domain": "after_slash(client)",
+        "app_proto": "=kerberos", "auth_protocol": "=Kerberos", "user": "before_realm(client)", "user_domain": "after_slash(client)",
         "svc": "service",
     }),
     "ntlm": Log(3002, {
@@ -106,7 +107,7 @@ LOGS: dict[str, Log] = {
     }),
     "smtp": Log(4009, {
         "activity_id": "=1", "status_id": "mail_reply(last_reply)", "status_code": "last_reply", "proto": "=tcp", "app_proto": "=smtp",
-        "user": "any(mailfrom, from)", "tgt_user": "any(rcptto, to)", "src_host": "helo", "user_agent": "user_agent",
+        "user": "mail(mailfrom, from)", "tgt_user": "mail(rcptto, to)", "src_host": "helo", "user_agent": "user_agent",
         "mail_subject": "subject",
     }),
     "notice": Log(2004, {
@@ -126,7 +127,7 @@ LOGS: dict[str, Log] = {
     }),
     "sip": Log(4001, {
         "op": "method", "activity_id": "=6", "status_id": "reply(status_code)", "status_code": "status_code", "app_proto": "=sip",
-        "user": "request_from", "tgt_user": "request_to", "user_agent": "user_agent",
+        "user": "mail(request_from)", "tgt_user": "mail(request_to)", "user_agent": "user_agent",
     }),
     "socks": Log(4001, {
         "activity_id": "=6", "status_id": "socks_status(status)", "status_code": "status", "proto": "=tcp", "app_proto": "=socks",
@@ -136,11 +137,38 @@ LOGS: dict[str, Log] = {
     "ntp": Log(4013, {"activity_id": "=99", "proto": "=udp", "app_proto": "=ntp"}),
     "mysql": Log(6005, {
         "op": "cmd", "activity_id": "=99", "status_id": "success(success)", "proto": "=tcp", "app_proto": "=mysql", "resource": "arg",
+        "user": "login_name(cmd, arg)",
     }),
-    "mqtt_connect": Log(4001, {"activity_id": "=1", "status_code": "connect_status", "app_proto": "=mqtt", "src_host": "client_id"}),
+    "postgresql": Log(6005, {
+        "op": "frontend", "activity_id": "=99", "status_id": "success(success)", "status_code": "backend", "proto": "=tcp",
+        "app_proto": "=postgresql", "user": "user", "resource": "any(frontend_arg, database)", "user_agent": "application_name",
+    }),
+    "redis": Log(6005, {
+        "op": "cmd.name", "activity_id": "=99", "status_id": "success(success)", "proto": "=tcp", "app_proto": "=redis",
+        "resource": "cmd.key",
+    }),
+    "websocket": Log(4002, {
+        "activity_id": "=99", "proto": "=tcp", "app_proto": "=websocket", "url_host": "host", "url_path": "uri", "user_agent": "user_agent",
+    }),
+    "smb_cmd": Log(4006, {
+        "op": "command", "activity_id": "=99", "status_id": "smb_status(status)", "status_code": "status", "proto": "=tcp",
+        "app_proto": "=smb", "duration_us": "us(rtt)", "user": "username", "file_path": "argument", "pipe": "tree",
+    }),
+    "traceroute": Log(4001, {"activity_id": "=6", "src_ip": "any(src, id.orig_h)", "dst_ip": "any(dst, id.resp_h)"}),
+    "suricata_corelight": Log(2004, {
+        "activity_id": "=1", "rule": "alert.signature", "score": "alert.severity", "severity_id": "alert_severity(alert.severity)",
+        "status_code": "alert.action", "app_proto": "service",
+    }),
+    "mqtt_connect": Log(4001, {
+        "activity_id": "=1", "status_id": "mqtt_status(connect_status)", "status_code": "connect_status", "app_proto": "=mqtt",
+        "src_host": "client_id",
+    }),
     "mqtt_publish": Log(4001, {"activity_id": "=6", "app_proto": "=mqtt", "resource": "topic"}),
     "mqtt_subscribe": Log(4001, {"op": "action", "activity_id": "=6", "app_proto": "=mqtt", "resource": "any(topics)"}),
-    "modbus": Log(4001, {"op": "func", "activity_id": "=6", "status_code": "exception", "proto": "=tcp", "app_proto": "=modbus"}),
+    "modbus": Log(4001, {
+        "op": "func", "activity_id": "=6", "status_id": "failed(exception)", "status_code": "exception", "proto": "=tcp",
+        "app_proto": "=modbus",
+    }),
     "dnp3": Log(4001, {"op": "fc_request", "activity_id": "=6", "app_proto": "=dnp3"}),
     "rfb": Log(4001, {
         "activity_id": "=6", "status_id": "success(auth)", "proto": "=tcp", "app_proto": "=rfb", "auth_protocol": "authentication_method",
@@ -158,9 +186,10 @@ LOGS: dict[str, Log] = {
 
 
 def log_of(path: str | None) -> Log:
-    """The mapping of a Zeek path; `open_conn` is read as `conn`. A path without one gets the connection's columns and class 0."""
-    name = path or ""
-    return LOGS.get(name.removeprefix("open_")) or Log()
+    """The mapping of a Zeek path; `open_conn` and Corelight's `conn_long` and `conn_red` are read as `conn`. A path without one gets the
+    connection's columns and class 0."""
+    name = (path or "").removeprefix("open_").removesuffix("_long").removesuffix("_red")
+    return LOGS.get(name) or Log()
 
 
 KINDS: tuple[tuple[str, frozenset[str]], ...] = tuple(
@@ -179,9 +208,12 @@ KINDS: tuple[tuple[str, frozenset[str]], ...] = tuple(
         ("pe", "machine is_exe"), ("ntp", "stratum root_delay"), ("dpd", "analyzer failure_reason"), ("arp", "orig_hw resp_hw"),
         ("snmp", "community get_requests"), ("known_services", "port_num port_proto"), ("known_certs", "port_num serial"),
         ("radius", "username mac"), ("radius", "username result"), ("socks", "request.host bound.host"), ("socks", "request_p bound_p"),
-        ("mysql", "cmd arg"), ("mqtt_connect", "proto_name connect_status"), ("mqtt_publish", "topic payload_len"),
+        ("mysql", "cmd arg"), ("postgresql", "uid frontend"), ("postgresql", "uid backend"), ("redis", "uid cmd.name"),
+        ("suricata_corelight", "alert.signature suri_id"), ("smb_cmd", "command tree_service"), ("smb_cmd", "command sub_command"),
+        ("mqtt_connect", "proto_name connect_status"), ("mqtt_publish", "topic payload_len"),
         ("mqtt_subscribe", "action topics"), ("modbus", "func unit"), ("dnp3", "fc_request"), ("rfb", "authentication_method"),
         ("irc", "nick command"), ("syslog", "facility severity message"), ("intel", "seen.indicator"), ("signatures", "sig_id"),
+        ("websocket", "uid uri server_extensions"), ("websocket", "uid uri client_extensions"),
     )
 )  # fmt: skip
 """How a JSON record that doesn't name its log is told: the first kind all of whose fields it has."""
@@ -189,10 +221,13 @@ KINDS: tuple[tuple[str, frozenset[str]], ...] = tuple(
 DOTTED = ("id_", "certificate_", "san_", "basic_constraints_", "version_", "remote_location_", "data_channel_", "times_")
 """Prefixes of Zeek's records, which some writers join with `_`: `id_orig_h` is `id.orig_h`."""
 
+NESTED = ("id", "certificate", "cmd", "seen")
+"""Zeek's records that some writers keep as objects: `{"id": {"orig_h": ...}}`."""
+
 MAX_NAME = 128
 """Characters of a path or field name that are kept; plans are cached by them."""
 TIMELESS = frozenset({"loaded_scripts"})
 """Logs whose records bear no time."""
-LISTS = frozenset({"conn_uids", "uids", "tx_hosts", "rx_hosts", "rcptto", "to", "topics"})
+LISTS = frozenset({"conn_uids", "uids", "tx_hosts", "rx_hosts", "rcptto", "to", "topics", "cert_chain_fps"})
 NUMBERS = frozenset({"p", "host_p", "src_port", "dst_port"})
 """Fields that JSON holds as lists or numbers though recipes take them as text."""

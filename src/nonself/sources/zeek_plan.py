@@ -89,6 +89,12 @@ def _share_file(share: pl.Expr, name: pl.Expr) -> pl.Expr:
     return pl.concat_str([pl.concat_str([share.str.strip_chars_end("\\"), pl.lit("\\")]).fill_null(""), name])
 
 
+def _mail(*values: pl.Expr) -> pl.Expr:
+    """The address of `Name <address>`; of a name alone itself."""
+    text = pl.coalesce(*values)
+    return pl.coalesce(text.str.extract(r"<([^<>]+)>"), pl.when(text != "<>").then(text))
+
+
 def _rdp_status(result: pl.Expr) -> pl.Expr:
     """ "encrypted" tells that the sensor could not see how it ended."""
     return pl.when(result != "encrypted").then(_success(result == "Success"))
@@ -101,12 +107,13 @@ CONVERTERS: dict[str, Converter] = {
     "lower": _text(lambda value: value.str.to_lowercase()),
     "last_name": _text(lambda value: value.str.extract(r"([^:]+)$").str.to_lowercase()),
     "first_name": _text(lambda value: value.str.extract(r"^([^:]+)::").str.to_lowercase()),
-    "before_slash": _text(lambda value: value.str.extract(r"^([^/]+)")),
+    "before_realm": _text(lambda value: value.str.extract(r"^([^/]+(?:/[^/]+)*?)(?:/[^/]*)?$")),  # of HTTP/web.corp/CORP HTTP/web.corp
     "after_slash": _text(lambda value: value.str.extract(r"/([^/]+)$")),
     "where": Converter(("flag", "int"), lambda flag, value: pl.when(flag).then(value)),
     "where_not": Converter(("flag", "int"), lambda flag, value: pl.when(~flag).then(value)),
     "success": Converter(("flag",), _success),
     "reply": Converter(("int",), _reply),
+    "mail": _text(_mail),
     "mail_reply": _text(lambda text: _reply(text.str.extract(r"^(\d{3})").cast(pl.Int64))),
     "conn_activity": _enum(SF=2, S1=2, S2=2, S3=2, RSTO=3, RSTR=3, RSTOS0=3, RSTRH=3, S0=4, SH=4, SHR=4, REJ=5, OTH=6),
     "conn_status": _text(_conn_status),
@@ -124,7 +131,15 @@ CONVERTERS: dict[str, Converter] = {
         _pick(is_orig, receiver, sender), known)),
     "rdp_status": _text(_rdp_status),
     "kerberos_activity": _enum(99, AS=3, TGS=4),
-    "ldap_status": _good("success"),
+    "ldap_status": _text(lambda result: pl.when(result != "SASL bind in progress").then(
+        _success(result.is_in(("success", "compare true", "compare false"))))),
+    "mqtt_status": _good("Connection Accepted"),
+    "smb_status": _text(lambda status: pl.when(status != "MORE_PROCESSING_REQUIRED").then(_success(status == "SUCCESS"))),
+    "failed": _text(lambda error: pl.when(error.is_not_null()).then(2)),
+    "login_name": _text(lambda command, argument: pl.when(command == "login").then(argument)),
+    "tls_proto": _text(lambda version: pl.when(version.str.starts_with("DTLS")).then(pl.lit("udp")).otherwise(pl.lit("tcp"))),
+    "ssh_country": _text(lambda direction, country: pl.when(direction == "INBOUND").then(country)),
+    "alert_severity": Converter(("int",), lambda severity: pl.when(severity.is_between(1, 4)).then(5 - severity)),
     "radius_status": _good("success"),
     "socks_status": _good("succeeded"),
     "seen_hash": _text(lambda kind, value: pl.when(kind == "Intel::FILE_HASH").then(value.str.to_lowercase())),

@@ -17,7 +17,7 @@ from nonself.sources.records import clean, decode
 from nonself.sources.zeek_plan import TEXT
 
 NAME = "zeek"
-MAP_VER = 5
+MAP_VER = 6
 _LAST_SECOND = 253_402_300_799  # of the year 9999, the last that Python's datetimes hold
 
 

@@ -17,7 +17,7 @@ import polars as pl
 from msgspec.structs import astuple
 
 from nonself.sources.records import BATCH
-from nonself.sources.zeek_map import KINDS, TIMELESS
+from nonself.sources.zeek_map import KINDS, NESTED, TIMELESS
 from nonself.sources.zeek_plan import DTYPES, Fields, natural, needed
 
 MILLISECONDS = 1e11
@@ -25,7 +25,7 @@ MILLISECONDS = 1e11
 _FAULTS = (msgspec.MsgspecError, RecursionError, UnicodeError)
 _WHOLE = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 _TYPES: dict[str, Any] = {"text": str, "int": _WHOLE, "real": float, "flag": bool, "list": list[str]}
-_ALIEN = ("@stream", "_stream", "id_orig_h")
+_ALIEN = ("@stream", "_stream", "id_orig_h", *NESTED)
 """Names that other writers give: such records are read by hand."""
 _UNSET = msgspec.UNSET
 
@@ -84,7 +84,8 @@ class Shape:
         """Whether all records are of this log by the keys they have; may say no of many where each one alone would be a yes."""
         at = {name: place for place, name in enumerate(self.members)}
         height = len(cells[0])
-        if any(cells[at[name]].count(_UNSET) != height for name in _ALIEN):
+        own = {name for name, _ in self.fields}
+        if any(cells[at[name]].count(_UNSET) != height for name in _ALIEN if name not in own):
             return False
         names = cells[at["_path"]]
         if self.named:
