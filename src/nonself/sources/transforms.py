@@ -22,11 +22,11 @@ _LONG_IP6 = r"^(?:[0-9A-Fa-f]{0,4}:)*(?:0[0-9A-Fa-f]{1,3}|0:0|[0-9a-f]{0,3}[A-F]
 def _ip(value: pl.Series) -> pl.Series:
     """Addresses, without port, zone and brackets. To cut something out costs five times as much as to see that nothing need be."""
     odd = (~value.str.contains(_PLAIN_IP)).arg_true()
-    return value.clone().scatter(odd, _short(value.gather(odd).str.extract(_IP))) if len(odd) else value
+    return value.clone().scatter(odd, value.gather(odd).str.extract(_IP)) if len(odd) else value
 
 
 def _short(value: pl.Series) -> pl.Series:
-    """Addresses of IPv6 as RFC 5952 writes them, so that one host has one name: some sensors write every zero, or capitals."""
+    """Addresses of IPv6 as RFC 5952 writes them, so that one host has one name: a sensor that writes every zero gives it another."""
     long = value.unique().drop_nulls()
     long = long.filter(long.str.contains(_LONG_IP6))
     return value.replace(long, pl.Series([_shortened(text) for text in long], dtype=pl.String)) if len(long) else value
@@ -46,6 +46,7 @@ TRANSFORMS: dict[str, Callable[[pl.Expr], pl.Expr]] = {
     "first": lambda value: value.str.extract(r"^([^./:]*)"),  # before the first . / or :
     "tail": _tail,  # after the last / : or backslash
     "ip": lambda value: value.map_batches(_ip, return_dtype=pl.String, is_elementwise=True),
+    "short_ip": lambda value: value.map_batches(lambda written: _short(_ip(written)), return_dtype=pl.String, is_elementwise=True),
     "not_ip": lambda value: pl.when(~value.str.contains(r"^[0-9.]+$|^[0-9A-Fa-f]*:[0-9A-Fa-f:.]*$")).then(value),
     "url_host": lambda value: value.str.extract(r"^[A-Za-z][A-Za-z0-9+.-]*://(?:[^/@]*@)?\[?([^/:?#\]]+)"),
     "url_path": lambda value: value.str.extract(r"^[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*([/?].*)$"),
