@@ -106,6 +106,37 @@ def test_argus() -> None:
     assert json.loads(events(ARGUS_CSV)["ext"][1]) == {"Dir": "->", "sTos": "0", "dTos": "0", "Label": "flow=scan"}
 
 
+@pytest.mark.parametrize(
+    ("state", "activity", "status"),
+    [("REQ", 4, 2), ("FIN", 2, 1), ("CLO", 2, 1), ("RST", 3, None), ("CON", 6, 1), ("ACC", 1, 1), ("TIM", 6, None)],
+)
+def test_argus_says_states_in_words_too(state: str, activity: int, status: int | None) -> None:
+    head = b"StartTime,Proto,SrcAddr,Sport,DstAddr,Dport,State\n2026-03-02 10:00:00.5,"
+    for proto, expected in ((b"tcp", (activity, status)), (b"udp", (6, None))):
+        data = head + proto + b",192.0.2.5,51000,198.51.100.7,443," + state.encode() + b"\n"
+        assert row(data, 0, "activity_id", "status_id") == expected
+
+
+def test_silk_and_short_names_of_nfdump() -> None:
+    silk = b"sIP,dIP,sPort,dPort,protocol,packets,bytes,flags,sTime,duration,eTime,sensor\n"
+    silk += b"192.0.2.5,198.51.100.7,51000,443,6,12,4000,FSPA,2026/03/02T10:00:00.120,5.120,2026/03/02T10:00:05.240,S0\n"
+    short = b"ts,te,td,pr,sa,sp,da,dp,flg,tos,pkt,byt,fl\n"
+    short += b"2026-03-02 10:00:00.120,2026-03-02 10:00:05.240,5.120,TCP,192.0.2.5,51000,198.51.100.7,443,...AP.SF,0,12,4000,1\n"
+    for data in (silk, short):
+        assert row(data, 0, *FLOW[:5], "activity_id") == ("192.0.2.5", 51000, "198.51.100.7", 443, "tcp", 2)
+        assert row(data, 0, *SIZES) == (4000, 12, None, None, 5_120_000)
+
+
+def test_flow_logs_of_a_transit_gateway() -> None:
+    data = (
+        b"version resource-type account-id tgw-id tgw-attachment-id tgw-src-vpc-id srcaddr dstaddr srcport dstport protocol packets bytes"
+    )
+    data += b" start end log-status type packets-lost-no-route tcp-flags region flow-direction\n6 TransitGateway 123456789012 tgw-0a"
+    data += b" tgw-attach-0b vpc-0c 192.0.2.5 198.51.100.7 51000 443 6 12 4000 1772445600 1772445660 OK IPv4 0 19 eu-west-1 ingress\n"
+    assert row(data, 0, *FLOW) == ("192.0.2.5", 51000, "198.51.100.7", 443, "tcp", "OK", 6, None)
+    assert row(data, 0, "resource", "account", "region", "direction_id") == ("tgw-attach-0b", "123456789012", "eu-west-1", 1)
+
+
 def test_vpc_flow() -> None:
     assert row(VPC_PLAIN, 0, *FLOW) == (CLIENT, 50001, SERVER, 443, "tcp", "ACCEPT", 6, 1)
     assert row(VPC_PLAIN, 0, *SIZES) == (4249, 20, None, None, 60_000_000)

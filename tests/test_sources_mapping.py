@@ -273,3 +273,18 @@ def test_errors_say_what_is_wrong_and_where(old: str, new: str, message: str) ->
 
 def test_shipped_mappings_are_sound() -> None:
     assert shipped("okta").name == "okta"
+
+
+def test_names_of_dns_are_written_as_sensors_write_them() -> None:
+    route53 = {"query_timestamp": "2026-03-02T10:00:00Z", "query_name": "bad.example.", "query_type": "A", "srcaddr": "10.0.0.5"}
+    umbrella = {"timestamp": "2026-03-02T10:00:00Z", "domain": "bad.example.", "internalIp": "10.0.0.5", "externalIp": "192.0.2.1"}
+    found = [
+        ("route53", {**route53, "rcode": "NOERROR", "firewall_rule_action": "BLOCK"}, ("bad.example", "A", 2)),
+        ("route53", {**route53, "rcode": "NOERROR", "firewall_rule_action": "ALERT"}, ("bad.example", "A", 1)),
+        ("route53", {**route53, "query_name": ".", "rcode": "SERVFAIL"}, (".", "A", 2)),
+        ("umbrella", {**umbrella, "queryType": "28 (AAAA)", "action": "Allowed"}, ("bad.example", "AAAA", 1)),
+        ("umbrella", {**umbrella, "queryType": "TXT", "action": "Blocked"}, ("bad.example", "TXT", 2)),
+    ]
+    for name, one, expected in found:
+        (chunk,) = JsonSource(shipped(name)).read(lines.in_memory(json.dumps(one).encode()), Limits())
+        assert chunk.events.select("query", "qtype", "status_id").row(0) == expected

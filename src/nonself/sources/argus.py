@@ -45,13 +45,20 @@ _USED = frozenset(
 )
 
 
+_WORDS = (
+    {"REQ": 4, "ACC": 1, "EST": 6, "CON": 6, "CLO": 2, "FIN": 2, "RST": 3},
+    {"REQ": 2, "ACC": 1, "EST": 1, "CON": 1, "CLO": 1, "FIN": 1},
+)
+"""Activity and outcome by Argus's words for a connection: asked for, accepted, established, closed, reset."""
+
+
 def _header(line: bytes) -> Names | None:
     names = names_of(line, ",") if b"," in line else ()
     return names if _NEEDED.issubset(names) else None
 
 
 def _state(state: pl.Expr, tcp: pl.Expr) -> tuple[pl.Expr, pl.Expr]:
-    """Activity and outcome of a state: TCP flags of both sides as `SPA_SRA`, or a word as `CON`.
+    """Activity and outcome of a state: TCP flags of both sides as `SPA_SRA`, or a word as `CON` (`_WORDS`).
 
     A connection that was asked for and never answered (`S_`) has failed, one answered by a reset alone (`S_RA`) was refused.
     """
@@ -62,9 +69,10 @@ def _state(state: pl.Expr, tcp: pl.Expr) -> tuple[pl.Expr, pl.Expr]:
     refused = flagged & answer.str.contains(r"^(R|RA|AR)$")
     ended = flagged & asked.str.contains("F", literal=True) & answer.str.contains("F", literal=True)
     reset = flagged & state.str.contains("R", literal=True)
-    activity = pl.when(alone).then(4).when(refused).then(5).when(ended).then(2).when(reset).then(3).otherwise(6)
+    said, outcome = (pl.when(tcp).then(state.replace_strict(words, default=None, return_dtype=pl.Int8)) for words in _WORDS)
+    activity = pl.when(alone).then(4).when(refused).then(5).when(ended).then(2).when(reset).then(3).otherwise(said.fill_null(6))
     both = flagged & (answer != "")
-    return activity, pl.when(alone | refused).then(2).when(both).then(1)
+    return activity, pl.when(alone | refused).then(2).when(both).then(1).otherwise(outcome)
 
 
 def _map(names: Names) -> list[pl.Expr]:
@@ -94,7 +102,7 @@ def _map(names: Names) -> list[pl.Expr]:
     ]
 
 
-DIALECT = Dialect("argus", 1, ",", _header, _map, lambda _: _USED, unset=frozenset(("",)))
+DIALECT = Dialect("argus", 2, ",", _header, _map, lambda _: _USED, unset=frozenset(("",)))
 
 
 class Argus:

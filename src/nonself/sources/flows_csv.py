@@ -1,4 +1,5 @@
-"""NetFlow and IPFIX records as CSV: `nfdump -o csv` of all versions, and exports by IPFIX (RFC 5102) or NetFlow v9 field names."""
+"""NetFlow and IPFIX records as CSV: `nfdump -o csv` of all versions, exports by IPFIX (RFC 5102) or NetFlow v9 field names, and what
+SiLK's `rwcut --delimited=,` prints."""
 
 from __future__ import annotations
 
@@ -26,19 +27,20 @@ from nonself.sources.flows_csv_read import (
 
 FIELDS: dict[str, Names] = {
     "start": ("ts", "firstseen", "flowstartmicroseconds", "flowstartmilliseconds", "flowstartseconds", "flow_start_milliseconds",
-              "first_switched"),
-    "end": ("te", "lastseen", "flowendmicroseconds", "flowendmilliseconds", "flowendseconds", "flow_end_milliseconds", "last_switched"),
+              "first_switched", "stime"),
+    "end": ("te", "lastseen", "flowendmicroseconds", "flowendmilliseconds", "flowendseconds", "flow_end_milliseconds", "last_switched",
+            "etime"),
     "seconds": ("td", "duration"),
     "milliseconds": ("flowdurationmilliseconds", "flow_duration_milliseconds"),
-    "src": ("sa", "srcaddr", "sourceipv4address", "sourceipv6address", "ipv4_src_addr", "ipv6_src_addr"),
-    "dst": ("da", "dstaddr", "destinationipv4address", "destinationipv6address", "ipv4_dst_addr", "ipv6_dst_addr"),
-    "src_port": ("sp", "srcport", "sourcetransportport", "l4_src_port"),
-    "dst_port": ("dp", "dstport", "destinationtransportport", "l4_dst_port"),
+    "src": ("sa", "srcaddr", "sourceipv4address", "sourceipv6address", "ipv4_src_addr", "ipv6_src_addr", "sip"),
+    "dst": ("da", "dstaddr", "destinationipv4address", "destinationipv6address", "ipv4_dst_addr", "ipv6_dst_addr", "dip"),
+    "src_port": ("sp", "srcport", "sourcetransportport", "l4_src_port", "sport"),
+    "dst_port": ("dp", "dstport", "destinationtransportport", "l4_dst_port", "dport"),
     "proto": ("pr", "proto", "protocolidentifier", "protocol"),
     "flags": ("flg", "flags", "tcpflags", "tcpcontrolbits", "tcp_flags"),
-    "bytes_out": ("ibyt", "inbytes", "bytes", "octetdeltacount", "octettotalcount", "in_bytes"),
+    "bytes_out": ("ibyt", "inbytes", "bytes", "octetdeltacount", "octettotalcount", "in_bytes", "byt"),
     "bytes_in": ("obyt", "outbytes", "reverseoctetdeltacount", "reverseoctettotalcount", "out_bytes"),
-    "pkts_out": ("ipkt", "inpackets", "packets", "packetdeltacount", "packettotalcount", "in_pkts"),
+    "pkts_out": ("ipkt", "inpackets", "packets", "packetdeltacount", "packettotalcount", "in_pkts", "pkt"),
     "pkts_in": ("opkt", "outpackets", "reversepacketdeltacount", "reversepackettotalcount", "out_pkts"),
     "app_proto": ("applicationname", "l7_proto_name"),
 }  # fmt: skip
@@ -102,7 +104,7 @@ def _used(names: Names) -> frozenset[str]:
 
 
 DIALECT = Dialect(
-    "netflow-csv", 1, ",", _header, _map, _used, ends=b"Summary",
+    "netflow-csv", 2, ",", _header, _map, _used, ends=b"Summary",
     unset=frozenset(("", "-", "0-0-0", "00:00:00:00:00:00", "0.000", "0.0.0.0", "::", "0/0")),
 )  # fmt: skip
 
@@ -112,7 +114,7 @@ class FlowsCsv:
 
     name = DIALECT.name
     title = "NetFlow and IPFIX as CSV"
-    formats = "nfdump -o csv (1.6 and 1.7), CSV with IPFIX or NetFlow v9 field names"
+    formats = "nfdump -o csv (1.6 and 1.7), CSV with IPFIX, NetFlow v9 or SiLK field names"
     classes: tuple[int, ...] = (4001,)
 
     def recognise(self, head: bytes, origin: str) -> bool:

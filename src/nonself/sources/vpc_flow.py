@@ -35,6 +35,9 @@ _FIELDS = frozenset((
     "ecs-cluster-arn", "ecs-cluster-name", "ecs-container-instance-arn", "ecs-container-instance-id", "ecs-container-id",
     "ecs-second-container-id", "ecs-service-name", "ecs-task-definition-arn", "ecs-task-arn", "ecs-task-id", "reject-reason",
     "resource-id", "encryption-status",
+    "resource-type", "tgw-id", "tgw-attachment-id", "tgw-src-vpc-account-id", "tgw-dst-vpc-account-id", "tgw-src-vpc-id", "tgw-dst-vpc-id",
+    "tgw-src-subnet-id", "tgw-dst-subnet-id", "tgw-src-eni", "tgw-dst-eni", "tgw-src-az-id", "tgw-dst-az-id", "tgw-pair-attachment-id",
+    "packets-lost-no-route", "packets-lost-blackhole", "packets-lost-mtu-exceeded", "packets-lost-ttl-expired",
 ))  # fmt: skip
 _LINE = re.compile(rb"^([0-9]{4}-[0-9-]{5}T[0-9:.]{8,15}Z )?2 ([0-9]{12}|unknown) eni-[0-9a-z]+( [0-9a-zA-Z.:-]+){11}$")
 _USED = frozenset((
@@ -70,7 +73,7 @@ def _map(names: Names) -> list[pl.Expr]:
         first(names, "region").alias("region"),
         pl.lit("AWS").alias("provider"),
         first(names, "instance-id").alias("host_uid"),
-        first(names, "interface-id").alias("resource"),
+        first(names, "interface-id", "tgw-attachment-id").alias("resource"),
         address(src).alias("src_ip"),
         address(dst).alias("dst_ip"),
         port(first(names, "srcport"), "src_port"),
@@ -90,7 +93,7 @@ def _used(names: Names) -> frozenset[str]:
     return _USED - {"pkt-srcaddr", "pkt-dstaddr"} if "srcaddr" in names else _USED
 
 
-DIALECT = Dialect("vpc-flow", 1, " ", _header, _map, _used, default=_default)
+DIALECT = Dialect("vpc-flow", 2, " ", _header, _map, _used, default=_default)
 
 
 def columns(names: Iterable[str]) -> dict[str, str]:
@@ -98,7 +101,7 @@ def columns(names: Iterable[str]) -> dict[str, str]:
     partitions may have added columns of their own."""
     found = {name: name.lower().replace("_", "-") for name in names}
     known = {name: field for name, field in found.items() if field in _FIELDS}
-    return known if _header(" ".join(known.values()).encode()) and {"interface-id", "dstaddr"} & set(known.values()) else {}
+    return known if _header(" ".join(known.values()).encode()) and {"interface-id", "tgw-id", "dstaddr"} & set(known.values()) else {}
 
 
 class VpcFlow:
@@ -106,7 +109,7 @@ class VpcFlow:
 
     name = DIALECT.name
     title = "AWS VPC flow logs"
-    formats = "text, version 2 with or without header, versions 3 to 10 with header"
+    formats = "text, version 2 with or without header, versions 3 to 10 and transit gateways with header"
     classes: tuple[int, ...] = (0, 4001)
 
     def recognise(self, head: bytes, origin: str) -> bool:
