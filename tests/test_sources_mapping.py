@@ -288,3 +288,19 @@ def test_names_of_dns_are_written_as_sensors_write_them() -> None:
     for name, one, expected in found:
         (chunk,) = JsonSource(shipped(name)).read(lines.in_memory(json.dumps(one).encode()), Limits())
         assert chunk.events.select("query", "qtype", "status_id").row(0) == expected
+
+
+def test_an_alert_of_wazuh_on_suricatas_record_tells_of_the_traffic() -> None:
+    data = {
+        "event_type": "alert", "src_ip": "192.0.2.5", "src_port": "50001", "dest_ip": "198.51.100.7", "dest_port": "443", "proto": "TCP",
+        "app_proto": "http", "alert": {"action": "blocked", "signature": "S"}, "dns": {"query": [{"rrname": "a.example", "rrtype": "A"}]},
+        "http": {"hostname": "h", "url": "/u", "http_method": "GET", "status": "404", "http_user_agent": "ua"}, "tls": {"sni": "s"},
+    }  # fmt: skip
+    alert = {"timestamp": "2026-03-02T10:00:02.000+0000", "rule": {"id": "86601", "level": 3}, "agent": {"id": "001"}, "data": data}
+    (chunk,) = JsonSource(shipped("wazuh")).read(lines.in_memory(json.dumps(alert).encode()), Limits())
+    expected = {
+        "src_ip": "192.0.2.5", "dst_port": 443, "proto": "tcp", "app_proto": "http", "url_host": "h", "url_path": "/u",
+        "http_method": "GET", "http_status": 404, "user_agent": "ua", "sni": "s", "query": "a.example", "qtype": "A",
+        "status_code": "blocked",
+    }  # fmt: skip
+    assert chunk.events.select(expected.keys()).row(0, named=True) == expected
