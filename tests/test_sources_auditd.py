@@ -113,7 +113,12 @@ def test_laurel_says_what_auditd_says() -> None:
         ("AVC", 'avc:  denied  { read write } for  pid=5 comm="x" name="shadow" tclass=file', {"status_id": 2, "resource": "shadow"}),
         ("SYSCALL", "arch=c000003e syscall=263 success=yes pid=5 uid=0 auid=0", {"op": "unlinkat", "class_uid": 1001, "activity_id": 4}),
         ("SYSCALL", "arch=c00000b7 syscall=221 success=yes pid=5", {"op": "execve", "class_uid": 1007}),
-        ("SYSCALL", "arch=40000003 syscall=11 success=yes pid=5", {"op": "11", "class_uid": 0}),
+        ("SYSCALL", "arch=14 syscall=11 success=yes pid=5", {"op": "11", "class_uid": 0}),
+        ("SYSCALL", "arch=40000003 syscall=11 success=yes pid=5", {"op": "execve", "class_uid": 1007}),
+        ("SYSCALL", "arch=40000003 syscall=102 a0=3 success=yes pid=5", {"op": "connect", "class_uid": 4001}),
+        ("SYSCALL", "arch=40000003 syscall=213 success=yes pid=5", {"op": "setuid32", "class_uid": 1007, "activity_id": 5}),
+        ("SYSCALL", "arch=c000003e syscall=56 success=yes pid=5", {"op": "clone", "class_uid": 1007}),
+        ("EXECVE", 'argc=2 a0="id" a1="-a"', {"op": "EXECVE", "class_uid": 1007, "activity_id": 1, "cmdline": "id -a"}),
         ("SYSCALL", "arch=c000003e syscall=313 SYSCALL=finit_module pid=5", {"op": "finit_module", "class_uid": 1005}),
     ],
 )  # fmt: skip

@@ -7,13 +7,13 @@ from operator import itemgetter
 from posixpath import join, normpath
 from typing import Any
 
-from nonself.sources.auditd_calls import CALLS, CLASSES, KINDS, NUMBERS
+from nonself.sources.auditd_calls import CALLS, CLASSES, KINDS, NUMBERS, SOCKETCALLS
 from nonself.sources.auditd_fields import Fields, Record, address, arguments
 from nonself.sources.records import dump_json
 
 __all__ = ["CLASSES", "MAP_VER", "columns", "row"]
 
-MAP_VER = 1
+MAP_VER = 2
 _UNSET = ("4294967295", "-1", "unset")
 _ACCOUNTS = (3001, 3006)
 _READ_ONLY = 3  # mask of O_ACCMODE
@@ -64,7 +64,8 @@ def columns(rows: Sequence[dict[str, Any]]) -> dict[str, Sequence[Any]]:
 def _call_name(call: Fields) -> str | None:
     """The system call's name: as the log resolved it, else by number."""
     number = call.get("syscall", "")
-    return call.get("SYSCALL") or NUMBERS.get((call.get("arch", "").removeprefix("0x"), number)) or number or None
+    name = call.get("SYSCALL") or NUMBERS.get((call.get("arch", "").removeprefix("0x"), number)) or number
+    return (SOCKETCALLS.get(call.get("a0", ""), name) if name == "socketcall" else name) or None
 
 
 def _named(fields: Fields, name: str) -> str | None:
