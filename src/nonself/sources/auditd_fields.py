@@ -25,6 +25,11 @@ _ENCODED = frozenset(
 """Fields whose value may be text in hex."""
 _ARGUMENT = re.compile(r"^a\d+(?:\[\d+\])?$")
 _NOTHING = ("", "?", "(null)", "(none)")
+_OPERATION = re.compile(r"\bop=([a-z]+ [a-z ]{1,60}?) (?=[a-z]+=)")
+"""What was done in several words: `op=adding user to group acct="eve"`."""
+_GLUED = re.compile(r'(?<=[0-9A-Fa-z)])(?=SADDR=\{ )|(?<=[0-9a-z)])(?=ARCH=\S+ SYSCALL=|[OA]?UID="[^" ]+")')
+"""Where the \x1d before resolved names was, in a log that a tool has rid of its control characters. No quoted value can hold these."""
+_MARKS = ("SADDR={", "ARCH=", "UID=")
 _FIELDS = 4_096
 """Fields kept of one record: an EXECVE may have as many arguments as its writer likes."""
 _UNIX, _INET, _INET6 = 1, 2, 10
@@ -51,8 +56,18 @@ def head(line: bytes) -> re.Match[bytes]:
 def record(kind: str, rest: bytes) -> Record:
     """A record of that type from what follows its head."""
     text, fields = decode(rest), Fields()
+    if "\x1d" not in text and any(mark in text for mark in _MARKS):
+        text = _GLUED.sub("\x1d", text)
+    if kind == "LOGIN":  # of kernels before 3.14
+        text = text.replace(" old auid=", " old-auid=").replace(" new auid=", " auid=")
+        text = text.replace(" old ses=", " old-ses=").replace(" new ses=", " ses=")
     text, quote, inner = text.partition("msg='")
-    inner, _, resolved = inner.rpartition("'") if quote else ("", "", "")
+    inner, _, resolved = (inner if "'" in inner else inner + "'").rpartition("'") if quote else ("", "", "")
+    before, mark, after = inner.rpartition(" (hostname=")
+    if mark:  # of audit before 1.7.14: `(hostname=a, addr=b, terminal=c res=d)`
+        inner = f"{before} hostname={after.replace(', ', ' ').removesuffix(')')}"
+    if operation := _OPERATION.search(inner):
+        fields["op"] = operation[1]
     for part in (text, inner, resolved):
         _collect(part, kind, fields)
     if kind in ("AVC", "USER_AVC"):
@@ -77,9 +92,12 @@ def _plain(name: str, value: str, kind: str) -> str:
 
 
 def _avc(text: str) -> Fields:
-    """`avc:  denied  { read write } for ...` has its decision and permissions outside of any field."""
+    """`avc:  denied  { read write } for ...` has its decision and permissions outside of any field; AppArmor says `apparmor="DENIED"`."""
     found = re.search(r"\b(denied|granted) +\{ ([^}]{0,500}) \}", text)
-    return {"decision": found[1], "permissions": found[2]} if found else {}
+    if found:
+        return {"decision": found[1], "permissions": found[2]}
+    found = re.search(r'\bapparmor="([A-Z]{1,16})"', text)
+    return {"decision": found[1].lower()} if found else {}
 
 
 def arguments(fields: Fields) -> list[str]:

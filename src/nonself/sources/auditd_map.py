@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from operator import itemgetter
 from posixpath import join, normpath
@@ -16,6 +17,10 @@ __all__ = ["CLASSES", "MAP_VER", "columns", "row"]
 MAP_VER = 2
 _UNSET = ("4294967295", "-1", "unset")
 _ACCOUNTS = (3001, 3006)
+_CHANGERS = ("su", "sudo", "pkexec", "doas", "runuser")
+_MEMBER = re.compile(r"^(?:(add)|delet|remov)\S*[ -](?:user[ -])?(?:to|from)[ -](?:shadow[ -])?group$")
+"""What account tools say of a group's members (`op`), whatever the record's type."""
+_IS_ADDRESS = re.compile(r"^[0-9A-Fa-f:.]*[.:][0-9A-Fa-f:.]*$")
 _READ_ONLY = 3  # mask of O_ACCMODE
 _FLAGS_AT = {"open": "a1", "openat": "a2"}
 _ARGUMENTS = 64
@@ -48,10 +53,10 @@ def row(records: Sequence[Record]) -> dict[str, Any]:
         _called(found, name, by_kind, [record.fields for record in records if record.kind == "PATH"])
     else:
         _reported(found, main, fields)
-    if "AVC" in by_kind:
-        avc = by_kind["AVC"]
-        is_denied = avc.get("decision") == "denied"
-        found.update(status_code=avc.get("decision"), status_id=2 if is_denied else 1, resource=avc.get("path") or avc.get("name"))
+    avc = by_kind.get("AVC") or by_kind.get("USER_AVC", {})
+    if "decision" in avc:
+        is_denied = avc["decision"] == "denied" and avc.get("permissive") != "1"
+        found.update(status_code=avc["decision"], status_id=2 if is_denied else 1, resource=avc.get("path") or avc.get("name"))
     found["ext"] = dump_json(_ext(records, by_kind, name))
     return found
 
@@ -162,27 +167,50 @@ def _reported(found: dict[str, Any], kind: str, fields: Fields) -> None:
         found["rule"] = kind
     found["service"] = fields.get("unit")
     found["cmdline"] = fields.get("cmd") or found["cmdline"]
-    account = fields.get("acct")
-    account = None if not account or account.startswith("(") else account
+    found["module_path"] = fields.get("name") if kind == "KERN_MODULE" else None
+    where = fields.get("addr", "")
+    found["src_ip"] = where if _IS_ADDRESS.match(where) else None
+    account = _account(fields)
     if found["class_uid"] in _ACCOUNTS:
-        group = fields.get("grp")
-        found.update(tgt_user=account, tgt_uid=fields.get("id"), priv=group or (account if found["class_uid"] == 3006 else None))
+        _managed(found, account, fields)
     elif found["class_uid"] == 3002:
         _logon(found, account, fields)
     elif found["class_uid"] == 3003:
-        found["tgt_user"] = found["role"] or "root"
-        found["role"] = None
+        found["tgt_user"] = "root"  # whom sudo runs things as unless told otherwise
+
+
+def _account(fields: Fields) -> str | None:
+    """The account that is spoken of: by name, or by the number that the log resolved; neither for `(unknown user)`."""
+    name = fields.get("acct") or fields.get("ID")
+    return None if not name or name in ("?", "unset") or name.startswith("(") else name
+
+
+def _managed(found: dict[str, Any], account: str | None, fields: Fields) -> None:
+    """An account or group, or a group's member."""
+    group, member = fields.get("grp"), _MEMBER.match(fields.get("op", ""))
+    if member:
+        found.update(class_uid=3006, activity_id=3 if member[1] else 4)
+    if found["class_uid"] == 3006 and not group and not member:
+        group, account = account, None
+    found.update(tgt_user=account, tgt_uid=fields.get("id"), priv=group)
 
 
 def _logon(found: dict[str, Any], account: str | None, fields: Fields) -> None:
-    """Whoever is let in acts; who is already somebody else acts on the account (`su`, `sudo`)."""
-    actor, where, name = found["user"], fields.get("addr"), fields.get("hostname")
-    is_change = fields.get("exe", "").endswith(("/su", "/sudo")) and actor and account and actor != account
-    found.update(user=actor if is_change else account or actor, tgt_user=account if is_change else None, role=None)
-    if account and not is_change:
-        found["user_uid"] = fields.get("id") or (found["user_uid"] if actor == account else None)
-    found.update(src_ip=where if where != "?" else None, src_host=name if name not in ("?", where) else None)
-    if fields.get("terminal") in ("ssh", "sshd") or fields.get("exe", "").endswith("/sshd"):
+    """Whoever is let in acts, not the daemon that lets in; who is already somebody else acts on the account (`su`, `sudo`)."""
+    program, actor, uid = fields.get("exe", "").rpartition("/")[2], found["user"], found["user_uid"]
+    has_login = fields.get("auid", "unset") not in _UNSET
+    is_own = found["op"] in ("USER_AUTH", "USER_ACCT") and program == "sudo"  # sudo asks for the password of who runs it
+    if program in _CHANGERS and account and actor != account and (actor or (has_login and not is_own)):
+        found["tgt_user"] = account
+    elif account:
+        same = actor == account or (program == "sudo" and has_login and not actor)
+        found.update(user=account, user_uid=fields.get("id") or (uid if same else None))
+    elif not has_login or "acct" in fields:
+        found.update(user=None, user_uid=fields.get("id"))
+    name = fields.get("hostname")
+    found.update(role=None, src_host=name if name not in ("?", fields.get("addr")) else None)
+    found.update(src_port=fields.get("rport"), dst_ip=fields.get("laddr"), dst_port=fields.get("lport"))
+    if fields.get("terminal") in ("ssh", "sshd") or program.startswith("sshd"):
         found["app_proto"] = "ssh"
 
 
