@@ -25,6 +25,8 @@ CLASSES = tuple(sorted({*SAID, *sysmon_linux_map.CLASSES}))
 
 _ADDRESS = r"^(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9A-Fa-f]*:[0-9A-Fa-f:.]+)$"
 _UID = r"\(uid=\d+\)$"
+_NOBODY = ("", "LOGIN", "(unknown)")
+"""Who opens a session where it is the program itself: `by LOGIN(uid=0)` of consoles, `by (unknown)(uid=0)` of old display managers."""
 _REPEATED = "message repeated {} times: [ {*}"
 _NUMERIC = "src_port"
 _KEY = 4
@@ -130,9 +132,15 @@ def _enter(said: Said, rows: Ints, kind: int, form: Form, kinds: Ints, places: d
 
 @lru_cache(maxsize=1)
 def _constants() -> pl.DataFrame:
-    """The fixed columns of every pattern, by its number; the last row is that of no pattern."""
+    """The fixed columns of every pattern with forms, by its number; the last row is that of no pattern."""
     rows: list[dict[str, Any]] = [
-        {**one.constant, "op": one.op, "class_uid": one.class_uid, "activity_id": one.activity_id, "status_id": one.status_id}
+        {
+            **(one.constant if one.forms else {}),
+            "op": one.op,
+            "class_uid": one.class_uid,
+            "activity_id": one.activity_id,
+            "status_id": one.status_id,
+        }
         for one in PATTERNS
     ]
     rows.append({"class_uid": 0})
@@ -192,6 +200,7 @@ def _part(lines: pl.DataFrame, pattern: Pattern) -> pl.DataFrame:
     if pattern.regex:
         groups = lines.get_column("message").str.extract_groups(pattern.regex).struct.unnest()
         groups = groups.with_columns(pl.when(pl.col(name) != "").then(pl.col(name)) for name in groups.columns)
+        groups = groups.with_columns(pl.col("proto").str.to_lowercase()) if "proto" in groups.columns else groups
         found = _settled(found.hstack(groups))
     return found.with_columns(pl.col(name).cast(SCHEMA[name], strict=False) for name in found.columns if name in SCHEMA)
 
@@ -206,12 +215,12 @@ def _settled(found: pl.DataFrame) -> pl.DataFrame:
         found = found.with_columns(src_ip=pl.when(is_address).then(source), src_host=pl.when(~is_address).then(source))
     if "owner" in names:  # who opens a session for another acts on it; who is let in acts himself
         owner, opener = (pl.col(name).str.replace(_UID, "") for name in ("owner", "opener"))
-        opener = pl.when(opener != "").then(opener)
+        opener = pl.when(~opener.is_in(_NOBODY)).then(opener)
         other = pl.when(opener != owner).then(owner)
         found = found.with_columns(user=pl.coalesce(opener, owner, user), tgt_user=pl.coalesce(other, target))
     if "by" in names:
         by = pl.col("by")
-        found = found.with_columns(user=pl.coalesce(by, user), tgt_user=pl.coalesce(pl.when(by.is_not_null()).then(user), target))
+        found = found.with_columns(user=pl.coalesce(by, user), tgt_user=pl.coalesce(pl.when(by != user).then(user), target))
     if "refused" in names:
         ran, command = pl.col("refused").is_null(), pl.col("cmdline")
         found = found.with_columns(
