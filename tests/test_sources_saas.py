@@ -209,6 +209,20 @@ def test_an_account_at_an_application_has_a_name_and_an_id() -> None:
     assert (found["tgt_user"], found["tgt_uid"]) == ("ann", "0ua")
 
 
+def test_a_request_at_the_edge_ended_as_its_firewall_said_or_as_it_was_answered() -> None:
+    asked = {"RayID": "7", "ClientIP": "192.0.2.1", "ClientRequestMethod": "POST", "EdgeStartTimestamp": 1772445600}
+    more = ({"EdgeResponseStatus": 204}, {"EdgeResponseStatus": 403}, {"EdgeResponseStatus": 200, "SecurityAction": "block"},
+            {"EdgeResponseStatus": 200, "SecurityAction": "unknown"},
+            {"EdgeResponseStatus": 200, "Action": "managedchallengebypassed"})  # fmt: skip
+    found = [of({**asked, **one}) for one in more]
+    assert [one["status_id"] for one in found] == [1, 2, 2, 1, 1] and {one["activity_id"] for one in found} == {6}
+    request = {"clientIp": "192.0.2.1", "httpMethod": "GET", "requestId": "null"}
+    arn = "arn:aws:wafv2:eu-west-1:123456789012:regional/webacl/shop/1"
+    waf = of({"timestamp": 1772445600123, "webaclId": arn, "action": "ALLOW", "httpSourceName": "-", "httpRequest": request})
+    held = ("account", "region", "svc", "session", "activity_id", "status_id")
+    assert [waf[name] for name in held] == ["123456789012", "eu-west-1", None, None, 3, 1]
+
+
 def test_where_and_on_which_machine_a_call_acted() -> None:
     payload = {"methodName": "v1.compute.instances.stop", "resourceLocation": {"currentLocations": ["eu"]}}
     found = of({"timestamp": "2026-03-02T10:00:00Z", "protoPayload": payload, "resource": {"labels": {"instance_id": "77"}}})

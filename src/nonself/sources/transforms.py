@@ -57,5 +57,8 @@ TRANSFORMS: dict[str, Callable[[pl.Expr], pl.Expr]] = {
     "mail": lambda value: value.str.extract(r"^[<\s]*([^<>\s](?:[^>]*[^>\s])?)"),  # an address without its brackets
     "account": lambda value: value.str.extract(r"([^\\]*)$"),  # user of DOMAIN\user
     "account_domain": lambda value: value.str.extract(r"^([^\\]*)\\"),
+    "arn_account": lambda value: value.str.extract(r"^arn:[^:]*:[^:]*:[^:]*:(\d{12}):"),
+    "arn_region": lambda value: value.str.extract(r"^arn:[^:]*:[^:]*:([^:]+):"),
+    "http_outcome": lambda value: value.str.replace(r"^[1-3]\d\d$", "success").str.replace(r"^[45]\d\d$", "failure"),
     "hash": lambda value: value.str.extract(r"([0-9A-Fa-f:]{32,})").str.replace_all(":", "").str.to_lowercase(),
 }
