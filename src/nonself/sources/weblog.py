@@ -30,18 +30,15 @@ from nonself.sources.weblog_text import (
     unescaped,
 )
 
-MAP_VER = 1
+MAP_VER = 2
 _STAMP = 29
 """Characters of `[02/Mar/2026:10:00:01 +0100] `, which stands before the request."""
 _PARTS = 7
 _BYTE_ADDRESS = ADDRESS.encode()
 # Addresses of the chain are taken whole (?>): what is part of one may look like one, and a line of colons can be cut in too many ways.
+_CHAIN = rb"(?:(?>" + _BYTE_ADDRESS + rb")(?:, ?)?){1,16}"
 _LINE = re.compile(
-    rb'^(?:(?:[^\s"=]{1,255} |-? ?"?(?:(?>'
-    + _BYTE_ADDRESS
-    + rb')(?:, ?)?){1,16}"? )?(?:'
-    + _BYTE_ADDRESS
-    + rb'),? \S+|[^\s"=\[\]]{1,255} -) '
+    rb'^(?:(?:[^\s"=]{1,255} |-? ?"?' + _CHAIN + rb'"? )?(?:' + _BYTE_ADDRESS + rb'),? \S+|[^\s"=\[\]]{1,255} -|"' + _CHAIN + rb'" -) '
     rb'[^\[\]"]{1,255} \[\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4}\] "(?:[^"\\]|\\.)*+" (?:\d{3}|-) (?:\d+|-)(?: |$)'
 )
 _PRIVATE = r"^(10\.|127\.|192\.168\.|172\.(1[6-9]|2\d|3[01])\.|169\.254\.|100\.(6[4-9]|[7-9]\d|1[01]\d|12[0-7])\.|::1$|[fF][cCdDeE])"
@@ -97,12 +94,16 @@ def _is_number(text: pl.Series, dtype: type[pl.DataType]) -> pl.Series:
 
 
 def _quoted_chain(text: pl.Series) -> tuple[pl.Series | None, pl.Series]:
-    """A chain in quotes at the start of lines, and the lines without it."""
+    """A chain in quotes at the start of lines, and the lines without it; where it stands for the client it stays, without the quotes."""
     starts = text.str.starts_with('"').fill_null(False)
     if not starts.any():
         return None, text
     cut = text.str.splitn('"', 3).struct.unnest()
     chain, rest = cut.to_series(1), cut.to_series(2).str.strip_prefix(" ")
+    alone = rest.str.starts_with("- ").fill_null(False) & (chain != "").fill_null(False)
+    rest = (chain + " " + rest).zip_with(alone, rest)
+    starts = starts & ~alone
+    text = rest.zip_with(alone, text)
     return chain.zip_with(starts, pl.Series([None], dtype=pl.String)), rest.zip_with(starts, text)
 
 
