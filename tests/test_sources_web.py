@@ -31,6 +31,12 @@ def row(source: Source, data: bytes, at: int = 0) -> dict[str, object]:
     return {**found, "ext": json.loads(str(found.get("ext", "{}")))}
 
 
+def all_rows(source: Source, text: str) -> list[dict[str, object]]:
+    """The events without nulls."""
+    found = read(source, text.encode())[0]
+    return [{name: value for name, value in one.items() if value is not None} for one in found.iter_rows(named=True)]
+
+
 def holds(found: dict[str, object], **expected: object) -> None:
     assert {name: found.get(name) for name in expected} == expected
 
@@ -69,6 +75,13 @@ def test_chains_are_not_taken_for_the_peer() -> None:
     holds(row(WebLog(), web.CHAINS, 1), src_ip="10.9.9.9", ext={"x_forwarded_for": "203.0.113.9, 10.0.0.1"})
     holds(row(WebLog(), web.CHAINS, 2), src_ip="10.9.9.9", ext={})
     holds(row(WebLog(), web.CHAINS, 3), src_ip=None, src_host="gate.example.org")
+
+
+def test_a_quoted_chain_in_the_place_of_the_client() -> None:
+    rest = '- ann [02/Mar/2026:10:00:01 +0000] "GET / HTTP/1.1" 200 5 "-" "x"'
+    many, single = all_rows(WebLog(), f'"203.0.113.9, 10.0.0.7" {rest}\n"203.0.113.9" {rest}\n')
+    assert many["src_ip"] == single["src_ip"] == "203.0.113.9" and many["user"] == "ann"
+    assert WebLog().recognise(f'"203.0.113.9, 10.0.0.7" {rest}\n'.encode(), "")
 
 
 def test_nginx_tails() -> None:
@@ -194,6 +207,25 @@ def test_cloudfront_is_decoded_once() -> None:
 def test_windows_firewall() -> None:
     holds(row(WindowsFirewall(), web.FIREWALL), class_uid=4001, activity_id=5, status_id=2, op="DROP", proto="tcp", dst_port=445)
     holds(row(WindowsFirewall(), web.FIREWALL, 1), activity_id=1, status_id=1, op="ALLOW", src_ip="10.0.0.8")
+
+
+def test_windows_firewall_tells_which_way_a_packet_went() -> None:
+    head = "#Version: 1.5\n#Fields: date time action protocol src-ip dst-ip src-port dst-port size path\n"
+    ways = ("SEND", "RECEIVE", "FORWARD")
+    packet = "2026-03-02 10:00:01 DROP TCP 192.0.2.1 10.0.0.5 4000 22 40"
+    found = all_rows(WindowsFirewall(), head + "".join(f"{packet} {way}\n" for way in ways))
+    assert [row.get("direction_id") for row in found] == [2, 1, None]
+
+
+def test_iis_ftp_is_no_http() -> None:
+    head = "#Fields: date time c-ip cs-username s-ip s-port cs-method cs-uri-stem sc-status sc-win32-status x-session x-fullpath\n"
+    lines_ = ("PASS *** 530 1326 s1 -", "PASS *** 230 0 s1 /", "STOR up.aspx 226 0 s1 /up.aspx", "ControlChannelClosed - - 0 s1 -")
+    found = all_rows(W3c(), head + "".join(f"2026-03-02 10:00:01 192.0.2.1 ann 10.0.0.5 21 {line}\n" for line in lines_))
+    assert [(row["class_uid"], row["activity_id"], row["op"], row.get("status_id")) for row in found] == [
+        (3002, 1, "PASS", 2), (3002, 1, "PASS", 1), (4008, 1, "STOR", 1), (4008, 99, "ControlChannelClosed", None)
+    ]  # fmt: skip
+    assert found[2]["file_path"] == "up.aspx" and found[2]["user"] == "ann" and found[2]["session"] == "s1" and found[2]["channel"] == "ftp"
+    assert all("http_method" not in row and "http_status" not in row and row["app_proto"] == "ftp" for row in found)
 
 
 def test_load_balancers() -> None:

@@ -28,12 +28,13 @@ def _fields(head: bytes) -> list[str]:
 
 
 class W3c:
-    """`channel` is "iis", "httperr" or "proxy" by the fields a log has. `ext` holds all fields without a column by their native names."""
+    """`channel` is "iis", "ftp", "httperr" or "proxy" by the fields a log has. `ext` holds all fields without a column by
+    their native names."""
 
     name = "w3c"
     title = "IIS and other W3C extended web logs"
-    formats = "#Fields header and columns by spaces: IIS, HTTPERR, Blue Coat"
-    classes: tuple[int, ...] = (4001, 4002)
+    formats = "#Fields header and columns by spaces: IIS (web and FTP), HTTPERR, Blue Coat"
+    classes: tuple[int, ...] = (3002, 4001, 4002, 4008)
     separator = " "
 
     def recognise(self, head: bytes, origin: str) -> bool:

@@ -6,7 +6,7 @@ in `ext` under their own names.
 
 from __future__ import annotations
 
-MAP_VER = 1
+MAP_VER = 2
 
 COLUMNS: dict[str, tuple[str, ...]] = {
     "src_ip": ("c-ip", "src-ip"),
@@ -26,16 +26,21 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     "bytes_out": ("cs-bytes",),
     "user_agent": ("cs(User-Agent)",),
     "app_proto": ("cs-protocol", "cs-uri-scheme"),
+    "session": ("x-session",),
+    "path": ("path",),
     "proto": ("protocol",),
     "action": ("action",),
     "pid": ("pid",),
     "taken": ("time-taken",),
 }
-STAND_INS = ("account", "stem", "search", "uri", "action", "taken")
+STAND_INS = ("account", "stem", "search", "uri", "action", "taken", "path")
 """Names above that are no event columns; `iis_rows` makes columns of them."""
 
 CLOCK = ("date", "time", "date-time")
 NUMBERS = ("src_port", "dst_port", "bytes_in", "bytes_out", "pid")
+
+DIRECTIONS = {"RECEIVE": 1, "SEND": 2}
+"""Which way a packet went through Windows Firewall; what it only forwards goes neither."""
 
 WEB = ("cs-method", "cs-uri-stem", "cs-uri", "cs-uri-path", "sc-status", "s-reason")
 """A log that has one of these beside `c-ip` is a web log."""

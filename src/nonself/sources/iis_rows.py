@@ -11,7 +11,7 @@ import polars as pl
 from nonself.core import time
 from nonself.core.errors import RecordError
 from nonself.core.schema import SCHEMA
-from nonself.sources.iis_map import CLOCK, COLUMNS, NUMBERS, STAND_INS
+from nonself.sources.iis_map import CLOCK, COLUMNS, DIRECTIONS, NUMBERS, STAND_INS
 from nonself.sources.lines import Block
 from nonself.sources.records import Table, clean, decode
 from nonself.sources.weblog_text import BAD_TIME, Raw, ext_of, http_events, located, said, stem, unquoted
@@ -22,6 +22,7 @@ _MAX_HEADERS = 32
 _ROW = " row"
 _UNUSUAL = re.compile(r"[^A-Za-z0-9_.()#@-]")
 _VALUE = r'"[^"]*"|[^ ]+'
+_FTP = {"STOR": 1, "STOU": 1, "APPE": 1, "RETR": 2, "DELE": 4, "RNTO": 5, "LIST": 6, "NLST": 6}
 _ALLOWED, _REFUSED = ("ALLOW", "OPEN", "OPEN-INBOUND"), ("DROP",)
 
 
@@ -36,7 +37,7 @@ class Header:
     @property
     def channel(self) -> str | None:
         """Which web log it is, told by the fields that only one kind has."""
-        kinds = {"httperr": "s-reason", "proxy": "s-action", "iis": "cs-method"}
+        kinds = {"httperr": "s-reason", "proxy": "s-action", "ftp": "x-session", "iis": "cs-method"}
         return next((kind for kind, field in kinds.items() if field in self.fields), None)
 
     @property
@@ -156,10 +157,22 @@ def _events(cells: pl.DataFrame, header: Header) -> pl.DataFrame:
         found = found.with_columns(channel=pl.lit(None if header.encoded else header.channel, dtype=pl.String))
         found = http_events(located(found))
         members = native.select(found.select(stem().alias("cs-uri-stem")).to_series(), *rest)
+        found = _transfers(found) if header.channel == "ftp" else found
     else:
         members = native.select(rest)
     found = found.drop(_ROW, *STAND_INS, strict=False).with_columns(ext=ext_of(members, found.height))
     return found.with_columns(pl.col(name).cast(SCHEMA[name], strict=False) for name in found.columns if found.schema[name] != SCHEMA[name])
+
+
+def _transfers(found: pl.DataFrame) -> pl.DataFrame:
+    """What IIS's FTP service logs: `op` is the command; a PASS is a logon, as the server's reply to it says."""
+    path, logon = pl.col("url_path"), pl.col("op") == "PASS"
+    activity = pl.col("op").replace_strict(_FTP, default=99, return_dtype=SCHEMA["activity_id"])
+    return found.with_columns(
+        class_uid=pl.when(logon).then(3002).otherwise(4008).cast(SCHEMA["class_uid"]), app_proto=pl.lit("ftp"),
+        activity_id=pl.when(logon).then(1).otherwise(activity).cast(SCHEMA["activity_id"]),
+        file_path=pl.when(pl.col("op").is_in(list(_FTP))).then(path),
+    ).drop("http_method", "http_status", "url_host", "url_path")  # fmt: skip
 
 
 @lru_cache(maxsize=1)
@@ -217,4 +230,6 @@ def _connection(names: set[str]) -> list[pl.Expr]:
     activity = pl.when(action.is_in(_REFUSED)).then(5).when(action.is_in(_ALLOWED)).then(1).when(action == "CLOSE").then(2).otherwise(6)
     exprs = [done.alias("status_id"), activity.cast(pl.Int16).alias("activity_id"), action.alias("op"), action.alias("status_code")]
     exprs += [pl.col("proto").str.to_lowercase()] if "proto" in names else []
+    if "path" in names:
+        exprs.append(pl.col("path").replace_strict(DIRECTIONS, default=None, return_dtype=SCHEMA["direction_id"]).alias("direction_id"))
     return [*exprs, pl.lit(4001, dtype=pl.Int32).alias("class_uid")]
