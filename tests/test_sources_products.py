@@ -48,6 +48,31 @@ def test_traffic_web_logon_and_the_rest() -> None:
     holds(row(Cef(), web.CEF, 4), class_uid=0, host="desk1", op="7", severity_id=3)
 
 
+@pytest.mark.parametrize(
+    ("head", "fields", "expected"),
+    [
+        ("CEF:0|Microsoft|Microsoft Windows||Security:4625|An account failed to log on.|Low|",
+         "categoryOutcome=/Failure duser=bob dntdom=CORP src=192.0.2.4", {"class_uid": 3002, "status_id": 2, "user": "bob",
+          "user_domain": "CORP", "tgt_user": None, "tgt_domain": None}),
+        ("CEF:0|Acme|Box|1|7|User login failed|3|", "suser=CORP\\\\ann shost=192.0.2.4",
+         {"class_uid": 3002, "status_id": 2, "user": "ann", "user_domain": "CORP", "src_ip": "192.0.2.4", "src_host": None}),
+        ("CEF:0|Trend Micro|Deep Security Manager|20|600|User Signed In|3|", "suser=adm src=192.0.2.4", {"class_uid": 3002, "user": "adm"}),
+        ("CEF:0|Acme|EDR|1|7|Unusual sign-in|9|", "suser=ann src=192.0.2.4", {"class_uid": 2004, "rule": "Unusual sign-in"}),
+        ("CEF:0|Check Point|Identity Awareness|R80|Log|Log|Unknown|", "act=Log In auth_status=Successful Login suser=ann src=192.0.2.4",
+         {"class_uid": 3002, "status_id": 1, "user": "ann"}),
+        ("CEF:0|Incapsula|SIEMintegration|1|1|SQL Injection|0|", "act=REQ_BLOCKED_SECURITY requestMethod=GET request=shop.example/a?b=1",
+         {"class_uid": 2004, "status_id": 2, "url_host": "shop.example", "url_path": "/a?b=1", "rule": "SQL Injection"}),
+        ("CEF:0|Citrix|NetScaler|NS13|APPFW|APPFW_XSS|6|", "src=192.0.2.4 method=POST request=http://shop.example/a act=blocked",
+         {"class_uid": 2004, "http_method": "POST", "url_host": "shop.example"}),
+        ("CEF:0|Palo Alto Networks|PAN-OS|10|url|THREAT|4|", 'cat=evil-list request="bad.example/x" act=block-url suser=corp\\\\ann',
+         {"rule": "evil-list", "url_host": "bad.example", "url_path": "/x", "user": "ann", "status_id": 2}),
+        ("CEF:0|CyberArk|PTA|12|1|Suspected credentials theft|8|", "suser=ann src=192.0.2.4", {"class_uid": 2004, "score": 8.0}),
+    ],
+)  # fmt: skip
+def test_products_in_their_own_words(head: str, fields: str, expected: dict[str, object]) -> None:
+    holds(row(Cef(), cef(fields + " rt=1772445603000", head)), **expected)
+
+
 def test_the_year_of_a_stamp_comes_from_the_whole_file() -> None:
     stamped = web.lines("Dec 31 23:59:59 fw1 CEF:0|A|B|1|7|x|3|k=v", "Jan  1 00:00:01 fw1 CEF:0|A|B|1|7|x|3|k=v")
     times = read(Cef(), stamped)[0]["time"].to_list()

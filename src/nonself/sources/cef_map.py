@@ -6,7 +6,7 @@ CEF's `in` counts bytes from source to destination, `out` those from destination
 
 from __future__ import annotations
 
-MAP_VER = 1
+MAP_VER = 2
 
 CEF: dict[str, tuple[str, ...]] = {
     "channel": ("cat",),
@@ -16,9 +16,11 @@ CEF: dict[str, tuple[str, ...]] = {
     "src_ip": ("src", "c6a2"), "src_port": ("spt",), "src_host": ("shost",),
     "dst_ip": ("dst", "c6a3"), "dst_port": ("dpt",), "dst_host": ("dhost",),
     "proto": ("proto",), "app_proto": ("app",), "bytes_out": ("in",), "bytes_in": ("out",),
-    "http_method": ("requestMethod",), "url_path": ("request", "requestUrl"), "user_agent": ("requestClientApplication",),
-    "file_path": ("filePath", "fname"), "hash": ("fileHash",), "image": ("sproc",), "tgt_image": ("dproc",), "pid": ("spid",),
-    "service": ("sourceServiceName", "destinationServiceName"), "outcome": ("outcome",), "action": ("act",), "severity": ("severity",),
+    "http_method": ("requestMethod", "method"), "url_path": ("request", "requestUrl", "uri"), "user_agent": ("requestClientApplication",),
+    "file_path": ("filePath", "fname"), "image": ("sproc",), "tgt_image": ("dproc",), "pid": ("spid",),
+    "hash": ("fileHash", "TrendMicroDsFileSHA256", "TrendMicroDsFileSHA1", "TrendMicroDsFileMD5"),
+    "service": ("sourceServiceName", "destinationServiceName"), "outcome": ("outcome", "auth_status", "categoryOutcome"),
+    "action": ("act",), "severity": ("severity",),
     "http_status": ("status", "httpStatusCode"), "direction": ("deviceDirection",),
 }  # fmt: skip
 CEF_TIMES = ("rt", "deviceReceiptTime", "end", "start", "art")
@@ -47,11 +49,14 @@ ALERT = (
     r"(?i)\b(ids|ips|idp|nids|hids|av|waf|edr|xdr|ndr|dlp|threats?|virus(es)?|malware|malicious|anti-?(virus|malware|spyware)|intrusions?|"
     r"exploits?|attacks?|trojan|worm|ransomware|spyware|botnet|c2|c&c|phishing|sandbox|anomal(y|ies)|detections?|defender|snort|suricata|"
     r"deep security|apex (one|central)|officescan|deep discovery|crowdstrike|falconhost|sentinelone|carbon black|fireeye|wazuh|darktrace|"
-    r"vectra|application security manager|securesphere|smartdefense|alert|correlation|ueba)\b"
+    r"vectra|application security manager|securesphere|smartdefense|alert|correlation|ueba|appfw|pta|suspicious|suspected|brute.?force|"
+    r"(sql )?injection|cross.site scripting|xss|ddos)\b"
 )
 """What a product, a category or a name says where the record is a finding of the device, and no log of what passed."""
-LOGON = r"(?i)\b(log-?ons?|log-?ins?|log(ged|ging)? (in|on|out|off)|log-?(off|out)s?|authenticat\w*|sign-?(in|out|on)s?|auth)\b"
-LOGOFF = r"(?i)\b(log-?(off|out)s?|log(ged|ging)? (off|out)|sign-?outs?|session (end|closed))\b"
+LOGON = r"(?i)\b(log-?ons?|log-?ins?|log(ged|ging)? (in|on|out|off)|log-?(off|out)s?|authenticat\w*|sign(ed)?[- ]?(in|out|on)s?|auth)\b"
+NO_LOGON = r"(?i)\b(unusual|anomal\w*|abnormal|multiple|excessive|impossible|risky|compromised|attempts|first time)\b"
+"""What makes a finding of a name that speaks of logons, where the product makes findings."""
+LOGOFF = r"(?i)\b(log-?(off|out)s?|log(ged|ging)? (off|out)|sign(ed)?[- ]?outs?|session (end|closed))\b"
 REFUSED = r"(?i)\b(block\w*|den(y|ied)|drop\w*|reject\w*|refus\w*|prevent\w*|quarantin\w*|reset\w*|fail\w*|kill\w*|delet\w*)\b"
 ALLOWED = r"(?i)\b(allow\w*|accept\w*|permit\w*|pass(ed|ing)?|success\w*|forward\w*|detect\w*|monitor\w*|logged|ok)\b"
 FAILED = r"(?i)(fail|den(y|ied)|error|unsuccess|invalid|reject|block)"

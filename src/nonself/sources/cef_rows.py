@@ -127,8 +127,8 @@ def _events(rows: Rows) -> pl.DataFrame:
 
 
 _NEEDED = (
-    "channel", "user", "tgt_user", "src_ip", "dst_ip", "http_method", "url_path", "user_agent", "outcome", "action", "severity", "proto",
-    "http_status", "hash",
+    "channel", "user", "user_domain", "tgt_user", "tgt_domain", "src_ip", "src_host", "dst_ip", "dst_host", "http_method", "url_path",
+    "user_agent", "outcome", "action", "severity", "proto", "http_status", "hash",
 )  # fmt: skip
 
 
@@ -170,15 +170,19 @@ def _stamps(rows: Rows) -> pl.Series:
 
 def _mapped(frame: pl.DataFrame) -> pl.DataFrame:
     """Class, activity, outcome, severity, and who acted."""
-    title = pl.concat_str(*(pl.col(name).fill_null("") for name in ("log_provider", "channel", "event", "name")), separator=" ")
+    told, product, name = _joined("channel", "event", "name"), pl.col("log_provider"), pl.col("name")
+    title = _joined("log_provider", "channel", "event", "name", "action")
     http = pl.col("http_method").is_not_null() | (pl.col("url_path").is_not_null() & pl.col("user_agent").is_not_null())
-    logon = title.str.contains(cef_map.LOGON) & (pl.col("user").is_not_null() | pl.col("tgt_user").is_not_null())
+    named = pl.col("user").is_not_null() | pl.col("tgt_user").is_not_null()
+    logon = title.str.contains(cef_map.LOGON) & named
+    plain = name.str.contains(cef_map.LOGON) & named & ~name.str.contains(cef_map.NO_LOGON)
+    alert = told.str.contains(cef_map.ALERT) | (product.str.contains(cef_map.ALERT) & ~plain)
     ends = pl.col("src_ip").is_not_null() & pl.col("dst_ip").is_not_null()
-    kind = pl.when(title.str.contains(cef_map.ALERT)).then(2004).when(http).then(4002).when(logon).then(3002).when(ends).then(4001)
+    kind = pl.when(alert).then(2004).when(http).then(4002).when(logon).then(3002).when(ends).then(4001)
     frame = frame.with_columns(class_uid=kind.otherwise(0).cast(pl.Int32), activity_id=pl.lit(0, dtype=pl.Int16))
     said = pl.coalesce("outcome", "action")
     is_ = {uid: pl.col("class_uid") == uid for uid in (2004, 4002, 3002, 4001)}
-    refused = said.str.contains(cef_map.REFUSED)
+    refused = said.str.replace_all("_", " ").str.contains(cef_map.REFUSED)
     method = pl.col("http_method").str.to_uppercase().replace_strict(ACTIVITIES, default=99, return_dtype=pl.Int16)
     activity = (
         pl.when(is_[2004]).then(1).when(is_[4002] & pl.col("http_method").is_not_null()).then(method)
@@ -186,13 +190,16 @@ def _mapped(frame: pl.DataFrame) -> pl.DataFrame:
         .when(is_[4001]).then(pl.when(refused).then(5).otherwise(6)).otherwise(0)
     )  # fmt: skip
     both, target = pl.col("user").is_not_null() & (pl.col("user") != pl.col("tgt_user")), pl.col("tgt_user")
+    moved = is_[3002] & pl.col("user").is_null()  # whoever is let in acts
     return frame.with_columns(
-        activity_id=activity.cast(pl.Int16), status_id=_status(), status_code=said,
+        activity_id=activity.cast(pl.Int16), status_id=_status(pl.when(is_[3002]).then(name)), status_code=said,
         op=pl.when(is_[4002] & pl.col("http_method").is_not_null()).then("http_method").otherwise("event"),
-        rule=pl.when(is_[2004]).then(pl.coalesce(pl.col("name").replace("", None), "event")),
+        rule=pl.when(is_[2004]).then(pl.coalesce(pl.when(name == "THREAT").then("channel"), name.replace("", None), "event")),
         score=pl.when(is_[2004]).then(pl.col("severity").cast(pl.Float64, strict=False)), severity_id=_severity(),
         user=pl.when(is_[3002]).then(pl.coalesce("user", "tgt_user")).otherwise("user"),
         tgt_user=pl.when(~is_[3002] | both).then(target), direction_id=_direction(frame),
+        user_domain=pl.when(moved).then(pl.coalesce("user_domain", "tgt_domain")).otherwise("user_domain"),
+        tgt_domain=pl.when(~moved).then("tgt_domain"),
     )  # fmt: skip
 
 
@@ -202,11 +209,17 @@ def _direction(frame: pl.DataFrame) -> pl.Expr:
     return pl.col("direction").replace_strict({"0": 1, "1": 2}, default=None, return_dtype=pl.Int8)
 
 
-def _status() -> pl.Expr:
-    outcome, action = pl.col("outcome"), pl.col("action")
+def _joined(*names: str) -> pl.Expr:
+    return pl.concat_str(*(pl.col(name).fill_null("") for name in names), separator=" ")
+
+
+def _status(logon: pl.Expr) -> pl.Expr:
+    """By outcome, by action, and for a `logon` by its name."""
+    outcome, action = pl.col("outcome"), pl.col("action").str.replace_all("_", " ")
     by_outcome = pl.when(outcome.str.contains(cef_map.FAILED)).then(2).when(outcome.str.contains(cef_map.SUCCEEDED)).then(1)
     by_action = pl.when(action.str.contains(cef_map.REFUSED)).then(2).when(action.str.contains(cef_map.ALLOWED)).then(1)
-    return pl.coalesce(by_outcome, by_action).cast(pl.Int8)
+    by_name = pl.when(logon.str.contains(cef_map.FAILED)).then(2).when(logon.str.contains(cef_map.SUCCEEDED)).then(1)
+    return pl.coalesce(by_outcome, by_action, by_name).cast(pl.Int8)
 
 
 def _severity() -> pl.Expr:
@@ -219,10 +232,26 @@ def _severity() -> pl.Expr:
     return pl.when(number.is_between(0, 10)).then(step).otherwise(word).cast(pl.Int8)
 
 
+_NO_SCHEME = r'^"?((?:[A-Za-z0-9-]+\.)+[A-Za-z0-9-]+(?::\d{1,5})?/[^"]*)"?$'
+
+
+def _split(frame: pl.DataFrame) -> pl.DataFrame:
+    """Domains out of `DOMAIN\\user`, addresses out of names of hosts, and URLs told from paths where they lack `http://`."""
+    path = pl.col("url_path").str.strip_chars('"')
+    return frame.with_columns(
+        *(pl.col(name).str.extract(r"([^\\]*)$").replace("", None) for name in ("user", "tgt_user")),
+        *(pl.coalesce(f"{who}_domain", pl.col(name).str.extract(r"^([^\\]+)\\")).alias(f"{who}_domain")
+          for who, name in (("user", "user"), ("tgt", "tgt_user"))),
+        *(pl.coalesce(f"{end}_ip", pl.col(f"{end}_host").str.extract(f"^({ADDRESS})$")).alias(f"{end}_ip") for end in ("src", "dst")),
+        *(pl.when(~pl.col(f"{end}_host").str.contains(f"^{ADDRESS}$")).then(f"{end}_host").alias(f"{end}_host") for end in ("src", "dst")),
+        url_path=pl.when(path.str.contains(_NO_SCHEME)).then("http://" + path).otherwise(path),
+    )  # fmt: skip
+
+
 def _typed(frame: pl.DataFrame) -> pl.DataFrame:
     """Columns of their own types; what doesn't fit becomes null."""
     address = rf"^\[?(?:::ffff:)?({ADDRESS})\]?$"
-    frame = located(frame)
+    frame = located(_split(frame))
     web = pl.col("class_uid").is_in([2004, 4002]) | pl.col("http_method").is_not_null()
     return frame.with_columns(
         *(pl.col(name).cast(SCHEMA[name], strict=False) for name in cef_map.INTEGERS if name in frame.columns),
