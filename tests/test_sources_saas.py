@@ -209,6 +209,12 @@ def test_an_account_at_an_application_has_a_name_and_an_id() -> None:
     assert (found["tgt_user"], found["tgt_uid"]) == ("ann", "0ua")
 
 
+def test_a_port_that_is_listened_on_is_the_near_end() -> None:
+    result = {"name": "listening_ports", "hostIdentifier": "h1", "unixTime": 1772445600, "action": "added"}
+    found = of({**result, "columns": {"address": "192.0.2.1", "port": "22", "pid": "5"}})
+    assert (found["src_ip"], found["src_port"], found["pid"]) == ("192.0.2.1", 22, 5)
+
+
 def test_a_request_at_the_edge_ended_as_its_firewall_said_or_as_it_was_answered() -> None:
     asked = {"RayID": "7", "ClientIP": "192.0.2.1", "ClientRequestMethod": "POST", "EdgeStartTimestamp": 1772445600}
     more = ({"EdgeResponseStatus": 204}, {"EdgeResponseStatus": 403}, {"EdgeResponseStatus": 200, "SecurityAction": "block"},
