@@ -93,6 +93,14 @@ def test_laurel_says_what_auditd_says() -> None:
     assert set(first["ext"]["type"]) >= {"SYSCALL", "EXECVE", "PATH"}
 
 
+def test_laurel_names_a_parent_in_two_ways() -> None:
+    for name in ("PARENT_INFO", "PPID"):
+        parent = f'"{name}":{{"EVENT_ID":"1772445601.000:7","comm":"bash","exe":"/usr/bin/bash","ppid":1}}'
+        call = '"SYSCALL":{"syscall":59,"SYSCALL":"execve","success":"yes","pid":5,"ppid":4,"exe":"/usr/bin/id"},"PID":{"EVENT_ID":"x"}'
+        (row,) = rows("laurel", f'{{"ID":"1772445601.100:9",{parent},{call}}}\n'.encode())
+        has(row, op="execve", image="/usr/bin/id", parent_image="/usr/bin/bash", parent_pid=4)
+
+
 @pytest.mark.parametrize(
     ("kind", "fields", "expected"),
     [

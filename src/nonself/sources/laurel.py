@@ -21,7 +21,9 @@ _KIND = re.compile(r"^[A-Z][A-Z0-9_]{1,40}$")
 _MARK = re.compile(rb'"ID": ?"\d{1,12}\.\d{3}:\d{1,20}"')
 _LAST = 253_402_300_800
 _FIELDS, _LIST, _RECORDS = 500, 4_096, 1_024
-_NOT_RECORDS = ("ID", "NODE", "NODE_ID")
+_NOT_RECORDS = ("ID", "NODE", "NODE_ID", "PID")
+_PARENTS = {"PPID": "PARENT_INFO"}
+"""What laurel says of a parent, by its older name."""
 
 
 class Laurel:
@@ -80,11 +82,12 @@ def _records(event: dict[str, Any]) -> list[Record]:
         if kind in _NOT_RECORDS or not _KIND.match(kind):
             continue
         parts = value if isinstance(value, list) else [value]
+        kind = _PARENTS.get(kind, kind)
         found += [Record(kind, _fields(part)) for part in parts[:_RECORDS] if isinstance(part, dict)]
     if not found:
         raise RecordError("no-records", "expected an object under a record type such as SYSCALL")
     # A system call says who acts, whatever laurel puts before it.
-    return sorted(found, key=lambda record: record.kind != "SYSCALL")
+    return sorted(found, key=lambda record: (record.kind != "SYSCALL") + (record.kind == "PARENT_INFO"))
 
 
 def _fields(part: dict[str, Any]) -> Fields:
