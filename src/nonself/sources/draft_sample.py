@@ -94,7 +94,7 @@ def take(source_input: Input) -> Sample:
 
 def _inside(head: bytes) -> str:
     """The member that lists the records, of a document that is one object around them."""
-    found = first_records(head, (), ())
+    found = first_records(head, ())
     if len(found) > 1 or (not found and text(head).lstrip()[:1] == b"["):
         return ""
     lists = [name for name, value in found[0].items() if _is_list(value)] if found else _opened(head)

@@ -133,13 +133,12 @@ def _opening(head: bytes, inside: tuple[str, ...]) -> int:
     return min(found, default=0)
 
 
-def first_records(head: bytes, inside: tuple[str, ...], unwrap: tuple[str, ...]) -> list[Record]:
+def first_records(head: bytes, inside: tuple[str, ...]) -> tuple[Record, ...]:
     """Some of the first records of a head, as dicts; what isn't JSON gives none."""
     body = lines.text(head)
     if body.lstrip()[:1] not in (b"{", b"["):
-        return []
-    start = _opening(head, inside) if _is_envelope(head, inside) else 0
-    return [unwrapped(record, unwrap) for record in _parsed(head, start)]
+        return ()
+    return _parsed(head, _opening(head, inside) if _is_envelope(head, inside) else 0)
 
 
 @lru_cache(maxsize=8)
@@ -159,15 +158,16 @@ def _parsed(head: bytes, start: int) -> tuple[Record, ...]:
     return tuple(found)
 
 
-def unwrapped(record: Record, names: tuple[str, ...]) -> Record:
-    """The real record where one of the members (`a.b` within another) holds it, as an object or as JSON text; shippers wrap what others
-    wrapped, so a few times over."""
+def layers(record: Record, names: tuple[str, ...]) -> Iterator[Record]:
+    """A record, the one that a member of it holds, and so on: shippers wrap what others wrapped. The member is one of `names` (`a.b` within
+    another) and holds an object or one as JSON text."""
+    yield record
     for _ in range(_LAYERS if names else 0):
         inner = next((found for name in names if (found := _inside(record, name)) is not None), None)
         if inner is None:
-            break
+            return
+        yield inner
         record = inner
-    return record
 
 
 def _inside(record: Record, name: str) -> Record | None:

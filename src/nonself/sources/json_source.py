@@ -19,7 +19,7 @@ from nonself.core.errors import RecordError
 from nonself.sources import lines
 from nonself.sources.contract import Chunk, Input, Limits
 from nonself.sources.json_fields import FAULTS, Columns, Decoded, Fields
-from nonself.sources.json_records import dump, first_records, records, unwrapped
+from nonself.sources.json_records import dump, first_records, layers, records
 from nonself.sources.mapped import Expressions
 from nonself.sources.mapping import Mapping
 from nonself.sources.paths import path
@@ -40,15 +40,14 @@ class JsonSource:
         self._mapping, self._derive = mapping, derive
         self._prepared: tuple[Fields, list[pl.DataType], Expressions] | None = None
         self._others: tuple[JsonSource, ...] = ()
-        self._wraps = tuple(f'"{name.split(".")[0]}"'.encode() for name in mapping.unwrap)
 
     def beside(self, others: Sequence[JsonSource]) -> None:
         """Sources whose records may stand among ours, as in the export of a SIEM or a topic of many writers: each is read by its own."""
         self._others = tuple(other for other in others if other is not self)
 
     def recognise(self, head: bytes, origin: str) -> bool:
-        """Whether one of the first records, or of the records inside an envelope, is of the mapping's kind."""
-        return any(map(self.knows, first_records(head, self._mapping.inside, self._mapping.unwrap)))
+        """Whether one of the first records, of the records inside an envelope, or of what these hold, is of the mapping's kind."""
+        return any(self.within(record) is not None for record in first_records(head, self._mapping.inside))
 
     def read(self, source_input: Input, limits: Limits) -> Iterator[Chunk]:
         """See the contract. `record` counts records from 0, wherever they stand."""
@@ -62,6 +61,10 @@ class JsonSource:
             and all(_is_text(_held(record, field), texts) for field, texts in mark.equal)
             for mark in self._mapping.marks
         )
+
+    def within(self, record: Record) -> Record | None:
+        """The record of the mapping's kind: this one, or one that it was wrapped around. None where neither is."""
+        return next(filter(self.knows, layers(record, self._mapping.unwrap)), None)
 
     def _chunk(self, block: lines.Block, origin: str, limits: Limits) -> Chunk:
         table = Table(self.name, origin, self._mapping.version)
@@ -77,7 +80,7 @@ class JsonSource:
         if not table.raws:
             return table.chunk(size)
         frame = self._frame(columns)
-        frame, strangers = self._sorted_out(table, frame, limits, () if alone else self._others)
+        frame, strangers = self._sorted_out(table, frame, limits, alone=alone)
         table.dead.sort(key=attrgetter("record"))
         table.columns = {name: frame[name] for name in frame.columns if not name.startswith(".")}
         chunks = [table.chunk(size), *(other.chunk_of(table.origin, rows, limits) for other, rows in strangers.items())]
@@ -93,7 +96,7 @@ class JsonSource:
     def _add(self, part: list[bytes], numbers: Sequence[int], table: Table, columns: Columns, limits: Limits) -> None:
         """Decode some records into the table. Where all are sound, as nearly always, nothing is done record by record."""
         fields, *_ = self._plan()
-        if not _any_spaced(part) and not any(map(self._is_wrapped, part)):
+        if not _any_spaced(part):
             try:
                 columns.add(fields.decode_all(part))
             except FAULTS:
@@ -107,23 +110,13 @@ class JsonSource:
             if not line or line.isspace():
                 continue
             try:
-                raw = self._record(line, limits)
+                raw = dump(load_json(line, limits)) if _spaced(line) else line
                 decoded.append(fields.decode(raw, limits))
             except RecordError as error:
                 table.reject(number, line, error)
             else:
                 table.add(number, raw)
         columns.add(decoded)
-
-    def _record(self, line: bytes, limits: Limits) -> bytes:
-        """The record's own bytes."""
-        if self._is_wrapped(line):
-            return dump(unwrapped(load_json(line, limits), self._mapping.unwrap))
-        return dump(load_json(line, limits)) if _spaced(line) else line
-
-    def _is_wrapped(self, line: bytes) -> bool:
-        """Whether another record may stand within."""
-        return any(name in line for name in self._wraps)
 
     def _columns(self) -> Columns:
         fields, dtypes, _ = self._plan()
@@ -135,10 +128,10 @@ class JsonSource:
         return frame if self._derive is None else self._derive(frame)
 
     def _sorted_out(
-        self, table: Table, frame: pl.DataFrame, limits: Limits, others: Sequence[JsonSource]
+        self, table: Table, frame: pl.DataFrame, limits: Limits, *, alone: bool
     ) -> tuple[pl.DataFrame, dict[JsonSource, list[tuple[int, bytes]]]]:
-        """The rows that are ours, at no time or a sound one; and by source the records that are another's. What is nobody's, and what
-        has a time that is none, become dead letters."""
+        """The rows that are ours, at no time or a sound one; and by source the records that are another's, or that others were wrapped
+        around. What is nobody's, and what has a time that is none, become dead letters."""
         mapping, strangers = self._mapping, dict[JsonSource, list[tuple[int, bytes]]]()
         needed = pl.all_horizontal(map(_present, mapping.needs)) if mapping.needs else _any(mapping.marked())
         states = frame.select(
@@ -149,9 +142,9 @@ class JsonSource:
         for row in [] if good.all() else (~good).arg_true().to_list():
             ours, kind, timed = states.row(row)
             number, raw = table.numbers[row], table.raws[row]
-            other = None if ours or not others else _other(raw, others, limits)
-            if other is not None:
-                strangers.setdefault(other, []).append((number, raw))
+            found = None if ours or alone else self._found(raw, limits)
+            if found is not None:
+                strangers.setdefault(found[0], []).append((number, found[1]))
             elif not kind:
                 table.reject(number, raw, RecordError(f"not-{mapping.name}", f"expected {', '.join(mapping.needs or mapping.marked())}"))
             elif not timed:
@@ -162,6 +155,14 @@ class JsonSource:
             return frame, strangers
         table.raws, table.numbers = list(compress(table.raws, keep)), list(compress(table.numbers, keep))
         return frame.filter(pl.Series(keep)), strangers
+
+    def _found(self, raw: bytes, limits: Limits) -> tuple[JsonSource, bytes] | None:
+        """Who knows a record that is not ours as it stands, and what that source is to read."""
+        record = load_json(raw, limits)
+        for source in (self, *self._others):
+            if (found := source.within(record)) is not None and (found is not record or source is not self):
+                return source, raw if found is record else dump(found)
+        return None
 
     def _plan(self) -> tuple[Fields, list[pl.DataType], Expressions]:
         """The fields, the type of each, and what is made of them; made when first needed, since most sources of a run meet no record."""
@@ -214,12 +215,6 @@ def _like_any(column: str, texts: Sequence[str]) -> pl.Expr:
 
 def _pattern(text: str) -> str:
     return ".*".join(map(re.escape, text.split("*")))
-
-
-def _other(raw: bytes, others: Sequence[JsonSource], limits: Limits) -> JsonSource | None:
-    """The first of some sources that knows a record."""
-    record = load_json(raw, limits)
-    return next((other for other in others if other.knows(record)), None)
 
 
 def _present(field: str) -> pl.Expr:

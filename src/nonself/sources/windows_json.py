@@ -39,7 +39,7 @@ class WindowsJson:
         if b"{" not in head[:4096].replace(b"\0", b""):
             return False
         body = lines.text(head)
-        listed = first_records(head, _LISTS, ()) if b'"records"' in body else []
+        listed = first_records(head, _LISTS) if b'"records"' in body else ()
         return (
             any(map(_is_event, _first_records(body)))
             or any(map(_fits, listed))

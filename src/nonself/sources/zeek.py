@@ -32,7 +32,7 @@ class Zeek:
         """
         if is_tsv(head) or is_headless(head) or is_summary(head):
             return True
-        return b"{" in head and (any(is_record(line) for line in head_lines(head)) or any(map(is_zeek, first_records(head, (), ()))))
+        return b"{" in head and (any(is_record(line) for line in head_lines(head)) or any(map(is_zeek, first_records(head, ()))))
 
     def read(self, source_input: Input, limits: Limits) -> Iterator[Chunk]:
         """See the contract. Header lines and blank lines are no records."""

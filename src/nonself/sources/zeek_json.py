@@ -18,7 +18,7 @@ import polars as pl
 
 from nonself.core.errors import RecordError
 from nonself.sources.contract import Limits
-from nonself.sources.json_records import SHIPPERS, dump, unwrapped
+from nonself.sources.json_records import SHIPPERS, dump, layers
 from nonself.sources.lines import Block
 from nonself.sources.records import Record, dump_json, load_json
 from nonself.sources.zeek_map import DOTTED, KINDS, MAX_NAME, NESTED, TIMELESS
@@ -169,7 +169,7 @@ def _kind(record: Record) -> str | None:
 
 def _opened(record: Record) -> Record:
     """The record that this one was wrapped around."""
-    return record if "ts" in record or "@stream" in record else unwrapped(record, SHIPPERS)
+    return next((one for one in layers(record, SHIPPERS) if "ts" in one or "@stream" in one), record)
 
 
 def _renamed(record: Record) -> bool:
