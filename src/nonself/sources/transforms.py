@@ -40,13 +40,22 @@ def _shortened(text: str) -> str:
         return text
 
 
+def _addresses(value: pl.Expr) -> pl.Expr:
+    return value.map_batches(_ip, return_dtype=pl.String, is_elementwise=True)
+
+
+def _json_ip(value: pl.Expr) -> pl.Expr:
+    return pl.coalesce(value.str.extract(r'"ip_address"\s*:\s*"([^"]*)"'), value)
+
+
 TRANSFORMS: dict[str, Callable[[pl.Expr], pl.Expr]] = {
     "lower": lambda value: value.str.to_lowercase(),
     "upper": lambda value: value.str.to_uppercase(),
     "first": lambda value: value.str.extract(r"^([^./:]*)"),  # before the first . / or :
     "tail": _tail,  # after the last / : or backslash
-    "ip": lambda value: value.map_batches(_ip, return_dtype=pl.String, is_elementwise=True),
     "short_ip": lambda value: value.map_batches(lambda written: _short(_ip(written)), return_dtype=pl.String, is_elementwise=True),
+    "ip": _addresses,
+    "json_ip": lambda value: _addresses(_json_ip(value)),  # an address, or that of `ip_address` in JSON text
     "not_ip": lambda value: pl.when(~value.str.contains(r"^[0-9.]+$|^[0-9A-Fa-f]*:[0-9A-Fa-f:.]*$")).then(value),
     "name": lambda value: value.str.replace(r"(.)\.$", "${1}"),  # of DNS, without the dot of the root
     "bracketed": lambda value: value.str.extract(r"([^()]*)\)?$"),  # A of 1 (A), and of A

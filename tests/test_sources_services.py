@@ -1,0 +1,74 @@
+"""Events of services that people sign in to: of each the kinds that matter, in every shape they come in, and what their columns hold.
+
+What an event means is checked against public mappings (Elastic's integrations, Panther's rules) and the vendors' documentation; the
+records are ours.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import polars as pl
+
+from nonself.sources import lines, read
+from nonself.sources.contract import Limits
+
+Record = dict[str, Any]
+IP, AT = "192.0.2.7", "2026-03-02T10:00:00Z"
+
+
+def rows(*records: Record) -> list[Record]:
+    """The events of a log that holds some records."""
+    _, found = read(lines.in_memory(b"\n".join(json.dumps(record).encode() for record in records)), Limits())
+    return pl.concat([chunk.events for chunk in found]).to_dicts()
+
+
+def row(record: Record) -> Record:
+    (found,) = rows(record)
+    return found
+
+
+def holds(found: Record, **columns: Any) -> None:
+    assert {name: found[name] for name in columns} == columns
+
+
+def test_duo_says_who_signed_in_in_all_versions_of_its_log() -> None:
+    second = {
+        "event_type": "authentication",
+        "txid": "t1",
+        "application": {"key": "DI1", "name": "VPN"},
+        "user": {"key": "DU1", "name": "ann"},
+        "access_device": {"ip": None},
+        "auth_device": {"ip": None},
+        "factor": None,
+        "result": "denied",
+        "reason": "no_keys_pressed",
+        "isotimestamp": AT,
+    }
+    holds(row(second), source="duo-auth", user="ann", status_id=2, status_code="no_keys_pressed", svc="VPN", class_uid=3002)
+    enrolled = row({**second, "event_type": "enrollment", "result": "success", "access_device": {"ip": IP}})
+    holds(enrolled, class_uid=3001, activity_id=10, status_id=1, src_ip=IP)
+    first = {"username": "bob", "integration": "VPN", "factor": "Phone Call", "result": "FAILURE", "ip": IP, "timestamp": 1772445600}
+    holds(row(first), source="duo-auth", user="bob", src_ip=IP, status_id=2, svc="VPN", op="authentication", class_uid=3002)
+    holds(row({"@timestamp": AT, "message": json.dumps(second)}), source="duo-auth", user="ann")
+
+
+def test_duo_says_what_administrators_did_and_from_where() -> None:
+    said = json.dumps({"ip_address": IP, "error": "no such factor"})
+    record = {"action": "admin_login_error", "isotimestamp": "2026-03-02T10: 00: 00+00: 00", "timestamp": 1772445600, "username": "ann"}
+    holds(row({**record, "description": said}), source="duo-admin", user="ann", src_ip=IP, status_id=2, class_uid=3002)
+    holds(row({**record, "action": "admin_login", "description": {"ip_address": IP}}), src_ip=IP, status_id=1)
+    holds(row({**record, "action": "user_update", "description": "cafe: 12"}), src_ip=None, status_code="cafe: 12")
+    activity = {
+        "activity_id": "a1",
+        "action": {"name": "user_update"},
+        "actor": {"key": "DE1", "name": "ann", "type": "admin"},
+        "access_device": {"ip": {"address": IP}},
+        "outcome": {"result": "FAILURE"},
+        "target": {"name": "bob"},
+        "ts": AT,
+    }
+    holds(row(activity), source="duo-admin", op="user_update", user="ann", user_uid="DE1", src_ip=IP, status_id=2, resource="bob")
+    call = {"telephony_id": "t1", "context": "authentication", "phone": "+15550100", "type": "sms", "txid": "x1", "ts": AT}
+    holds(row(call), source="duo-admin", op="sms", resource="+15550100", session="x1")
