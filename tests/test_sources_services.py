@@ -72,3 +72,41 @@ def test_duo_says_what_administrators_did_and_from_where() -> None:
     holds(row(activity), source="duo-admin", op="user_update", user="ann", user_uid="DE1", src_ip=IP, status_id=2, resource="bob")
     call = {"telephony_id": "t1", "context": "authentication", "phone": "+15550100", "type": "sms", "txid": "x1", "ts": AT}
     holds(row(call), source="duo-admin", op="sms", resource="+15550100", session="x1")
+
+
+def google(name: str, application: str = "login", kind: str = "login", **parameters: str) -> Record:
+    said = [{"name": parameter, "value": value} for parameter, value in parameters.items()]
+    event = {"type": kind, "name": name, "parameters": said}
+    return {
+        "kind": "admin#reports#activity",
+        "id": {"time": AT, "applicationName": application, "uniqueQualifier": "1", "customerId": "C1"},
+        "actor": {"email": "ann@corp.example", "profileId": "7"},
+        "ipAddress": IP,
+        "events": [event],
+    }
+
+
+def test_google_says_the_same_where_a_shipper_has_split_the_events() -> None:
+    whole = google("login_failure", login_failure_type="login_failure_invalid_password", login_type="google_password")
+    for record in (whole, {**whole, "events": whole["events"][0]}):
+        holds(
+            row(record), op="login_failure", class_uid=3002, status_id=2, status_code="login_failure_invalid_password", svc="login",
+            auth_protocol="google_password",
+        )  # fmt: skip
+
+
+def test_google_says_on_whom_and_on_what_something_was_done() -> None:
+    holds(row(google("login_challenge", login_challenge_status="Challenge Passed.")), status_id=1)
+    holds(row(google("risky_sensitive_action_blocked", login_challenge_status="Challenge Passed.")), status_id=2)
+    holds(row(google("2sv_disable", "user_accounts")), class_uid=3001, activity_id=11)
+    holds(
+        row(google("suspicious_programmatic_login", affected_email_address="bob@corp.example")), tgt_user="bob@corp.example", class_uid=3002
+    )
+    member = {"group_email": "all@corp.example", "user_email": "bob@corp.example", "status": "succeeded"}
+    holds(
+        row(google("add_user", "groups", **member)), class_uid=3006, tgt_user="bob@corp.example", resource="all@corp.example", status_id=1
+    )
+    revoked = google("UNASSIGN_ROLE", "admin", USER_EMAIL="bob@corp.example", ROLE_NAME="_HELP_DESK_ADMIN_ROLE")
+    holds(row(revoked), class_uid=3005, activity_id=2, tgt_user="bob@corp.example", priv="_HELP_DESK_ADMIN_ROLE")
+    holds(row(google("login_failure", "saml", application_name="Wiki", failure_type="x")), resource="Wiki", status_code="x", status_id=2)
+    holds(row(google("CHANGE_APPLICATION_SETTING", "admin", APPLICATION_NAME="Gmail", SETTING_NAME="POP")), resource="POP")
