@@ -110,7 +110,7 @@ HELD: dict[str, dict[str, list[str]]] = {
                                   "status_id": ["event.result"]},
 }  # fmt: skip
 """Log type -> column -> fields that hold it."""
-NOTHING = ("", "null", "None", "-")
+NOTHING = ("", "null", "None", "-", "unknown")
 NOT_OVER = ("CHALLENGE",)
 """Results that tell of no outcome yet."""
 # Records that are cut down to a field or two, or renamed by the export to lower case throughout: nothing tells their kind any more.

@@ -110,3 +110,40 @@ def test_google_says_on_whom_and_on_what_something_was_done() -> None:
     holds(row(revoked), class_uid=3005, activity_id=2, tgt_user="bob@corp.example", priv="_HELP_DESK_ADMIN_ROLE")
     holds(row(google("login_failure", "saml", application_name="Wiki", failure_type="x")), resource="Wiki", status_code="x", status_id=2)
     holds(row(google("CHANGE_APPLICATION_SETTING", "admin", APPLICATION_NAME="Gmail", SETTING_NAME="POP")), resource="POP")
+
+
+def okta(event: str, **more: Any) -> Record:
+    actor = {"id": "00u1", "type": "User", "alternateId": "ann@corp.example", "displayName": "Ann"}
+    return {"eventType": event, "published": AT, "actor": actor, "outcome": {"result": "SUCCESS"}, **more}
+
+
+def test_okta_within_what_carries_it() -> None:
+    plain = okta("user.session.start", client={"ipAddress": IP})
+    bus = {"version": "0", "source": "aws.partner/okta.example/x", "detail-type": "SystemLog", "time": AT, "detail": plain}
+    for record in (plain, bus, {"@timestamp": AT, "message": json.dumps(plain)}):
+        holds(row(record), source="okta", op="user.session.start", user="ann@corp.example", src_ip=IP, status_id=1, class_uid=3002)
+
+
+def test_okta_unknown_is_no_name() -> None:
+    nobody = okta("user.session.start", authenticationContext={"externalSessionId": "unknown"})
+    holds(row(nobody), session=None, user="ann@corp.example")
+    holds(row({**nobody, "actor": {**nobody["actor"], "alternateId": "unknown", "displayName": "unknown"}}), user=None, user_uid="00u1")
+    device = okta("user.authentication.auth_via_mfa", device={"id": "guo1", "name": "LAPTOP-7"})
+    holds(row(device), host="LAPTOP-7", host_uid="guo1", mfa=True)
+
+
+def test_okta_kinds() -> None:
+    kinds = {
+        "user.authentication.slo": (3002, 2),
+        "user.authentication.auth_via_mfa": (3002, 1),
+        "user.mfa.okta_verify.deny_push": (3002, 1),
+        "app.generic.unauth_app_access_attempt": (3002, 1),
+        "user.account.lock.limit": (3001, 9),
+        "user.account.update_password": (3001, 3),
+        "user.account.reset_password": (3001, 4),
+        "user.mfa.factor.suspend": (3001, 11),
+        "application.user_membership.add": (3005, 1),
+        "application.user_membership.remove": (3005, 2),
+        "application.lifecycle.create": (6003, 1),
+    }
+    assert {event: tuple(row(okta(event))[name] for name in ("class_uid", "activity_id")) for event in kinds} == kinds
