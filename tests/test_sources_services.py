@@ -147,3 +147,35 @@ def test_okta_kinds() -> None:
         "application.lifecycle.create": (6003, 1),
     }
     assert {event: tuple(row(okta(event))[name] for name in ("class_uid", "activity_id")) for event in kinds} == kinds
+
+
+def test_sign_ins_have_an_outcome_where_each_outcome_has_its_own_name() -> None:
+    person, place = {"id": "1", "login": "ann@corp.example", "email": "ann@corp.example"}, {"id": "T1"}
+    slack = {"date_create": 1772445600, "actor": {"type": "user", "user": person}, "context": {"location": place, "ip_address": IP}}
+    box = {"type": "event", "created_at": AT, "created_by": person, "ip_address": IP}
+    asana = {"created_at": AT, "event_category": "logins", "actor": {"actor_type": "user", **person}}
+    dropbox = {"timestamp": AT, "event_category": {".tag": "logins"}, "actor": {"user": person}}
+    github = {"@timestamp": 1772445600123, "actor": "ann", "org": "corp", "actor_ip": IP}
+    signed_in: list[tuple[Record, Record]] = [
+        ({**slack, "action": "user_login"}, {**slack, "action": "user_login_failed"}),
+        ({**box, "event_type": "LOGIN"}, {**box, "event_type": "FAILED_LOGIN"}),
+        ({**asana, "event_type": "user_login_succeeded"}, {**asana, "event_type": "user_login_failed"}),
+        ({**dropbox, "event_type": {".tag": "login_success"}}, {**dropbox, "event_type": {".tag": "login_fail"}}),
+        ({**github, "action": "user.login"}, {**github, "action": "user.failed_login"}),
+    ]
+    for good, bad in signed_in:
+        holds(row(good), class_uid=3002, activity_id=1, status_id=1)
+        holds(row(bad), class_uid=3002, activity_id=1, status_id=2)
+    holds(row({**slack, "action": "anomaly", "details": {"reason": ["asn"]}}), class_uid=2004, rule="asn")
+    holds(row({**slack, "action": "user_deactivated", "entity": {"user": {"email": "bob@corp.example"}}}), class_uid=3001, activity_id=5)
+
+
+def test_github_calls_and_refusals() -> None:
+    github = {"@timestamp": 1772445600123, "actor": "ann", "org": "corp", "actor_location": {"ip": IP}}
+    call = {**github, "action": "api.request", "request_method": "GET", "url_path": "/user", "status_code": 404}
+    holds(row(call), http_method="GET", url_path="/user", http_status=404, src_ip=IP)
+    holds(row({**github, "action": "protected_branch.rejected_ref_update"}), status_id=2)
+    holds(
+        row({**github, "action": "org.update_member", "user": "bob", "permission": "admin"}), class_uid=3005, priv="admin", tgt_user="bob"
+    )
+    holds(row({**github, "action": "team.add_member", "data": {"team": "corp/ops"}, "user": "bob"}), resource="corp/ops", class_uid=3006)
