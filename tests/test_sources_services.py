@@ -179,3 +179,30 @@ def test_github_calls_and_refusals() -> None:
         row({**github, "action": "org.update_member", "user": "bob", "permission": "admin"}), class_uid=3005, priv="admin", tgt_user="bob"
     )
     holds(row({**github, "action": "team.add_member", "data": {"team": "corp/ops"}, "user": "bob"}), resource="corp/ops", class_uid=3006)
+
+
+def falcon(kind: str, **more: str) -> Record:
+    return {"event_simpleName": kind, "aid": "a1", "cid": "c1", "timestamp": "1772445600000", **more}
+
+
+def test_crowdstrike_says_where_a_connection_and_a_logon_came_from() -> None:
+    ends = {"LocalAddressIP4": IP, "LocalPort": "3389", "RemoteAddressIP4": "198.51.100.9", "RemotePort": "50100", "Protocol": "6"}
+    inward = {"src_ip": "198.51.100.9", "src_port": 50100, "dst_ip": IP, "dst_port": 3389, "proto": "tcp"}
+    holds(row(falcon("NetworkReceiveAcceptIP4", **ends)), class_uid=4001, **inward)
+    holds(row(falcon("NetworkConnectIP4", **ends, ConnectionDirection="0")), src_ip=IP, dst_port=50100, direction_id=2)
+    sixth = {"LocalAddressIP6": "2001:db8::5", "RemoteAddressIP6": "2001:db8::7"}
+    holds(row(falcon("NetworkConnectIP6", **sixth)), src_ip="2001:db8::5", dst_ip="2001:db8::7")
+    logon = {"UserName": "ann", "LogonDomain": "CORP", "LogonType": "10", "RemoteAddressIP4": "198.51.100.9"}
+    who = {"user": "ann", "user_domain": "CORP", "logon_type": 10, "src_ip": "198.51.100.9", "dst_ip": None, "class_uid": 3002}
+    holds(row(falcon("UserLogon", **logon)), status_id=1, **who)
+    holds(row(falcon("UserLogonFailed2", **logon, SubStatus="3221225578")), status_id=2, status_code="3221225578", **who)
+
+
+def test_crowdstrike_detections() -> None:
+    stream = {"metadata": {"eventType": "DetectionSummaryEvent", "customerIDString": "c1", "eventCreationTime": 1772445600000}}
+    event = {"FileName": "Tool.exe", "FilePath": "\\Device\\Volume1\\Temp", "SeverityName": "High", "Severity": 4, "DetectName": "odd"}
+    found = row({**stream, "event": event})
+    holds(found, image="\\Device\\Volume1\\Temp\\Tool.exe", severity_id=4, rule="odd", class_uid=2004)
+    linux = {**event, "FilePath": "/usr/bin/tool", "FileName": "tool", "MitreAttack": [{"TechniqueID": "T1204", "TacticID": "TA0002"}]}
+    holds(row({**stream, "event": linux}), image="/usr/bin/tool", tactics=["T1204", "TA0002"])
+    holds(row({**stream, "event": {**linux, "FilePath": "/usr/bin/"}}), image="/usr/bin/tool")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
-from nonself.sources import cloudtrail, suricata
+from nonself.sources import cloudtrail, crowdstrike, suricata
 from nonself.sources.json_source import JsonSource
 from nonself.sources.mapping import shipped
 
@@ -16,7 +16,7 @@ TABLES: tuple[str, ...] = (
     "zoom", "salesforce", "snowflake-login", "snowflake-query", "databricks", "mongodb-atlas", "snyk", "tines", "wiz", "anthropic",
     "openai",
     "cloudflare", "umbrella", "zscaler-audit", "proofpoint",
-    "wazuh", "elastic-alerts", "crowdstrike-fdr", "crowdstrike-streams", "upwind", "osquery",
+    "wazuh", "elastic-alerts", "upwind", "osquery",
 )  # fmt: skip
 """Asked in this order: of two that know a record the first reads it."""
 
@@ -24,7 +24,7 @@ TABLES: tuple[str, ...] = (
 @cache
 def sources() -> tuple[JsonSource, ...]:
     """One source a kind; each passes on records of the others that it meets."""
-    found = (cloudtrail.source(), suricata.source(), *(JsonSource(shipped(name)) for name in TABLES))
+    found = (cloudtrail.source(), suricata.source(), *(JsonSource(shipped(name)) for name in TABLES), *crowdstrike.sources())
     for source in found:
         source.beside(found)
     return found
