@@ -206,3 +206,19 @@ def test_crowdstrike_detections() -> None:
     linux = {**event, "FilePath": "/usr/bin/tool", "FileName": "tool", "MitreAttack": [{"TechniqueID": "T1204", "TacticID": "TA0002"}]}
     holds(row({**stream, "event": linux}), image="/usr/bin/tool", tactics=["T1204", "TA0002"])
     holds(row({**stream, "event": {**linux, "FilePath": "/usr/bin/"}}), image="/usr/bin/tool")
+
+
+def test_teleport_says_from_where_and_on_whom() -> None:
+    event = {"ei": 0, "uid": "u1", "time": AT, "cluster_name": "c", "user": "ann"}
+    ends = {"addr.remote": f"{IP}:50100", "addr.local": "192.0.2.9:3022", "login": "root", "sid": "s1"}
+    holds(
+        row({**event, **ends, "event": "session.start", "code": "T2000I"}), src_ip=IP, dst_ip="192.0.2.9", tgt_user="root", class_uid=4007
+    )
+    command = {"event": "exec", "code": "T3002E", "command": "id -u", "exitCode": "1", "exitError": "exit status 1"}
+    holds(row({**event, **ends, **command}), cmdline="id -u", status_id=2, status_code="exit status 1", src_ip=IP)
+    query = {"event": "db.session.query", "code": "TDB02I", "db_query": "select 1", "db_user": "owner", "db_service": "shop"}
+    holds(row({**event, **query}), cmdline="select 1", tgt_user="owner", resource="shop")
+    network = {"event": "session.network", "code": "T4002I", "src_addr": IP, "dst_addr": "203.0.113.5", "dst_port": "443"}
+    holds(row({**event, **network}), src_ip=IP, dst_ip="203.0.113.5", dst_port=443, class_uid=4001)
+    holds(row({**event, "event": "access_request.create", "code": "T5000I", "id": "r1"}), activity_id=1, resource="r1")
+    holds(row({**event, "event": "mfa.delete", "code": "T1007I"}), class_uid=3001, activity_id=11)

@@ -219,10 +219,15 @@ _ACTIVITY = {word: activity for activity, words in _VERBS.items() for word in wo
 
 
 def verb(name: str) -> int:
-    """OCSF activity of an API operation by its name: 1 create, 2 read, 3 update, 4 delete, 99 other. Its first word decides (GetUser),
-    else the last that is a verb (compute.instances.insert, VIRTUALMACHINES/DELETE)."""
-    words = [word.lower() for word in _WORD.findall(name[:512])]
-    known = [_ACTIVITY[word] for word in words if word in _ACTIVITY]
-    if words and words[0] in _ACTIVITY:
-        return _ACTIVITY[words[0]]
-    return known[-1] if known else 99
+    """OCSF activity of an API operation by its name: 1 create, 2 read, 3 update, 4 delete, 99 other. The first word of its last part
+    decides (GetUser, access_request.create), else that of the whole, else the last that is a verb (VIRTUALMACHINES/DELETE)."""
+    last = re.split("[./]", name[:512])[-1]
+    words = [[_stem(word.lower()) for word in _WORD.findall(text)] for text in (last, name[:512])]
+    firsts = (_ACTIVITY[some[0]] for some in words if some and some[0] in _ACTIVITY)
+    known = [_ACTIVITY[word] for word in words[1] if word in _ACTIVITY]
+    return next(firsts, known[-1] if known else 99)
+
+
+def _stem(word: str) -> str:
+    """A verb without the ending of the past: created, downloaded."""
+    return next((stem for stem in (word, word[:-1], word[:-2]) if stem in _ACTIVITY), word) if word.endswith("ed") else word
