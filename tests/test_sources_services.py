@@ -222,3 +222,23 @@ def test_teleport_says_from_where_and_on_whom() -> None:
     holds(row({**event, **network}), src_ip=IP, dst_ip="203.0.113.5", dst_port=443, class_uid=4001)
     holds(row({**event, "event": "access_request.create", "code": "T5000I", "id": "r1"}), activity_id=1, resource="r1")
     holds(row({**event, "event": "mfa.delete", "code": "T1007I"}), class_uid=3001, activity_id=11)
+
+
+def test_proofpoint_tells_clicks_from_mails_and_loses_no_list() -> None:
+    click = {"clickTime": AT, "clickIP": IP, "threatID": "t1", "recipient": "ann@corp.example", "sender": "eve@bad.example"}
+    click |= {"url": "http://bad.example/login?x=1", "classification": "phish", "messageID": "m1", "senderIP": "198.51.100.9"}
+    holds(
+        row(click), source="proofpoint-clicks", user="ann@corp.example", tgt_user="eve@bad.example", src_ip=IP, url_host="bad.example",
+        url_path="/login?x=1", rule="phish", status_id=None, class_uid=4002,
+    )  # fmt: skip
+    part = {"disposition": "attached", "filename": "a.exe", "sha256": "ab" * 32}
+    mail = {"messageID": "m1", "messageTime": AT, "senderIP": "198.51.100.9", "sender": "eve@bad.example", "messageParts": [part]}
+    holds(row(mail), source="proofpoint", file_path="a.exe", hash="ab" * 32, status_id=1)
+    answer = {
+        "queryEndTime": AT,
+        "messagesDelivered": [],
+        "clicksPermitted": [click],
+        "messagesBlocked": [mail, mail],
+        "clicksBlocked": [click],
+    }
+    assert sorted(found["source"] for found in rows(answer)) == ["proofpoint"] * 2 + ["proofpoint-clicks"] * 2

@@ -15,7 +15,7 @@ TABLES: tuple[str, ...] = (
     "gworkspace", "github-audit", "github-webhook", "slack-audit", "atlassian", "asana", "box", "dropbox", "docusign", "notion", "zendesk",
     "zoom", "salesforce", "snowflake-login", "snowflake-query", "databricks", "mongodb-atlas", "snyk", "tines", "wiz", "anthropic",
     "openai",
-    "cloudflare", "umbrella", "zscaler-audit", "proofpoint",
+    "cloudflare", "umbrella", "zscaler-audit", "proofpoint", "proofpoint-clicks",
     "wazuh", "elastic-alerts", "upwind", "osquery",
 )  # fmt: skip
 """Asked in this order: of two that know a record the first reads it."""

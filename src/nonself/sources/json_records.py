@@ -80,9 +80,9 @@ def _listed(document: bytes, inside: tuple[str, ...]) -> list[bytes] | None:
         if document.lstrip()[:1] == b"[":
             return [bytes(raw) for raw in _RAWS.decode(document)]
         envelope = _ENVELOPE.decode(document)
-        for name in inside:
-            if name in envelope and bytes(envelope[name]).lstrip()[:1] == b"[":
-                return [bytes(raw) for raw in _RAWS.decode(envelope[name])]
+        lists = [envelope[name] for name in inside if name in envelope and bytes(envelope[name]).lstrip()[:1] == b"["]
+        if lists:
+            return [bytes(raw) for one in lists for raw in _RAWS.decode(one)]
     except FAULTS:
         return None
     return [document.strip()]
