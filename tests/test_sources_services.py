@@ -242,3 +242,18 @@ def test_proofpoint_tells_clicks_from_mails_and_loses_no_list() -> None:
         "clicksBlocked": [click],
     }
     assert sorted(found["source"] for found in rows(answer)) == ["proofpoint"] * 2 + ["proofpoint-clicks"] * 2
+
+
+def test_every_code_of_auth0_has_its_outcome() -> None:
+    event = {"log_id": "l1", "data": {"log_id": "l1", "date": AT, "ip": IP, "user_name": "ann@corp.example", "user_id": "auth0|1"}}
+    kinds = {
+        "scoa": (3002, 1, 1), "fcoa": (3002, 1, 2), "sens": (3002, 1, 1), "feotpft": (3002, 1, 2), "sertft": (3002, 1, 1),
+        "ferrt": (3002, 1, 2), "fco": (3002, 1, 2), "w": (3002, 1, None), "flo": (3002, 2, 2), "fs": (3001, 1, 2), "sdu": (3001, 6, 1),
+        "fcpr": (3001, 4, 2), "scp": (3001, 3, 1), "gd_enrollment_complete": (3001, 10, 1), "gd_unenroll": (3001, 11, None),
+        "gd_recovery_failed": (3002, 1, 2), "api_limit": (6003, 99, 2), "gd_tenant_update": (6003, 99, None),
+    }  # fmt: skip
+    found = {code: row({**event, "data": {**event["data"], "type": code}}) for code in kinds}
+    assert {code: (one["class_uid"], one["activity_id"], one["status_id"]) for code, one in found.items()} == kinds
+    holds(
+        row({"detail-type": "Auth0 log", "detail": {**event, "data": {**event["data"], "type": "s"}}}), user="ann@corp.example", status_id=1
+    )
