@@ -257,3 +257,23 @@ def test_every_code_of_auth0_has_its_outcome() -> None:
     holds(
         row({"detail-type": "Auth0 log", "detail": {**event, "data": {**event["data"], "type": "s"}}}), user="ann@corp.example", status_id=1
     )
+
+
+def test_1password_says_on_whom() -> None:
+    event = {"uuid": "e1", "timestamp": AT, "actor_uuid": "A1", "actor_details": {"email": "ann@corp.example"}, "session": {"ip": IP}}
+    bob = {"object_type": "user", "object_uuid": "B1", "object_details": {"uuid": "B1", "email": "bob@corp.example"}}
+    holds(row({**event, **bob, "action": "suspend"}), user="ann@corp.example", tgt_user="bob@corp.example", class_uid=3001, activity_id=5)
+    holds(row({**event, "object_type": "gm", "object_uuid": "G1", "action": "join"}), class_uid=3006, activity_id=3, tgt_user=None)
+
+
+def test_younger_forms_of_snyk_zoom_and_salesforce() -> None:
+    snyk = {"created": AT, "event": "org.user.role.edit", "group_id": "g1", "org_id": "o1", "user_id": "u1", "project_id": "p1"}
+    holds(row(snyk), source="snyk", user="u1", account="g1", resource="p1")
+    person = {"id": "z1", "email": "ann@corp.example", "client_type": "mac", "date_time": AT}
+    zoom = {"event": "user.signed_in", "event_ts": 1772445600000, "payload": {"account_id": "a1", "object": person}}
+    holds(row(zoom), source="zoom", user="ann@corp.example", status_id=1, class_uid=3002, account="a1")
+    removed = {"account_id": "a1", "operator": "bob@corp.example", "object": person}
+    holds(row({**zoom, "event": "user.deleted", "payload": removed}), user="bob@corp.example", tgt_user="ann@corp.example", activity_id=6)
+    login = {"attributes": {"type": "LoginEvent"}, "EventIdentifier": "e1", "EventDate": AT, "Username": "ann@corp.example", "SourceIp": IP}
+    holds(row({**login, "Status": "Success"}), source="salesforce", user="ann@corp.example", src_ip=IP, status_id=1, class_uid=3002)
+    holds(row({**login, "Status": "Invalid Password"}), status_id=2, status_code="Invalid Password")
