@@ -277,3 +277,34 @@ def test_younger_forms_of_snyk_zoom_and_salesforce() -> None:
     login = {"attributes": {"type": "LoginEvent"}, "EventIdentifier": "e1", "EventDate": AT, "Username": "ann@corp.example", "SourceIp": IP}
     holds(row({**login, "Status": "Success"}), source="salesforce", user="ann@corp.example", src_ip=IP, status_id=1, class_uid=3002)
     holds(row({**login, "Status": "Invalid Password"}), status_id=2, status_code="Invalid Password")
+
+
+def wazuh(decoder: str, **more: Any) -> Record:
+    rule = {"id": "5402", "level": 3, "description": "odd"}
+    agent = {"id": "001", "name": "web1", "ip": "10.0.0.9"}
+    return {"timestamp": "2026-03-02T10:00:00.123+0000", "rule": rule, "agent": agent, "decoder": {"name": decoder}, "data": more}
+
+
+def test_wazuh_says_who_did_what_to_whom() -> None:
+    sudo = row(wazuh("sudo", srcuser="ann", dstuser="root", command="/bin/sh", pwd="/home/ann"))
+    holds(sudo, user="ann", tgt_user="root", cmdline="/bin/sh", cwd="/home/ann", src_ip=None, host="web1")
+    holds(row(wazuh("sshd", srcip=IP, dstuser="root")), user="root", src_ip=IP)
+    holds(row(wazuh("json", aws={"sourceIPAddress": IP, "userIdentity": {"userName": "ann"}})), user="ann", src_ip=IP)
+    audit = {"exe": "/usr/bin/id", "pid": "71", "cwd": "/root", "file": {"name": "/etc/shadow"}}
+    holds(row(wazuh("auditd", audit=audit)), image="/usr/bin/id", pid=71, cwd="/root", file_path="/etc/shadow")
+
+
+def test_wazuh_writes_windows_paths_with_two_backslashes() -> None:
+    event = {"image": "C:\\\\Temp\\\\a.exe", "commandLine": "a.exe \\\\srv\\x", "user": "CORP\\\\ann", "parentImage": "C:\\Windows\\b.exe"}
+    found = row(wazuh("windows_eventchannel", win={"eventdata": {**event, "sourceIp": IP, "destinationIp": "203.0.113.5"}}))
+    holds(found, image="C:\\Temp\\a.exe", parent_image="C:\\Windows\\b.exe", cmdline="a.exe \\\\srv\\x", user="ann", dst_ip="203.0.113.5")
+    logon = {
+        "targetUserName": "bob",
+        "targetDomainName": "CORP",
+        "logonType": "3",
+        "ipAddress": IP,
+        "ipPort": "50100",
+        "subStatus": "0xc000006a",
+    }
+    found = row(wazuh("windows_eventchannel", win={"eventdata": logon}))
+    holds(found, user="bob", user_domain="CORP", logon_type=3, src_port=50100, status_code="0xc000006a")

@@ -48,6 +48,11 @@ def _json_ip(value: pl.Expr) -> pl.Expr:
     return pl.coalesce(value.str.extract(r'"ip_address"\s*:\s*"([^"]*)"'), value)
 
 
+def _single(value: pl.Expr) -> pl.Expr:
+    doubled = value.str.contains(r"[^\\]\\\\[^\\]") & ~value.str.contains(r"[^\\]\\[^\\]")
+    return pl.when(doubled).then(value.str.replace_all("\\\\", "\\", literal=True)).otherwise(value)
+
+
 TRANSFORMS: dict[str, Callable[[pl.Expr], pl.Expr]] = {
     "lower": lambda value: value.str.to_lowercase(),
     "upper": lambda value: value.str.to_uppercase(),
@@ -69,5 +74,6 @@ TRANSFORMS: dict[str, Callable[[pl.Expr], pl.Expr]] = {
     "arn_account": lambda value: value.str.extract(r"^arn:[^:]*:[^:]*:[^:]*:(\d{12}):"),
     "arn_region": lambda value: value.str.extract(r"^arn:[^:]*:[^:]*:([^:]+):"),
     "http_outcome": lambda value: value.str.replace(r"^[1-3]\d\d$", "success").str.replace(r"^[45]\d\d$", "failure"),
+    "single": _single,  # a path whose backslashes were written twice
     "hash": lambda value: value.str.extract(r"([0-9A-Fa-f:]{32,})").str.replace_all(":", "").str.to_lowercase(),
 }
