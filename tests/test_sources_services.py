@@ -308,3 +308,22 @@ def test_wazuh_writes_windows_paths_with_two_backslashes() -> None:
     }
     found = row(wazuh("windows_eventchannel", win={"eventdata": logon}))
     holds(found, user="bob", user_domain="CORP", logon_type=3, src_port=50100, status_code="0xc000006a")
+
+
+def test_elastic_alerts_in_all_their_spellings() -> None:
+    threat = [{"tactic": {"id": "TA0002"}, "technique": [{"id": "T1059", "subtechnique": [{"id": "T1059.001"}]}, {"id": "T1204"}]}]
+    about = {"process": {"executable": "/bin/a", "pid": 7, "parent": {"executable": "/bin/b"}}, "user": {"name": "ann", "domain": "CORP"}}
+    flat = {
+        "process.executable": "/bin/a",
+        "process.pid": 7,
+        "process.parent.executable": "/bin/b",
+        "user.name": "ann",
+        "user.domain": "CORP",
+    }
+    mixed = {"@timestamp": AT, "kibana.alert.rule.name": "r", "kibana.alert.rule.threat": threat}
+    signal = {"@timestamp": AT, "event": {"kind": "signal"}, "signal": {"rule": {"name": "r", "threat": threat}}}
+    nested = {"@timestamp": AT, "kibana": {"alert": {"rule": {"name": "r", "threat": threat}}}}
+    for record in ({**mixed, **about}, {**mixed, **flat}, {**signal, **about}, {**nested, **about}, {"_source": {**mixed, **flat}}):
+        found = row(record)
+        holds(found, source="elastic-alerts", rule="r", image="/bin/a", pid=7, parent_image="/bin/b", user="ann", user_domain="CORP")
+        assert {"TA0002", "T1059", "T1204"} <= set(found["tactics"])

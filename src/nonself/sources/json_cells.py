@@ -12,6 +12,7 @@ import polars as pl
 from nonself.sources.records import clean, dump_json, scrub
 
 _LIST = pl.List(pl.String)
+_NESTED = 3
 _ALIKE = {frozenset({int}): pl.Int64(), frozenset({bool}): pl.Boolean()}
 
 
@@ -54,6 +55,10 @@ def _texts(value: Any) -> list[str] | None:
     parts = value if isinstance(value, list) else [value]
     if set(map(type, parts)) == {str}:
         return parts
+    for _ in range(_NESTED):  # lists in lists, as of the techniques of several tactics
+        if list not in set(map(type, parts)):
+            break
+        parts = [item for part in parts for item in (part if isinstance(part, list) else (part,))]
     return [text for part in parts if (text := _text(part)) is not None] or None
 
 
