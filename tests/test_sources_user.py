@@ -407,3 +407,20 @@ def test_the_mappings_of_the_docs_are_read() -> None:
     rows = b"When;User name;Client\n02.03.2026 10:00:00;ann;10.0.0.1:99\n"
     events = frame(list(own_maps.source(own_maps.parse(vpn, "docs")).read(lines.in_memory(rows), Limits())))
     assert events["src_ip"].to_list() == ["10.0.0.1"] and str(events["time"][0]) == "2026-03-02 10:00:00+00:00"
+
+
+def test_a_draft_tells_the_ends_of_a_machines_own_connections_and_its_processes() -> None:
+    ends = {"local_ip": "10.0.0.7", "local_port": 50000, "remote_ip": "203.0.113.7", "remote_port": 443}
+    about = {"machine_id": "m-1", "process_id": 77, "ppid": 70, "process_path": "C:\\a.exe", "parent_path": "C:\\b.exe"}
+    _, chunks = drafted(json.dumps({"time": "2026-03-02T10:00:00Z", "evt": "conn", **ends, **about}).encode())
+    found = frame(chunks).row(0, named=True)
+    assert [found[name] for name in ("src_ip", "src_port", "dst_ip", "dst_port")] == list(ends.values())
+    assert [found[name] for name in ("host_uid", "pid", "parent_pid", "image", "parent_image")] == ["m-1", 77, 70, "C:\\a.exe", "C:\\b.exe"]
+
+
+def test_a_draft_takes_apart_what_holds_two_columns() -> None:
+    record = {"time": "2026-03-02T10:00:00Z", "username": "CORP\\ann", "url": "http://www.example.org/a?b=1", "statusCode": 403}
+    made, chunks = drafted(json.dumps({**record, "event": "user_signed_in"}).encode())
+    found = frame(chunks).row(0, named=True)
+    wanted = {"user": "ann", "user_domain": "CORP", "url_host": "www.example.org", "url_path": "/a?b=1", "http_status": 403}
+    assert {name: found[name] for name in wanted} == wanted and "log-ons" in made.text()

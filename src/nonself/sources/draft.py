@@ -22,9 +22,12 @@ _SHOWN = 60
 """Characters of an example."""
 _FITS = 0.9
 """Share of values that must have a column's shape."""
-_LOGIN = re.compile(r"log[-_. ]?(?:in|on)|sign[-_. ]?(?:in|on)|authenticat", re.IGNORECASE)
-_LOGOUT = re.compile(r"log[-_. ]?(?:out|off)|sign[-_. ]?(?:out|off)", re.IGNORECASE)
+_LOGIN = re.compile(r"(?:log|sign)(?:ged|ed)?[-_. ]?(?:in|on)|authenticat", re.IGNORECASE)
+_LOGOUT = re.compile(r"(?:log|sign)(?:ged|ed)?[-_. ]?(?:out|off)", re.IGNORECASE)
 _SAY = {"ip": '{{ from = {0}, as = "ip" }}', "hash": '{{ from = {0}, as = "hash" }}', "file": "{0}"}
+
+_IN_TWO = {"url_path": ("://", "url_path", "url_host", "url_host"), "user": ("\\", "account", "user_domain", "account_domain")}
+"""Columns whose values may hold another's too: what marks these values, the transform, the other column and its transform."""
 
 
 @dataclass(slots=True)
@@ -174,6 +177,11 @@ def _columns(made: Draft) -> list[str]:
     lines = ["", "[columns]"]
     shapes = {column: shape for column, shape, _ in COLUMNS}
     for column, one in made.columns.items():
+        mark, transform, other, others = _IN_TWO.get(column, ("", "", "", ""))
+        if mark and all(mark in value for value in one.values):
+            lines.append(f'{column} = {{ from = {_quoted(one.name)}, as = "{transform}" }}{_comment(one)}')
+            lines += [] if other in made.columns else [f'{other} = {{ from = {_quoted(one.name)}, as = "{others}" }}']
+            continue
         said = _SAY.get(shapes[column], "{0}").format(_quoted(one.name))
         lines.append(f"{column} = {said}{_comment(one)}")
     if made.outcome is not None:

@@ -11,21 +11,23 @@ TIMES = (
 COLUMNS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("op", "word", (
         "event_name", "eventname", "operation", "operation_name", "action", "event_action", "activity", "event_type", "eventtype",
-        "event_code", "event", "method_name", "verb", "command_name", "did", "type", "kind", "name",
+        "event_code", "event", "method_name", "verb", "command_name", "did", "evt", "type", "kind", "name",
     )),
     ("src_ip", "ip", (
-        "src_ip", "source_ip", "client_ip", "remote_ip", "ip_address", "ipaddress", "src", "source", "source_address", "client_address",
+        "src_ip", "source_ip", "client_ip", "local_ip", "local_address", "local_addr", "remote_ip",
+        "ip_address", "ipaddress", "src", "source", "source_address", "client_address",
         "actor_ip", "user_ip", "ip", "remote_addr", "remote_address", "remotehost", "client", "src_addr", "saddr", "peer", "address",
         "from",
     )),
     ("dst_ip", "ip", (
-        "dst_ip", "dest_ip", "destination_ip", "destination", "dst", "server_ip", "target_ip", "dst_addr", "daddr", "dest",
+        "dst_ip", "dest_ip", "destination_ip", "destination", "dst", "server_ip", "target_ip", "dst_addr", "daddr", "dest", "remote_ip",
+        "remote_address", "remote_addr",
     )),
     ("src_port", "port", (
-        "src_port", "source_port", "client_port", "sport", "remote_port",
+        "src_port", "source_port", "client_port", "sport", "local_port", "peer_port", "remote_port",
     )),
     ("dst_port", "port", (
-        "dst_port", "dest_port", "destination_port", "dport", "server_port", "port",
+        "dst_port", "dest_port", "destination_port", "dport", "server_port", "remote_port", "port",
     )),
     ("tgt_user", "name", (
         "target_user", "target_email", "target_user_email", "target_username", "affected_user", "new_user", "member", "target_login",
@@ -33,10 +35,13 @@ COLUMNS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("user", "name", (
         "user_name", "username", "user_email", "actor_email", "actor_name", "actor_login", "login", "email", "user", "actor",
         "principal", "account_name", "user_principal_name", "userprincipalname", "subject", "owner", "login_name", "initiator", "who",
-        "by", "uname", "alternate_id",
+        "by", "uname", "alternate_id", "author_name", "author", "display_name", "holder", "caller",
     )),
     ("user_uid", "id", (
         "user_id", "userid", "actor_id", "uid", "user_uid", "principal_id", "account_id", "sub",
+    )),
+    ("user_domain", "word", (
+        "user_domain", "account_domain", "realm", "nt_domain",
     )),
     ("user_type", "word", (
         "user_type", "actor_type", "principal_type",
@@ -46,14 +51,17 @@ COLUMNS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     )),
     ("host", "host", (
         "host", "hostname", "host_name", "computer", "computer_name", "device_name", "device_hostname", "machine", "machine_name",
-        "node", "server", "server_name", "endpoint",
+        "node", "server", "server_name", "endpoint", "gateway",
+    )),
+    ("host_uid", "id", (
+        "host_id", "device_id", "machine_id", "agent_id", "sensor_id", "asset_id", "computer_id",
+    )),
+    ("http_status", "http", (
+        "http_status", "status_code", "response_code", "status", "sc_status", "code",
     )),
     ("status_code", "short", (
         "error_code", "errorcode", "status_code", "result_code", "error", "reason", "failure_reason", "result", "outcome", "status",
         "error_message",
-    )),
-    ("http_status", "http", (
-        "http_status", "status_code", "response_code", "status", "sc_status", "code",
     )),
     ("http_method", "verb", (
         "http_method", "request_method", "method", "cs_method", "verb",
@@ -73,6 +81,18 @@ COLUMNS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("hash", "hash", (
         "sha256", "file_hash", "sha1", "md5", "hash", "sha_256", "checksum",
     )),
+    ("parent_image", "file", (
+        "parent_path", "parent_image", "parent_process_path", "parent_executable", "parent_process", "parent_process_name",
+    )),
+    ("parent_cmdline", "any", (
+        "parent_command_line", "parent_cmdline", "parent_process_command_line",
+    )),
+    ("parent_pid", "number", (
+        "ppid", "parent_pid", "parent_process_id",
+    )),
+    ("pid", "number", (
+        "pid", "process_id",
+    )),
     ("image", "file", (
         "process_path", "image", "executable", "process", "exe", "process_name",
     )),
@@ -86,10 +106,11 @@ COLUMNS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
         "proto", "protocol", "transport", "ip_protocol",
     )),
     ("bytes_out", "number", (
-        "bytes_out", "bytes_sent", "sent_bytes", "orig_bytes", "tx_bytes", "bytes_toserver", "sent",
+        "bytes_out", "bytes_sent", "sent_bytes", "orig_bytes", "tx_bytes", "bytes_toserver", "sent_byte", "sentbyte", "sent",
     )),
     ("bytes_in", "number", (
-        "bytes_in", "bytes_received", "received_bytes", "resp_bytes", "rx_bytes", "bytes_toclient", "received",
+        "bytes_in", "bytes_received", "received_bytes", "resp_bytes", "rx_bytes", "bytes_toclient", "bytes_recv", "recv_bytes", "rcvd_byte",
+        "rcvdbyte", "received",
     )),
     ("country", "country", (
         "country", "country_code", "country_iso", "geo_country", "iso_code",
