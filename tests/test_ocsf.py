@@ -254,6 +254,18 @@ def test_a_finding_of_another_producer() -> None:
     assert (row["src_ip"], row["dst_ip"], row["dst_port"], row["resource"]) == ("10.0.0.5", "203.0.113.9", 443, "arn:aws:ec2:i-1")
 
 
+def test_a_call_of_security_lake_is_named_by_its_operation() -> None:
+    known = {"time": 1_772_445_601_000, "metadata": {"version": "1.1.0", "product": {"name": "x"}, "event_code": "AwsApiCall"}}
+    call = {"operation": "ListBuckets", "service": {"name": "s3.amazonaws.com"}, "response": {"error": "AccessDenied"}}
+    row = row_of({**known, "class_uid": 6003, "activity_id": 2, "api": call, "actor": {"user": {"account": {"uid": "123456789012"}}}})
+    assert (row["op"], row["status_code"], row["account"]) == ("ListBuckets", "AccessDenied", "123456789012")
+    flow = row_of({**known, "class_uid": 4001, "activity_id": 6, "connection_info": {"protocol_num": 17, "direction_id": 1}})
+    assert flow["proto"] == "udp"
+    for odd in (255, -1, True, "6", None, [6], 1e9):
+        row_of({**known, "class_uid": 4001, "activity_id": 6, "connection_info": {"protocol_num": odd}})
+    assert row_of({**known, "class_uid": 2005, "activity_id": 1, "finding_info_list": [{"title": "odd"}]})["rule"] == "odd"
+
+
 def test_microseconds_come_from_time_dt() -> None:
     assert row_of(samples.DNS)["time"].microsecond == 250
     assert row_of(samples.DNS)["answers"] == ["192.0.2.7", "192.0.2.8"]

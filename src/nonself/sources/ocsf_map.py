@@ -18,13 +18,14 @@ from nonself.sources.records import Record
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-MAP_VER = 1
+MAP_VER = 2
 _OURS = ("uid", "source", "origin", "record", "map_ver")
 COLUMNS = tuple(name for name in HOT if name not in (*_OURS, "time"))
 """Columns that `row` may fill; `time` is apart."""
 _MOST_MS = 253_402_300_800_000  # the year 10000
 _TAIL = {"ja3": ".value", "hassh": ".value"}
 _DEPTH = 8
+_PROTOCOLS = {1: "icmp", 2: "igmp", 6: "tcp", 17: "udp", 47: "gre", 50: "esp", 58: "icmp6", 132: "sctp"}
 
 _PARENT = {
     "actor.process.uid": "parent_guid", "actor.process.pid": "parent_pid", "actor.process.file.path": "parent_image",
@@ -37,7 +38,9 @@ _ALSO: tuple[tuple[str, str], ...] = (
     ("rule", "finding.title"), ("rule", "finding_info.analytic.name"), ("tactics", "attacks"), ("url_path", "http_request.url.url_string"),
     ("url_path", "url.url_string"), ("role", "actor.invoked_by"), ("hash", "process.file.hashes"),
     ("hash", "evidences[].process.file.hashes"),
-    ("account", "cloud.account_uid"), ("svc", "api.service.name"), ("src_ip", "evidences[].src_endpoint.ip"),
+    ("account", "cloud.account_uid"), ("account", "actor.user.account.uid"), ("account", "actor.user.account_uid"),
+    ("status_code", "api.response.error"), ("status_code", "status_detail"), ("rule", "finding_info_list[].title"),
+    ("proto", "connection_info.protocol_num"), ("svc", "api.service.name"), ("src_ip", "evidences[].src_endpoint.ip"),
     ("session", "connection_info.uid"), ("session", "actor.session.uid"), ("user", "evidences[].user.name"),
     ("user", "evidences[].actor.user.name"), ("host", "evidences[].device.hostname"), ("user_domain", "actor.user.domain"),
 )  # fmt: skip
@@ -68,6 +71,8 @@ def row(record: Record) -> Record:
         column = places_of.get(path)
         if column is not None:
             cells[column] = _CONVERT[column](value) if column in _CONVERT else value
+    if isinstance(flat.get("api.operation"), str) and class_uid == 6003:
+        cells["op"] = flat["api.operation"]  # Amazon Security Lake's event code is the kind of call alone
     _own_words(cells, flat)
     _elsewhere(cells, flat, class_uid, activity)
     _restored(cells, record)
@@ -193,9 +198,14 @@ def _logon_type(value: Any) -> int | None:
     return 0 if value == 1 else value if type(value) is int and value > 1 else None
 
 
+def _protocol(value: Any) -> Any:
+    """A protocol's name where its number stands; -1 is none."""
+    return _PROTOCOLS.get(value) if type(value) is int else value
+
+
 _CONVERT: dict[str, Callable[[Any], Any]] = {
     "duration_us": _milliseconds, "hash": _strongest, "answers": _answers, "tactics": _attacks, "signed": _signed, "ja4": _ja4,
-    "priv": _joined, "logon_type": _logon_type,
+    "priv": _joined, "logon_type": _logon_type, "proto": _protocol,
 }  # fmt: skip
 assert set(_CONVERT) <= set(PATHS)
 
