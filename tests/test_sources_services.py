@@ -327,3 +327,14 @@ def test_elastic_alerts_in_all_their_spellings() -> None:
         found = row(record)
         holds(found, source="elastic-alerts", rule="r", image="/bin/a", pid=7, parent_image="/bin/b", user="ann", user_domain="CORP")
         assert {"TA0002", "T1059", "T1204"} <= set(found["tactics"])
+
+
+def test_a_beat_carries_records_as_text() -> None:
+    github = {"@timestamp": 1772445600123, "action": "repo.create", "actor": "ann", "org": "corp"}
+    teleport = {"event": "user.login", "code": "T1000W", "uid": "u1", "time": AT, "user": "ann", "success": False}
+    actor = {"id": "U1", "login": "ann", "email": "ann"}
+    slack = {"action": "user_login", "date_create": 1772445600, "actor": {"user": actor}, "context": {"location": {"id": "T1"}}}
+    box = {"type": "event", "event_type": "LOGIN", "created_at": AT, "created_by": actor}
+    for source, record in (("github-audit", github), ("teleport", teleport), ("slack-audit", slack), ("box", box)):
+        holds(row({"@timestamp": AT, "message": json.dumps(record)}), source=source, user="ann")
+        holds(row({**record, "message": "a text of its own"}), source=source, user="ann")
