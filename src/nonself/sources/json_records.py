@@ -24,29 +24,34 @@ SHIPPERS = ("_source", "result", "_raw", "event.original", "json", "message")
 _LAYERS = 3
 _LOOKED_AT = 8
 """Records asked for what kind they are."""
-_SIMPLE = rb'"[^"\\]*"\s*:\s*(?:"[^"\\]*"|[\w.+-]+)'
+_SIMPLE = rb'"[^"\\]*"\s*:\s*(?:"[^"\\]*"|[\w.+-]+|\[[^\[\]{}]*\])'
 _CLOSING = re.compile(rb"[\s\],]*(?:" + _SIMPLE + rb"[\s,]*)*\}[\s\],]*")
+_BRACKET = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[\[\]{}]', re.DOTALL)  # a string, a bracket
+_NESTED = 3
+"""Objects around an envelope's list."""
 _RAWS = msgspec.json.Decoder(list[msgspec.Raw])
 _ENVELOPE = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 def records(source_input: Input, limits: Limits, inside: tuple[str, ...]) -> Iterator[lines.Block]:
     """The records of an input as `lines.split` gives lines: one a line, or cut out of documents that list them."""
-    listed = _is_envelope(source_input.head, inside)
-    if documents.is_lines(source_input.head) and not listed:
+    opening, starts = _opening(source_input.head, inside), lines.head_lines(source_input.head, 2)
+    if documents.is_lines(source_input.head) and not opening:
         yield from lines.split(source_input, limits)
-    elif listed and len(lines.head_lines(source_input.head, 2)) > 1 and documents.is_lines(source_input.head):
-        yield from _envelopes(source_input, limits, inside)
+    elif opening and len(starts) > 1 and starts[0].endswith(b"}"):
+        yield from _envelopes(lines.split(source_input, limits), limits, inside)
+    elif opening and _another(source_input.head):
+        yield from _envelopes(documents.split(source_input, limits), limits, inside)
     elif (whole := _whole(source_input, limits)) is not None and (found := _listed(whole, inside)) is not None:
         yield from _blocks(found, len(whole), 0, limits)
     else:
         yield from _streamed(source_input, limits, inside)
 
 
-def _envelopes(source_input: Input, limits: Limits, inside: tuple[str, ...]) -> Iterator[lines.Block]:
-    """Lines that each list records."""
+def _envelopes(blocks: Iterable[lines.Block], limits: Limits, inside: tuple[str, ...]) -> Iterator[lines.Block]:
+    """Documents that each list records."""
     first = 0
-    for block in lines.split(source_input, limits):
+    for block in blocks:
         found = [record for line in block.lines if line for record in _listed(line, inside) or [line]]
         for part in _blocks(found, block.bytes, first, limits):
             first = part.first + len(part.lines)
@@ -54,11 +59,6 @@ def _envelopes(source_input: Input, limits: Limits, inside: tuple[str, ...]) -> 
         if block.dead:
             yield lines.Block(first, [], 0 if found else block.bytes, [replace(letter, record=first) for letter in block.dead])
             first += len(block.dead)
-
-
-def _is_envelope(head: bytes, inside: tuple[str, ...]) -> bool:
-    start = lines.text(head).lstrip()[:4_096]
-    return any(re.search(rb'^\{(?s:.{0,2048}?)"%s"\s*:\s*\[' % re.escape(name.encode()), start) for name in inside)
 
 
 def _whole(source_input: Input, limits: Limits) -> bytes | None:
@@ -80,12 +80,20 @@ def _listed(document: bytes, inside: tuple[str, ...]) -> list[bytes] | None:
         if document.lstrip()[:1] == b"[":
             return [bytes(raw) for raw in _RAWS.decode(document)]
         envelope = _ENVELOPE.decode(document)
-        lists = [envelope[name] for name in inside if name in envelope and bytes(envelope[name]).lstrip()[:1] == b"["]
+        lists = [held for name in inside if (held := _member(envelope, name.split("."))).lstrip()[:1] == b"["]
         if lists:
             return [bytes(raw) for one in lists for raw in _RAWS.decode(one)]
     except FAULTS:
         return None
     return [document.strip()]
+
+
+def _member(envelope: dict[str, msgspec.Raw], members: list[str]) -> bytes:
+    """What an object holds where members lead to; nothing where they lead nowhere."""
+    held = bytes(envelope.get(members[0], b""))
+    if len(members) == 1 or held.lstrip()[:1] != b"{":
+        return held if len(members) == 1 else b""
+    return _member(_ENVELOPE.decode(held), members[1:])
 
 
 def _blocks(found: list[bytes], size: int, first: int, limits: Limits) -> Iterator[lines.Block]:
@@ -126,11 +134,37 @@ def _is_closing(letter: DeadLetter) -> bool:
 
 def _opening(head: bytes, inside: tuple[str, ...]) -> int:
     """Bytes of the head up to and with the bracket that opens an envelope's list; 0 where there is none."""
-    body = lines.text(head)
-    if body.lstrip()[:1] != b"{":
-        return 0
-    found = [match.end() for name in inside if (match := re.search(rb'"%s"\s*:\s*\[' % re.escape(name.encode()), body))]
-    return min(found, default=0)
+    found = _lists(head)[0] if inside else {}
+    return min((found[name] for name in inside if name in found), default=0)
+
+
+def _another(head: bytes) -> bool:
+    """Whether the head's first object is followed by another, as where a stream of them is written without line ends."""
+    end = _lists(head)[1]
+    return end > 0 and lines.text(head)[end:].lstrip()[:1] == b"{"
+
+
+@lru_cache(maxsize=8)
+def _lists(head: bytes) -> tuple[dict[str, int], int]:
+    """The lists that the head's first object holds, itself or in objects within: the members that lead there, joined by dots, and the
+    bytes up to and with the bracket. Lists in lists are a record's own. And the bytes up to the object's end, or 0."""
+    body, found, end = lines.text(head), dict[str, int](), 0
+    around: list[bytes] = []  # of each bracket that is open, the member it is of, the list's with a bracket before it
+    name = b""
+    for token in _BRACKET.finditer(body) if body.lstrip()[:1] == b"{" else ():
+        mark = token.group()
+        if mark[:1] == b'"':
+            name = mark[1:-1]
+        elif mark in b"]}":
+            around = around[:-1]
+            if not around:
+                end = token.end()
+                break
+        else:
+            if mark == b"[" and len(around) <= _NESTED and not any(one[:1] == b"[" for one in around):
+                found.setdefault(b".".join([*around[1:], name]).decode("utf-8", "replace"), token.end())
+            around.append(b"[" + name if mark == b"[" else name)
+    return found, end
 
 
 def first_records(head: bytes, inside: tuple[str, ...]) -> tuple[Record, ...]:
@@ -138,7 +172,7 @@ def first_records(head: bytes, inside: tuple[str, ...]) -> tuple[Record, ...]:
     body = lines.text(head)
     if body.lstrip()[:1] not in (b"{", b"["):
         return ()
-    return _parsed(head, _opening(head, inside) if _is_envelope(head, inside) else 0)
+    return _parsed(head, _opening(head, inside))
 
 
 @lru_cache(maxsize=8)

@@ -10,8 +10,8 @@
     is = { kind = ["a", "b*"] }          these fields are one of these texts (`*` stands for anything)
     or = [{ is = { log_type = "x" } }]   or what one of these says, each with its own `has` and `is`
     needs = ["eventType"]                a record that lacks one of these is a dead letter (default: that has none of what is asked for)
-    inside = ["Records"]                 where a document holds its records in a list: under one of these members
-    unwrap = ["_source", "a.b"]          where each record holds the real one, as an object or as JSON text: under one of these
+    inside = ["Records", "a.list"]       where a document holds its records in a list: under one of these members
+    unwrap = ["_source", "a.log"]        where each record holds the real one, as an object or as JSON text: under one of these
 
     [time]
     from = ["published"]               the first that holds a time: ISO 8601, or a number of s, ms, us or ns since 1970 (by its size)

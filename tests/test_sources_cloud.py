@@ -1,0 +1,78 @@
+"""Records of clouds in what carries them, and what is read from each kind of record."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import polars as pl
+import pytest
+
+from nonself.sources import lines, read
+from nonself.sources.contract import Limits
+
+Record = dict[str, Any]
+POD = {"spec": {"volumes": [{"configMap": {"name": "c", "items": [{"key": "a", "path": "b"}]}}]}}
+K8S: Record = {
+    "kind": "Event", "apiVersion": "audit.k8s.io/v1", "level": "RequestResponse", "requestObject": POD, "auditID": "a-1",
+    "stage": "ResponseComplete", "requestURI": "/api/v1/namespaces/shop/pods/web/exec?command=sh", "verb": "create",
+    "user": {"username": "ann", "groups": ["devs"]}, "sourceIPs": ["192.0.2.7"], "userAgent": "kubectl",
+    "objectRef": {"resource": "pods", "namespace": "shop", "name": "web", "apiVersion": "v1", "subresource": "exec"},
+    "responseStatus": {"code": 101}, "requestReceivedTimestamp": "2026-03-02T10:00:00.000000Z",
+}  # fmt: skip
+FINDING: Record = {
+    "AwsAccountId": "123456789012", "ProductArn": "arn:p", "GeneratorId": "g", "Id": "arn:f", "Title": "Bucket is public",
+    "UpdatedAt": "2026-03-02T10:00:00Z", "Severity": {"Label": "HIGH"}, "Resources": [{"Type": "AwsS3Bucket", "Id": "arn:aws:s3:::b"}],
+}  # fmt: skip
+
+
+def rows(data: bytes, source: str) -> list[Record]:
+    """The rows of a file that `source` reads, without nulls; nothing of it is lost."""
+    found, chunks = read(lines.in_memory(data), Limits())
+    assert found is not None
+    kept = list(chunks)
+    assert [letter.detail for chunk in kept for letter in chunk.dead] == []
+    frame = pl.concat([chunk.events for chunk in kept])
+    assert set(frame["source"]) == {source}
+    return [{name: value for name, value in row.items() if value is not None} for row in frame.iter_rows(named=True)]
+
+
+def row(record: Record, source: str) -> Record:
+    (found,) = rows(json.dumps(record).encode(), source)
+    return found
+
+
+def logged(*records: Record) -> Record:
+    return {"logGroup": "g", "logEvents": [{"id": "1", "timestamp": 7, "message": json.dumps(record)} for record in records]}
+
+
+def diagnosed(record: Record) -> Record:
+    return {"category": "kube-audit", "operationName": "Read", "resourceId": "/SUBSCRIPTIONS/S", "properties": {"log": json.dumps(record)}}
+
+
+@pytest.mark.parametrize(
+    "document",
+    [K8S, {"kind": "EventList", "items": [K8S]}, logged(K8S), {"records": [diagnosed(K8S)]}, diagnosed(K8S), {"log": json.dumps(K8S)}],
+    ids=["alone", "list", "CloudWatch Logs", "diagnostic logs", "one of them", "container log"],
+)
+@pytest.mark.parametrize("indent", [None, 1])
+def test_a_cluster_s_record_in_what_carries_it(document: Record, indent: int | None) -> None:
+    (found,) = rows(json.dumps(document, indent=indent).encode(), "k8s-audit")
+    assert (found["user"], found["op"], found["resource"], found["src_ip"]) == ("ann", "create", "web", "192.0.2.7")
+    assert json.loads(found["raw"]) == K8S
+
+
+def test_findings_within_an_event_are_each_read() -> None:
+    event = {
+        "version": "0",
+        "detail-type": "Security Hub Findings - Imported",
+        "detail": {"findings": [FINDING, FINDING | {"Id": "arn:2"}]},
+    }
+    one = json.dumps(event).encode()
+    for data in (one, one + b"\n" + one, json.dumps(event, indent=2).encode()):
+        assert {found["session"] for found in rows(data, "security-hub")} == {"arn:f", "arn:2"}
+
+
+def test_an_envelope_with_a_record_a_line() -> None:
+    data = b'{"items":[\n' + b",\n".join([json.dumps(K8S).encode()] * 3) + b"\n]}\n"
+    assert len(rows(data, "k8s-audit")) == 3
