@@ -53,6 +53,8 @@ def call(**more: object) -> dict[str, object]:
         ({"type": "Root", "arn": ARN + "root", "principalId": "123456789012"}, {"user": "root", "user_type": "Root"}),
         ({"type": "AWSService", "invokedBy": "ec2.amazonaws.com"}, {"user": "ec2.amazonaws.com"}),
         ({"type": "AWSAccount", "principalId": "AROA1:ann"}, {"user": "ann", "user_uid": "AROA1:ann"}),
+        ({"type": "IdentityCenterUser", "accountId": "1", "onBehalfOf": {"userId": "u-7"}, "credentialId": "c-1"},
+         {"user": "u-7", "user_uid": "u-7", "cred": "c-1"}),
         ({}, {"op": "GetObject"}),
     ],
 )  # fmt: skip
@@ -76,7 +78,18 @@ def test_who_acts(identity: dict[str, object], expected: dict[str, object]) -> N
         ("ConsoleLogin", "signin", {"responseElements": {"ConsoleLogin": "Failure"}, "errorMessage": "Failed authentication",
          "additionalEventData": {"MFAUsed": "No"}},
          {"class_uid": 3002, "activity_id": 1, "status_id": 2, "status_code": "Failed authentication", "mfa": False}),
-        ("AssumeRole", "sts", {"requestParameters": {"roleArn": ARN + "role/x"}}, {"class_uid": 3002, "resource": ARN + "role/x"}),
+        ("AssumeRole", "sts", {"requestParameters": {"roleArn": ARN + "role/x"},
+                               "responseElements": {"assumedRoleUser": {"arn": "arn:aws:sts::1:assumed-role/x/s"}}},
+         {"class_uid": 3002, "resource": ARN + "role/x", "tgt_uid": "arn:aws:sts::1:assumed-role/x/s"}),
+        ("CredentialVerification", "signin", {"userIdentity": {"type": "Unknown"}, "additionalEventData":
+                                              {"UserName": "ann", "CredentialType": "PASSWORD"},
+                                              "serviceEventDetails": {"CredentialVerification": "Failure"}},
+         {"class_uid": 3002, "user": "ann", "status_id": 2, "status_code": "Failure", "auth_protocol": "PASSWORD"}),
+        ("UserAuthentication", "signin", {"serviceEventDetails": {"UserAuthentication": "Success"}}, {"class_uid": 3002, "status_id": 1}),
+        ("SwitchRole", "signin", {"responseElements": {"SwitchRole": "Failure"}}, {"class_uid": 3002, "status_id": 2}),
+        ("CheckMfa", "signin", {"responseElements": {"CheckMfa": "Success"}}, {"class_uid": 3002, "status_id": 1}),
+        ("GetObject", "s3", {"additionalEventData": {"bytesTransferredIn": 0, "bytesTransferredOut": 4096.0}},
+         {"bytes_in": 4096, "bytes_out": 0}),
         ("CreateUser", "iam", {"requestParameters": {"userName": "eve"}, "responseElements": {"user": {"arn": ARN + "user/eve"}}},
          {"class_uid": 3001, "activity_id": 1, "tgt_user": "eve", "tgt_uid": ARN + "user/eve", "resource": "eve"}),
         ("AttachUserPolicy", "iam", {"requestParameters": {"userName": "eve", "policyArn": "arn:aws:iam::aws:policy/AdministratorAccess"}},
@@ -112,9 +125,15 @@ def containers(records: list[object]) -> Iterator[bytes]:
     yield b"\n".join(json.dumps({"Records": [record]}).encode() for record in records)
     yield b"\n".join(json.dumps(record, indent=1).encode() for record in records)
     yield b"\xef\xbb\xbf" + json.dumps({"Records": records}).encode()
+    yield b'{"Records":[\n' + b",\n".join(json.dumps(record).encode() for record in records) + b"\n]}"
+    yield b"\n".join(json.dumps({"version": "0", "detail-type": "AWS API Call", "detail": record}).encode() for record in records)
+    logged = [{"id": "1", "timestamp": 7, "message": json.dumps(record)} for record in records]
+    yield json.dumps({"messageType": "DATA_MESSAGE", "logGroup": "g", "logEvents": logged}).encode()
+    yield json.dumps({"events": logged, "searchedLogStreams": []}).encode()
+    yield json.dumps({"Events": [{"EventId": "e", "EventTime": 1.5, "CloudTrailEvent": json.dumps(record)} for record in records]}).encode()
 
 
-@pytest.mark.parametrize("at", range(8))
+@pytest.mark.parametrize("at", range(13))
 @pytest.mark.parametrize("line_bytes", [16 << 20, 900])
 def test_every_container_gives_the_same_events(at: int, line_bytes: int) -> None:
     data = list(containers([*CALLS, *CALLS]))[at]
@@ -131,6 +150,23 @@ def test_bad_records_lose_no_other(line_bytes: int) -> None:
     found = read(data, Limits(line_bytes=line_bytes))
     assert sorted(reasons(found)) == ["bad-time", "json-depth", "not-cloudtrail"]
     assert events(found)["op"].to_list() == ["GetObject", "CreateUser"]
+
+
+def test_documents_without_a_line_end_between_them() -> None:
+    document = json.dumps({"logGroup": "g", "logEvents": [{"id": "1", "message": json.dumps(CALL)}]}).encode()
+    found = read(document * 3)
+    assert (events(found)["op"].to_list(), reasons(found)) == (["GetObject"] * 3, [])
+
+
+def test_a_list_within_a_record_is_no_envelope() -> None:
+    inner = {"requestParameters": {"Records": [{"a": 1}], "events": [{"Records": [1]}]}, **CALL}
+    inner["requestParameters"] = {"Records": [{"a": 1}], "bucketName": "vault"}
+    for data in (
+        json.dumps(inner).encode(),
+        json.dumps(inner, indent=1).encode(),
+        json.dumps(inner).encode() + b"\n" + json.dumps(CALL).encode(),
+    ):
+        assert events(read(data))["resource"][0] == "arn:aws:s3:::vault"
 
 
 def test_a_cut_trail_gives_what_stands_before_and_says_so() -> None:

@@ -8,6 +8,11 @@ from nonself.sources.json_source import JsonSource
 from nonself.sources.mapping import shipped
 
 _OTHER = 99
+_SAID = (
+    *(f".responseElements.{name}" for name in ("ConsoleLogin", "SwitchRole", "CheckMfa")),
+    *(f".serviceEventDetails.{name}" for name in ("CredentialChallenge", "CredentialVerification", "UserAuthentication")),
+)
+"""Where sign-in events say how they ended: they have no error code."""
 
 
 def source() -> JsonSource:
@@ -17,7 +22,7 @@ def source() -> JsonSource:
 
 def _derived(frame: pl.DataFrame) -> pl.DataFrame:
     service = pl.col("svc").str.strip_suffix(".amazonaws.com")
-    failed = pl.col(".responseElements.ConsoleLogin") == "Failure"
+    failed = pl.coalesce(_SAID).str.contains("(?i)^fail")
     reads = (pl.col(".readOnly") == "true") & (pl.col("class_uid") == 6003) & (pl.col("activity_id") == _OTHER)
     return frame.with_columns(
         service.alias("svc"),
