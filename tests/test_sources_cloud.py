@@ -76,3 +76,42 @@ def test_findings_within_an_event_are_each_read() -> None:
 def test_an_envelope_with_a_record_a_line() -> None:
     data = b'{"items":[\n' + b",\n".join([json.dumps(K8S).encode()] * 3) + b"\n]}\n"
     assert len(rows(data, "k8s-audit")) == 3
+
+
+def gcp(method: str, **more: Any) -> Record:
+    payload = {
+        "serviceName": "x.googleapis.com",
+        "methodName": method,
+        "authenticationInfo": {"principalEmail": "ann@corp.example"},
+        **more,
+    }
+    return {"protoPayload": payload, "timestamp": "2026-03-02T10:00:00Z", "logName": "projects/p/logs/a", "resource": {"labels": {}}}
+
+
+ADDED = {"policyDelta": {"bindingDeltas": [{"action": "REMOVE", "role": "roles/viewer", "member": "user:old@corp.example"},
+                                           {"action": "ADD", "role": "roles/owner", "member": "user:eve@corp.example"}]}}  # fmt: skip
+ASKED = {
+    "event": [
+        {"eventName": "X", "parameter": [{"name": "ROLE_NAME", "value": "admin"}, {"name": "USER_EMAIL", "value": "eve@corp.example"}]}
+    ]
+}
+
+
+@pytest.mark.parametrize(
+    ("method", "more", "expected"),
+    [
+        ("SetIamPolicy", {"serviceData": ADDED},
+         {"class_uid": 3005, "activity_id": 1, "tgt_user": "eve@corp.example", "priv": "roles/owner"}),
+        ("SetIamPolicy", {"serviceData": {"policyDelta": {"bindingDeltas": ADDED["policyDelta"]["bindingDeltas"][:1]}}},
+         {"class_uid": 3005, "activity_id": 2, "tgt_user": "old@corp.example", "priv": "roles/viewer"}),
+        ("google.login.LoginService.loginFailure", {}, {"class_uid": 3002, "activity_id": 1, "status_id": 2}),
+        ("google.login.LoginService.loginSuccess", {}, {"class_uid": 3002, "activity_id": 1, "status_id": 1}),
+        ("google.login.LoginService.logout", {}, {"class_uid": 3002, "activity_id": 2, "status_id": 1}),
+        ("google.admin.AdminService.assignRole", {"metadata": ASKED},
+         {"class_uid": 3005, "activity_id": 1, "tgt_user": "eve@corp.example", "priv": "admin"}),
+        ("google.iam.admin.v1.CreateServiceAccountKey", {"status": {"code": 7}}, {"class_uid": 3001, "activity_id": 99, "status_id": 2}),
+    ],
+)  # fmt: skip
+def test_google_cloud(method: str, more: Record, expected: Record) -> None:
+    found = row(gcp(method, **more), "gcp-audit")
+    assert {name: found.get(name) for name in expected} == expected

@@ -48,8 +48,9 @@ class Expressions:
         given = frozenset(column.name[1:] for column in columns)
         present = frozenset(column.name[1:] for column in columns if column.null_count() < column.len())
         frame = pl.DataFrame(columns).with_columns(self._expressions(given, present))
-        uid, activity = self._classify.columns(frame)
-        return frame.with_columns(uid, pl.coalesce("activity_id", activity).alias("activity_id") if self._told else activity)
+        uid, activity, status = self._classify.columns(frame)
+        found = frame.with_columns(uid, pl.coalesce("activity_id", activity).alias("activity_id") if self._told else activity)
+        return found if status is None else found.with_columns(_status(found, status))
 
     def _expressions(self, given: frozenset[str], present: frozenset[str]) -> list[pl.Expr]:
         """What makes the event columns where some fields are given and some of these have values; and the other fields, which take no
@@ -109,6 +110,12 @@ def _joined(lists: list[pl.Expr]) -> pl.Expr:
     return pl.when(found.list.len() > 0).then(found)
 
 
+def _status(frame: pl.DataFrame, stated: pl.Series) -> pl.Series:
+    """The outcomes that classes state, elsewhere what the records say."""
+    own = frame["status_id"] if "status_id" in frame.columns else pl.Series("status_id", [None], dtype=SCHEMA["status_id"])
+    return pl.select(pl.when(stated > 0).then(stated).otherwise(own).alias("status_id")).to_series()
+
+
 def _time(mapping: Mapping, present: frozenset[str]) -> pl.Expr:
     found = [
         pl.col(f".{field}").str.to_datetime(mapping.time_format, time_unit="us", strict=False, ambiguous="null").cast(pl.Datetime("us"))
@@ -164,10 +171,12 @@ class Classifier:
         self._classes = [(kind, [(name, patterns(texts)) for name, texts in kind.when]) for kind in classes]
         fields = [f".{field}" for kind in classes if kind.by for field in kind.by.fields]
         self._asked = list(dict.fromkeys(["op", *(name for kind in classes for name, _ in kind.when), *fields]))
-        self._known: dict[tuple[str | None, ...], tuple[int, int]] = {}
+        self._known: dict[tuple[str | None, ...], tuple[int, int, int]] = {}
+        self._judges = any(kind.status for kind in classes)
 
-    def columns(self, frame: pl.DataFrame) -> tuple[pl.Series, pl.Series]:
-        """class_uid and activity_id of each row of a frame with event columns and fields."""
+    def columns(self, frame: pl.DataFrame) -> tuple[pl.Series, pl.Series, pl.Series | None]:
+        """class_uid and activity_id of each row of a frame with event columns and fields; and the status_id that the class states, 0 where
+        it states none, where any class does."""
         if len(self._known) > self._KEPT:
             self._known.clear()
         said = [name for name in self._asked if name in frame.columns and frame[name].null_count() < frame.height]
@@ -177,25 +186,32 @@ class Classifier:
         distinct = keys.unique()
         texts = [distinct[name] if name in said else repeat(None) for name in self._asked]
         found = self._told(list(zip(*texts, strict=False)), 1)
-        rows = keys.join(distinct.hstack(list(found)), on=said, how="left", nulls_equal=True, maintain_order="left")
-        return rows["class_uid"], rows["activity_id"]
+        rows = keys.join(
+            distinct.hstack([column for column in found if column is not None]),
+            on=said,
+            how="left",
+            nulls_equal=True,
+            maintain_order="left",
+        )
+        return rows["class_uid"], rows["activity_id"], rows["stated"] if self._judges else None
 
-    def _told(self, keys: list[tuple[str | None, ...]], times: int) -> tuple[pl.Series, pl.Series]:
-        """Class and activity of keys, all of them so many times."""
-        found = [self._known.get(key) or self._class(key) for key in keys] * times
+    def _told(self, keys: list[tuple[str | None, ...]], times: int) -> tuple[pl.Series, pl.Series, pl.Series | None]:
+        """Class, activity and status of keys, all of them so many times."""
+        uids, activities, states = zip(*(self._known.get(key) or self._class(key) for key in keys), strict=True)
         return (
-            pl.Series("class_uid", [uid for uid, _ in found], dtype=SCHEMA["class_uid"]),
-            pl.Series("activity_id", [activity for _, activity in found], dtype=SCHEMA["activity_id"]),
+            pl.Series("class_uid", uids * times, dtype=SCHEMA["class_uid"]),
+            pl.Series("activity_id", activities * times, dtype=SCHEMA["activity_id"]),
+            pl.Series("stated", states * times, dtype=SCHEMA["status_id"]) if self._judges else None,
         )
 
-    def _class(self, key: tuple[str | None, ...]) -> tuple[int, int]:
+    def _class(self, key: tuple[str | None, ...]) -> tuple[int, int, int]:
         told = dict(zip(self._asked, (value or "" for value in key), strict=True))
         for kind, conditions in self._classes:
             if all(pattern.fullmatch(told[name]) for name, pattern in conditions):
-                found = kind.uid, _activity(kind, told)
+                found = kind.uid, _activity(kind, told), kind.status
                 break
         else:
-            found = 0, 0
+            found = 0, 0, 0
         self._known[key] = found
         return found
 

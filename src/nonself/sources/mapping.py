@@ -31,6 +31,7 @@
     class = 3002
     activity = 1                         or "verb": by what the operation's name begins with (create, get, update, delete...)
     activity = { from = "dns.type", map = { query = 1, answer = 2 }, default = 6 }   or by a field of the record
+    status = 2                           where the operation's name says how it ended (LoginFailed), whatever else the record says
 
     also = ["a.b"]                     fields that code beside the table asks for
 
@@ -85,12 +86,13 @@ class Cell:
 @dataclass(frozen=True, slots=True)
 class Class:
     """An OCSF class and activity, and the conditions: (event column or field with a leading dot, patterns). The activity is what `by` says
-    of a field's text, where there is one."""
+    of a field's text, where there is one; `status`, where it isn't 0, the outcome of all that meet the conditions."""
 
     uid: int
     activity: int
     when: tuple[tuple[str, tuple[str, ...]], ...]
     by: Cell | None = None
+    status: int = 0
 
     def fields(self) -> tuple[str, ...]:
         """Fields that are looked at."""
@@ -235,7 +237,7 @@ def _read_cell(spec: dict[str, Any]) -> Cell:
 
 
 def _class(spec: dict[str, Any]) -> Class:
-    _known(spec, {"when", "class", "activity"}, "[[class]]")
+    _known(spec, {"when", "class", "activity", "status"}, "[[class]]")
     uid, activity = spec.get("class"), spec.get("activity", 0)
     if uid not in CLASSES:
         raise ConfigError(f"[[class]] class: expected an OCSF class that nonself knows, got {uid!r}")
@@ -249,7 +251,9 @@ def _class(spec: dict[str, Any]) -> Class:
     for name, _ in when:
         if not name.startswith(".") and name not in SCHEMA:
             raise ConfigError(f"[[class]] when: expected an event column, or a field with a leading dot, got {name!r}")
-    return Class(uid, VERB if activity == "verb" else activity, when, by)
+    if (status := spec.get("status", 0)) not in (0, 1, 2):
+        raise ConfigError(f"[[class]] status: expected 1 (success) or 2 (failure), got {status!r}")
+    return Class(uid, VERB if activity == "verb" else activity, when, by, status)
 
 
 def _known(table: Any, names: set[str], where: str) -> None:
