@@ -115,3 +115,26 @@ ASKED = {
 def test_google_cloud(method: str, more: Record, expected: Record) -> None:
     found = row(gcp(method, **more), "gcp-audit")
     assert {name: found.get(name) for name in expected} == expected
+
+
+ALLOWED = {"authorization.k8s.io/decision": "allow"}
+
+
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [
+        ({"responseStatus": {"code": 404, "reason": "NotFound"}, "annotations": ALLOWED}, {"status_id": 2, "status_code": "NotFound"}),
+        ({"responseStatus": {"code": 206}, "annotations": ALLOWED}, {"status_id": 1}),
+        ({"responseStatus": None, "annotations": {"authorization.k8s.io/decision": "forbid"}}, {"status_id": 2}),
+        ({"responseStatus": None, "stage": "RequestReceived"}, {"status_id": None}),
+        ({"verb": "deletecollection"}, {"class_uid": 6003, "activity_id": 4}),
+        ({"verb": "watch"}, {"class_uid": 6003, "activity_id": 2}),
+        ({"verb": "patch", "objectRef": {"resource": "rolebindings"}, "requestObject":
+          {"roleRef": {"name": "admin"}, "subjects": [{"kind": "User", "name": "eve"}]}},
+         {"class_uid": 3005, "activity_id": 1, "tgt_user": "eve", "priv": "admin"}),
+        ({"verb": "delete", "objectRef": {"resource": "rolebindings"}}, {"class_uid": 3005, "activity_id": 2}),
+    ],
+)  # fmt: skip
+def test_a_cluster_s_records(more: Record, expected: Record) -> None:
+    found = row(K8S | more, "k8s-audit")
+    assert {name: found.get(name) for name in expected} == expected
