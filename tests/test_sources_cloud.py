@@ -138,3 +138,42 @@ ALLOWED = {"authorization.k8s.io/decision": "allow"}
 def test_a_cluster_s_records(more: Record, expected: Record) -> None:
     found = row(K8S | more, "k8s-audit")
     assert {name: found.get(name) for name in expected} == expected
+
+
+CLAIM = "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/upn"
+VAULT: Record = {"time": "2026-03-02T10:00:00Z", "resourceId": "/SUBSCRIPTIONS/S/VAULTS/V", "category": "AuditEvent",
+                 "operationName": "SecretGet", "resultType": "Success", "identity": {"claim": {CLAIM: "ann@corp.example"}},
+                 "callerIpAddress": "192.0.2.7"}  # fmt: skip
+BLOB: Record = {"time": "2026-03-02T10:00:00Z", "resourceId": "/subscriptions/S/sa", "category": "StorageRead", "operationName": "GetBlob",
+                "callerIpAddress": "192.0.2.7:5000", "identity": {"type": "Anonymous"}}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("record", "expected"),
+    [
+        (VAULT | {"properties": {"httpStatusCode": 200}}, {"user": "ann@corp.example", "status_id": 1, "http_status": 200}),
+        (VAULT | {"properties": {"httpStatusCode": 403}, "identity": {"claim": {"appid": "app-1"}}}, {"user": "app-1", "status_id": 2}),
+        (BLOB | {"statusCode": 403, "statusText": "AuthenticationFailed"},
+         {"user": None, "user_type": "Anonymous", "status_id": 2, "status_code": "AuthenticationFailed", "src_ip": "192.0.2.7"}),
+        (BLOB | {"statusCode": 200, "identity": {"requester": {"upn": "ann@corp.example"}}, "properties": {"responseBodySize": 9},
+                 "uri": "https://sa.blob.example/c/b?x=1"},
+         {"user": "ann@corp.example", "status_id": 1, "bytes_in": 9, "url_host": "sa.blob.example", "url_path": "/c/b?x=1"}),
+        ({"eventTimestamp": "2026-03-02T10:00:00Z", "caller": "ann@corp.example", "operationName": "X/listKeys/action", "status": "Failed",
+          "subStatus": "Forbidden", "resourceId": "/subscriptions/s/sa", "authorization": {"action": "X/listKeys/action"}},
+         {"status_id": 2, "status_code": "Forbidden", "priv": "X/listKeys/action"}),
+        ({"TimeGenerated": "2026-03-02T10:00:00Z", "OperationNameValue": "X/DELETE", "Caller": "ann@corp.example", "SubscriptionId": "s",
+          "CallerIpAddress": "192.0.2.7", "ActivityStatusValue": "Failure", "Type": "AzureActivity"},
+         {"op": "X/DELETE", "user": "ann@corp.example", "src_ip": "192.0.2.7", "status_id": 2, "account": "s", "activity_id": 4}),
+        ({"time": "2026-03-02T10:00:00Z", "category": "AZFWNetworkRule", "operationName": "N", "resourceId": "/SUBSCRIPTIONS/S",
+          "properties": {"SourceIp": "192.0.2.7", "DestinationIp": "203.0.113.4", "DestinationPort": 443, "Protocol": "TCP",
+                         "Action": "Deny"}},
+         {"class_uid": 4001, "src_ip": "192.0.2.7", "dst_ip": "203.0.113.4", "dst_port": 443, "proto": "tcp", "status_id": 2}),
+        ({"time": "2026-03-02T10:00:00Z", "category": "MicrosoftGraphActivityLogs", "operationName": "Microsoft Graph Activity",
+          "properties": {"requestMethod": "GET", "responseStatusCode": 403, "requestUri": "https://graph.example/v1.0/users",
+                         "userId": "u-1"}},
+         {"class_uid": 6003, "http_method": "GET", "http_status": 403, "status_id": 2, "url_path": "/v1.0/users", "user_uid": "u-1"}),
+    ],
+)  # fmt: skip
+def test_azure(record: Record, expected: Record) -> None:
+    found = row(record, "azure-activity")
+    assert {name: found.get(name) for name in expected} == expected

@@ -64,6 +64,8 @@ TRANSFORMS: dict[str, Callable[[pl.Expr], pl.Expr]] = {
     "not_ip": lambda value: pl.when(~value.str.contains(r"^[0-9.]+$|^[0-9A-Fa-f]*:[0-9A-Fa-f:.]*$")).then(value),
     "name": lambda value: value.str.replace(r"(.)\.$", "${1}"),  # of DNS, without the dot of the root
     "bracketed": lambda value: value.str.extract(r"([^()]*)\)?$"),  # A of 1 (A), and of A
+    "plain": lambda value: pl.when(~value.str.contains(r"^[\[{]")).then(value),  # no object or list written as JSON
+    "unquoted": lambda value: value.str.strip_chars('"'),  # JSON text within text
     "url_host": lambda value: value.str.extract(r"^[A-Za-z][A-Za-z0-9+.-]*://(?:[^/@]*@)?\[?([^/:?#\]]+)"),
     "url_path": lambda value: value.str.extract(r"^[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*([/?].*)$"),
     "mail_user": lambda value: value.str.extract(r"^([^@]*)"),
