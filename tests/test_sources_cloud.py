@@ -177,3 +177,54 @@ BLOB: Record = {"time": "2026-03-02T10:00:00Z", "resourceId": "/subscriptions/S/
 def test_azure(record: Record, expected: Record) -> None:
     found = row(record, "azure-activity")
     assert {name: found.get(name) for name in expected} == expected
+
+
+GRANTED: Record = {"type": "User", "id": "u-2", "userPrincipalName": "eve@corp.example", "modifiedProperties":
+                   [{"displayName": "Role.DisplayName", "newValue": '"Global Administrator"'}]}  # fmt: skip
+
+
+def audited(op: str, **properties: Any) -> Record:
+    return {"time": "2026-03-02T10:00:00Z", "category": "AuditLogs", "operationName": op,
+            "properties": {"activityDisplayName": op, "result": "success", **properties}}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("record", "expected"),
+    [
+        (audited("Add member to role", targetResources=[GRANTED, {"type": "Role", "displayName": None}],
+                 additionalDetails=[{"key": "User-Agent", "value": "curl"}]),
+         {"class_uid": 3005, "tgt_user": "eve@corp.example", "priv": "Global Administrator", "user_agent": "curl"}),
+        (audited("Disable Strong Authentication"), {"class_uid": 3001, "activity_id": 11}),
+        ({"category": "UserRiskEvents", "time": "2026-03-02T10:00:00Z", "operationName": "User Risk Detection", "resultSignature": "None",
+          "properties": {"riskEventType": "unfamiliarFeatures", "riskLevel": "high", "userPrincipalName": "ann@corp.example"}},
+         {"class_uid": 2004, "rule": "unfamiliarFeatures", "severity_id": 4, "user": "ann@corp.example", "status_code": None}),
+        ({"id": "r", "riskEventType": "leakedCredentials", "riskLevel": "medium", "activityDateTime": "2026-03-02T10:00:00Z",
+          "userPrincipalName": "ann@corp.example", "ipAddress": "192.0.2.7"},
+         {"class_uid": 2004, "rule": "leakedCredentials", "severity_id": 3, "user": "ann@corp.example", "src_ip": "192.0.2.7"}),
+        ({"TimeGenerated": "2026-03-02T10:00:00Z", "OperationName": "Delete user", "Result": "failure", "ResultReason": "no",
+          "InitiatedBy": {"user": {"userPrincipalName": "ann@corp.example", "ipAddress": "192.0.2.7"}}, "TargetResources": [GRANTED]},
+         {"class_uid": 3001, "activity_id": 6, "status_id": 2, "status_code": "no", "user": "ann@corp.example", "src_ip": "192.0.2.7",
+          "tgt_user": "eve@corp.example"}),
+    ],
+)  # fmt: skip
+def test_entra_audit(record: Record, expected: Record) -> None:
+    found = row(record, "entra-audit")
+    assert {name: found.get(name) for name in expected} == expected
+
+
+@pytest.mark.parametrize(
+    ("record", "expected"),
+    [
+        ({"TimeGenerated": "2026-03-02T10:00:00Z", "UserPrincipalName": "ann@corp.example", "ResultType": "50126",
+          "AppDisplayName": "Portal", "IPAddress": "192.0.2.7", "Location": "NO"},
+         {"user": "ann@corp.example", "status_id": 2, "status_code": "50126", "src_ip": "192.0.2.7", "country": "NO", "role": "Portal"}),
+        ({"time": "2026-03-02T10:00:00Z", "category": "ADFSSignInLogs", "resultType": "0", "operationName": "Sign-in activity",
+          "properties": {"userPrincipalName": "ann@corp.example"}}, {"user": "ann@corp.example", "status_id": 1}),
+        ({"time": "2026-03-02T10:00:00Z", "category": "ServicePrincipalSignInLogs", "resultType": "7000215", "properties":
+          {"servicePrincipalName": "builder", "servicePrincipalId": "sp", "servicePrincipalCredentialKeyId": "key-1", "sessionId": "s-1"}},
+         {"user": "builder", "user_uid": "sp", "cred": "key-1", "session": "s-1", "status_id": 2}),
+    ],
+)  # fmt: skip
+def test_entra_signin(record: Record, expected: Record) -> None:
+    found = row(record, "entra-signin")
+    assert {name: found.get(name) for name in expected} == expected
