@@ -685,3 +685,6 @@ SAMPLES: dict[str, list[tuple[str, bytes, int]]] = {
 }
 SAMPLES["okta"].append(("events.json", json.dumps(RECORDS["okta"], indent=2).encode(), 2))
 SAMPLES["entra-signin"].append(("insights.json", json.dumps({"records": RECORDS["entra-signin"]}).encode(), 2))
+_CELLS = [json.dumps(record).replace('"', '""') for record in RECORDS["m365-audit"]]
+_ROWS = "".join(f'2026-03-02T10:00:0{at},15,"{cell}",\r\n' for at, cell in enumerate(_CELLS))
+SAMPLES["m365-audit"].append(("export.csv", f"CreationDate,RecordType,AuditData,AssociatedAdminUnits\r\n{_ROWS}".encode(), 2))

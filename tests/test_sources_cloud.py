@@ -228,3 +228,65 @@ def test_entra_audit(record: Record, expected: Record) -> None:
 def test_entra_signin(record: Record, expected: Record) -> None:
     found = row(record, "entra-signin")
     assert {name: found.get(name) for name in expected} == expected
+
+
+def office(op: str, workload: str, **more: Any) -> Record:
+    return {
+        "CreationTime": "2026-03-02T10:00:00",
+        "Operation": op,
+        "Workload": workload,
+        "UserId": "ann@corp.example",
+        "RecordType": 1,
+    } | more
+
+
+def named(**values: str) -> list[Record]:
+    return [{"Name": name.replace("_", "."), "Value": value, "NewValue": value} for name, value in values.items()]
+
+
+@pytest.mark.parametrize(
+    ("record", "expected"),
+    [
+        (office("UserLoginFailed", "AzureActiveDirectory", ResultStatus="Success", LogonError="InvalidPassword",
+                DeviceProperties=named(SessionId="s-1", DisplayName="PC1"), ExtendedProperties=named(RequestType="Login:login")),
+         {"class_uid": 3002, "status_id": 2, "status_code": "InvalidPassword", "session": "s-1", "host": "PC1"}),
+        (office("UserLoggedIn", "AzureActiveDirectory", ResultStatus="Success", ObjectId="Unknown"),
+         {"class_uid": 3002, "status_id": 1, "resource": None}),
+        (office("Add member to role.", "AzureActiveDirectory", ModifiedProperties=named(Role_DisplayName="Global Administrator"),
+                Target=[{"ID": "User", "Type": 2}, {"ID": "eve@corp.example", "Type": 5}]),
+         {"class_uid": 3005, "activity_id": 1, "tgt_user": "eve@corp.example", "priv": "Global Administrator"}),
+        (office("Reset user password.", "AzureActiveDirectory", Target=[{"ID": "eve@corp.example", "Type": "5"}]),
+         {"class_uid": 3001, "activity_id": 4, "tgt_user": "eve@corp.example"}),
+        (office("FileDownloaded", "SharePoint", SourceRelativeUrl="Docs/x", SourceFileName="plan.docx"),
+         {"class_uid": 6003, "activity_id": 2, "file_path": "Docs/x/plan.docx"}),
+        (office("FileDeletedFirstStageRecycleBin", "OneDrive", SourceFileName="plan.docx"), {"activity_id": 4, "file_path": "plan.docx"}),
+        (office("MailItemsAccessed", "Exchange", MailboxOwnerUPN="boss@corp.example"), {"activity_id": 2, "tgt_user": "boss@corp.example"}),
+        (office("MemberAdded", "MicrosoftTeams", Members=[{"UPN": "eve@corp.example"}]),
+         {"class_uid": 3006, "activity_id": 3, "tgt_user": "eve@corp.example"}),
+        (office("AlertEntityGenerated", "SecurityComplianceCenter", Name="Odd mail", Severity="High", EntityType="User",
+                AlertEntityId="eve@corp.example"),
+         {"class_uid": 2004, "rule": "Odd mail", "severity_id": 4, "tgt_user": "eve@corp.example"}),
+        (office("DlpRuleMatch", "Exchange", UserId="DlpAgent", ExchangeMetaData={"From": "ann@corp.example", "Subject": "Cards"},
+                PolicyDetails=[{"PolicyName": "p", "Rules": [{"RuleName": "Many cards", "Severity": "Low"}]}]),
+         {"class_uid": 2004, "user": "ann@corp.example", "rule": "Many cards", "severity_id": 2, "mail_subject": "Cards"}),
+        (office("TIUrlClickData", "ThreatIntelligence", Url="https://evil.example/p?x", UserIp="192.0.2.7"),
+         {"class_uid": 2004, "url_host": "evil.example", "url_path": "/p?x", "src_ip": "192.0.2.7"}),
+        ({"TimeGenerated": "2026-03-02T10:00:00Z", "OfficeWorkload": "Exchange", "Operation": "New-InboxRule", "OfficeObjectId": "r",
+          "Client_IPAddress": "192.0.2.7"}, {"svc": "Exchange", "resource": "r", "src_ip": "192.0.2.7"}),
+        ({"CreationDate": "2026-03-02T10:00:00", "AuditData": json.dumps(office("Send", "Exchange", Item={"Subject": "Hi"}))},
+         {"op": "Send", "mail_subject": "Hi"}),
+    ],
+)  # fmt: skip
+def test_microsoft_365(record: Record, expected: Record) -> None:
+    found = row(record, "m365-audit")
+    assert {name: found.get(name) for name in expected} == expected
+
+
+@pytest.mark.parametrize("start", [b"", b"\xef\xbb\xbf", b"#TYPE Selected.Object\r\n"])
+def test_an_export_of_microsoft_365_as_csv(start: bytes) -> None:
+    cells = [json.dumps(office(op, "Exchange"), indent=1).replace('"', '""') for op in ("Send", "New-InboxRule")]
+    lines_ = ['"RecordType","CreationDate","UserIds","Operations","AuditData"']
+    lines_ += [f'"1","3/2/2026 10:00:00 AM","ann","x","{cell}"' for cell in cells]
+    found = rows(start + "\r\n".join(lines_).encode(), "m365-audit")
+    assert [(one["op"], one["user"]) for one in found] == [("Send", "ann@corp.example"), ("New-InboxRule", "ann@corp.example")]
+    assert found[0]["uid"] == row(office("Send", "Exchange"), "m365-audit")["uid"]

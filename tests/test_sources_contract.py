@@ -24,7 +24,13 @@ BY_NAME = {source.name: source for source in SOURCES}
 CASES = [pytest.param(name, *sample, id=f"{name}:{sample[0]}") for name, samples in SAMPLES.items() for sample in samples]
 BINARY = ("windows-evtx", "pcap", "nfdump", "parquet")
 UNDER = {"vpc.parquet": "vpc-flow"}  # what is read under another source's name: its records are that source's
-HEADED = ("netflow-csv", "argus", "vpc-flow", "csv-alerts")  # a first line that begins with a letter names the fields of all others
+HEADED = (
+    "netflow-csv",
+    "argus",
+    "vpc-flow",
+    "csv-alerts",
+    "m365-audit",
+)  # a first line that begins with a letter names the fields of all others
 # The conversation that a capture is cut in is told as far as it was seen: its flow, and what it carried.
 # So are the events of the audit log that were open at the cut.
 OPEN = {"pcap": 2, "auditd": 2}

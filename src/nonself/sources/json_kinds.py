@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
-from nonself.sources import cloudtrail, crowdstrike, suricata
+from nonself.sources import cloudtrail, crowdstrike, m365, suricata
 from nonself.sources.json_source import JsonSource
 from nonself.sources.mapping import shipped
 
@@ -19,12 +19,15 @@ TABLES: tuple[str, ...] = (
     "wazuh", "elastic-alerts", "upwind", "osquery",
 )  # fmt: skip
 """Asked in this order: of two that know a record the first reads it."""
+_OWN = {"m365-audit": m365.source}
+"""Those of them with code beside the table."""
 
 
 @cache
 def sources() -> tuple[JsonSource, ...]:
     """One source a kind; each passes on records of the others that it meets."""
-    found = (cloudtrail.source(), suricata.source(), *(JsonSource(shipped(name)) for name in TABLES), *crowdstrike.sources())
+    tables = (_OWN[name]() if name in _OWN else JsonSource(shipped(name)) for name in TABLES)
+    found = (cloudtrail.source(), suricata.source(), *tables, *crowdstrike.sources())
     for source in found:
         source.beside(found)
     return found
