@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 
-from nonself.sources import cloudtrail, crowdstrike, m365, suricata
+from nonself.sources import cloudtrail, crowdstrike, guardduty, m365, suricata
 from nonself.sources.json_source import JsonSource
 from nonself.sources.mapping import shipped
 
@@ -19,7 +20,7 @@ TABLES: tuple[str, ...] = (
     "wazuh", "elastic-alerts", "upwind", "osquery",
 )  # fmt: skip
 """Asked in this order: of two that know a record the first reads it."""
-_OWN = {"m365-audit": m365.source}
+_OWN: dict[str, Callable[[], JsonSource]] = {"guardduty": guardduty.source, "m365-audit": m365.source}
 """Those of them with code beside the table."""
 
 
