@@ -97,7 +97,7 @@ def test_the_command_writes_the_same_bytes_and_a_card(state: str, tmp_path: Path
     table = pl.read_parquet(tmp_path / "a.parquet")
     card = json.loads((tmp_path / "a.card.json").read_text())
     assert (card["rows"], card["inputs"]["count"], card["dead_letters"]) == (table.height, 1, {"json-syntax": 1})
-    assert (card["events_by_source"], card["map_ver"]) == ({"ocsf": 4}, {"ocsf": [1]})
+    assert (card["events_by_source"], card["map_ver"]) == ({"ocsf": 4}, {"ocsf": [2]})
     assert card["entities"] == dict(table.group_by("kind").agg(pl.col("entity").n_unique()).iter_rows())
     assert [column["name"] for column in card["columns"]] == table.columns == [feature.name for feature in FEATURES]
     assert all(column["meaning"] for column in card["columns"])
