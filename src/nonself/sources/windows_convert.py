@@ -38,6 +38,7 @@ _END = re.compile(r"(?:([0-9]{1,3}(?:\.[0-9]{1,3}){3})|\[([0-9A-Fa-f:.%]+)\]):([
 _SOCKET = re.compile(r"(?:0x)?(0200|1700)([0-9A-F]{4})([0-9A-F]{8})([0-9A-F]{32})?(?:[0-9A-F]{2})*", re.IGNORECASE)
 """A sockaddr in hexadecimal: family 2 or 23, port, address (of IPv6 after the flow)."""
 _SHORTEST_SOCKET = 16
+_LAST_PORT = 65_535
 _SPACES = re.compile(r"\s+")
 _NO_ANSWER = r"(?:^|;)(?:type: *[0-9]+ |::ffff:)"
 _URL_HOST = re.compile(r"^[a-zA-Z]+://(?:[^/@]*@)?([^/:?#]+)")
@@ -206,7 +207,16 @@ def _port(value: str) -> int | None:
         found = int(ended[3]) if (ended := _END.fullmatch(value)) else None
     else:
         found = number(value)
-    return found if found is not None and 0 <= found < 1 << 16 else None
+    return found if found is not None and 0 <= found <= _LAST_PORT else None
+
+
+def _ports(values: pl.Series) -> pl.Series:
+    """`_port` of all; nearly all are by themselves."""
+    found = values.cast(pl.Int64, strict=False)
+    if found.null_count() > values.null_count():
+        odd = (found.is_null() & values.is_not_null()).arg_true()
+        found = found.scatter(odd, [_port(value) for value in values.gather(odd)])
+    return _without(found, ~found.is_between(0, _LAST_PORT))
 
 
 def _server(value: str) -> str:
@@ -245,8 +255,6 @@ _CONVERSIONS: dict[str, Callable[[str], Any]] = {
     "src_ip": _address,
     "dst_ip": _address,
     "src_host": lambda value: value.strip("\\"),
-    "src_port": _port,
-    "dst_port": _port,
     "dst_host": _server,
     "proto": lambda value: _PROTO.get(value, value).lower(),
     "direction_id": _DIRECTION.get,
@@ -265,6 +273,8 @@ CONVERTED = frozenset(_CONVERSIONS)
 WHOLE: dict[str, tuple[Callable[[pl.Series], pl.Series], Callable[[str], Any]]] = {
     "pid": (_numbers, number),
     "parent_pid": (_numbers, number),
+    "src_port": (_ports, _port),
+    "dst_port": (_ports, _port),
     "proc_guid": (_guids, guid),
     "parent_guid": (_guids, guid),
     "tgt_guid": (_guids, guid),
