@@ -11,7 +11,7 @@
     or = [{ is = { log_type = "x" } }]   or what one of these says, each with its own `has` and `is`
     needs = ["eventType"]                a record that lacks one of these is a dead letter (default: that has none of what is asked for)
     inside = ["Records", "a.list"]       where a document holds its records in a list: under one of these members
-    unwrap = ["_source", "a.log"]        where each record holds the real one, as an object or as JSON text: under one of these
+    unwrap = ["_source", "a.log"]        where a record that is not of the kind may hold one that is, as an object or as JSON text
 
     [time]
     from = ["published"]               the first that holds a time: ISO 8601, or a number of s, ms, us or ns since 1970 (by its size)
