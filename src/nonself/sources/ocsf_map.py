@@ -13,6 +13,7 @@ from typing import Any
 
 from nonself.core.errors import RecordError
 from nonself.core.schema import HOT
+from nonself.sources.flows_csv_read import PROTOCOLS
 from nonself.sources.ocsf_paths import NONSELF, PATHS, classes, places
 from nonself.sources.records import Record
 
@@ -25,7 +26,6 @@ COLUMNS = tuple(name for name in HOT if name not in (*_OURS, "time"))
 _MOST_MS = 253_402_300_800_000  # the year 10000
 _TAIL = {"ja3": ".value", "hassh": ".value"}
 _DEPTH = 8
-_PROTOCOLS = {1: "icmp", 2: "igmp", 6: "tcp", 17: "udp", 47: "gre", 50: "esp", 58: "icmp6", 132: "sctp"}
 
 _PARENT = {
     "actor.process.uid": "parent_guid", "actor.process.pid": "parent_pid", "actor.process.file.path": "parent_image",
@@ -200,7 +200,7 @@ def _logon_type(value: Any) -> int | None:
 
 def _protocol(value: Any) -> Any:
     """A protocol's name where its number stands; -1 is none."""
-    return _PROTOCOLS.get(value) if type(value) is int else value
+    return PROTOCOLS.get(str(value)) if type(value) is int else value
 
 
 _CONVERT: dict[str, Callable[[Any], Any]] = {
